@@ -1,0 +1,1 @@
+"""Inference on top of tvbjax: fitting by gradients, Bayesian inference, learning to learn."""

@@ -1,0 +1,1 @@
+"""The LEMS compiler: neural mass models written in XML become JAX functions."""

@@ -1,0 +1,20 @@
+"""Every test runs in float64 and under JAX's strict rules: silent broadcasts and promotions fail."""
+
+import os
+from pathlib import Path
+
+import jax
+import pytest
+
+jax.config.update("jax_enable_x64", True)
+jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of shared test data; tests that need it skip where it is absent."""
+    folder = Path(os.environ.get("TVBJAX_SHARED", Path(__file__).parents[2] / "shared"))
+    if not folder.is_dir():
+        pytest.skip(f"no shared test data at {folder}; set TVBJAX_SHARED")
+    return folder
