@@ -1,1 +1,21 @@
 """A differentiable virtual brain: whole-brain models from LEMS, simulated and fitted in JAX."""
+
+from tvbjax import (
+    coupling as coupling,
+    datasets as datasets,
+    integrators as integrators,
+    lems as lems,
+    monitors as monitors,
+    noise as noise,
+)
+from tvbjax.connectome import Connectome as Connectome
+from tvbjax.free import (
+    Free as Free,
+    Interval as Interval,
+    Positive as Positive,
+    Real as Real,
+)
+from tvbjax.result import Result as Result, join as join, load_result as load_result
+from tvbjax.simulation import DivergenceError as DivergenceError, simulate as simulate
+from tvbjax.simulator import Simulator as Simulator
+from tvbjax.sweeps import Points as Points, sweep as sweep

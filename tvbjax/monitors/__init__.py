@@ -1,0 +1,9 @@
+"""Monitors: what is observed of a simulation, reduced while it runs."""
+
+from tvbjax.monitors._bold import Bold as Bold
+from tvbjax.monitors._monitor import AbstractMonitor as AbstractMonitor, Chunk as Chunk
+from tvbjax.monitors._sampling import (
+    Raw as Raw,
+    SubSample as SubSample,
+    TemporalAverage as TemporalAverage,
+)

@@ -1,0 +1,93 @@
+"""What a monitor is: a reducer over blocks of steps, with a period, never a stored trajectory.
+
+A run is cut into chunks, and a chunk into blocks. A monitor `open`s a buffer for a chunk, `update`s
+it with every block, and `close`s it: samples out, and what must cross the border carried on.
+"""
+
+import abc
+import dataclasses
+
+import equinox as eqx
+import numpy as np
+from jaxtyping import Array, Float, Int, PyTree
+
+
+@dataclasses.dataclass(frozen=True)
+class Chunk:
+    """A stretch of steps, known when tracing.
+
+    `phase`: steps of the period that had passed before it; `block`: blocks begin at multiples of
+    this; `dt`: ms.
+    """
+
+    phase: int
+    steps: int
+    block: int
+    dt: float
+
+
+class AbstractMonitor(eqx.Module):
+    """`period`: ms between samples, a multiple of dt, None for every step. `variables`: names of
+    the model's variables of interest, None for all. `name`: the key of its samples in the result.
+    """
+
+    period: eqx.AbstractVar[float | None]
+    variables: eqx.AbstractVar[tuple[str, ...] | None]
+    name: eqx.AbstractVar[str]
+
+    @abc.abstractmethod
+    def start(self, observed: Float[Array, "voi node"], dt: float) -> tuple[Array, ...]:
+        """What is carried over before the first step; `observed` is the state at t = 0."""
+
+    @abc.abstractmethod
+    def open(self, carried: tuple[Array, ...], chunk: Chunk) -> PyTree:
+        """A buffer for a chunk."""
+
+    @abc.abstractmethod
+    def update(
+        self,
+        buffer: PyTree,
+        block: Float[Array, "steps voi node"],
+        offset: Int[Array, ""],
+        chunk: Chunk,
+    ) -> PyTree:
+        """The buffer after a block whose first state is step `offset + 1` of the chunk."""
+
+    @abc.abstractmethod
+    def close(
+        self, carried: tuple[Array, ...], buffer: PyTree, chunk: Chunk
+    ) -> tuple[tuple[Array, ...], Float[Array, "sample voi node"]]:
+        """What is carried on, and the samples that the chunk completed."""
+
+    @abc.abstractmethod
+    def times(self, first: int, steps: int, dt: float) -> np.ndarray:
+        """Time stamps in ms of the samples of a chunk that begins at step `first`."""
+
+    def period_steps(self, dt: float) -> int:
+        """The period in steps; an error where it is no multiple of dt."""
+        return 1 if self.period is None else whole_steps(self.period, dt, type(self).__name__)
+
+    def window_steps(self, dt: float) -> int:
+        """The steps that are reduced together, a divisor of the period."""
+        return self.period_steps(dt)
+
+
+def whole_steps(period: float, dt: float, who: str) -> int:
+    """`period / dt` where that is a whole number >= 1, else an error that names the neighbours."""
+    ratio = period / dt
+    steps = round(ratio)
+    if not period > 0 or not np.isfinite(period):
+        raise ValueError(f"{who}: the period is {period!r} ms; give a positive multiple of dt.")
+    if steps < 1 or abs(ratio - steps) > 1e-6 * max(1.0, ratio):
+        below, above = max(1, int(np.floor(ratio))), max(1, int(np.ceil(ratio)))
+        near = " or ".join(f"{n * dt:.10g}" for n in sorted({below, above}))
+        raise ValueError(
+            f"{who}: the period {period:.10g} ms is no multiple of dt = {dt:.10g} ms; "
+            f"the nearest are {near} ms."
+        )
+    return steps
+
+
+def period_ends(first: int, steps: int, period: int) -> np.ndarray:
+    """The steps in `(first, first + steps]` at which a period ends."""
+    return np.arange(first // period + 1, (first + steps) // period + 1) * period

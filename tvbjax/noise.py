@@ -1,0 +1,156 @@
+"""Noise: the increments that an integrator adds to the state.
+
+An increment depends on the key and on the absolute number of its step alone, so that blocks,
+chunks, tiles and devices never change a result.
+"""
+
+import abc
+from collections.abc import Mapping
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+
+class AbstractNoise(eqx.Module):
+    """Draws the increments of a block of steps."""
+
+    @abc.abstractmethod
+    def increments(
+        self,
+        key: Array | None,
+        first: Int[Array, ""],
+        steps: int,
+        shape: tuple[int, int],
+        dt: float,
+    ) -> Float[Array, "steps state node"]:
+        """The increments of steps `first` to `first + steps - 1`; `shape` is `(state, node)`."""
+
+    @abc.abstractmethod
+    def bind(self, variables: tuple[str, ...], nodes: int) -> "AbstractNoise":
+        """The same noise, checked against a model's state variables and the number of regions."""
+
+    @property
+    @abc.abstractmethod
+    def needs_key(self) -> bool:
+        """Whether a random key must be given."""
+
+
+def _intensity(value):
+    if isinstance(value, Mapping):
+        return {name: jnp.asarray(d, dtype=jnp.result_type(float)) for name, d in value.items()}
+    return jnp.asarray(value, dtype=jnp.result_type(float))
+
+
+class Additive(AbstractNoise):
+    """Additive white noise of intensity `nsig`: increments `sqrt(2 nsig dt) N(0, 1)`.
+
+    `nsig` is a diffusion D (state unit squared per ms), as in TVB, not a standard deviation.
+    Give a number (every state variable), a mapping from state variable to a number or to an array
+    `(node,)` (others get no noise), or an array `(state, 1)` or `(state, node)`.
+
+    The normal numbers of step n are drawn from `fold_in(key, n)`.
+    """
+
+    nsig: Array | dict[str, Array] = eqx.field(converter=_intensity)
+
+    @property
+    def needs_key(self) -> bool:
+        return True
+
+    def bind(self, variables, nodes):
+        return Additive(_resolved(self.nsig, variables, nodes))
+
+    def increments(self, key, first, steps, shape, dt):
+        if isinstance(self.nsig, dict) or key is None:
+            raise TypeError("Additive: noise must be bound to a model by a Simulator, with a key.")
+        keys = jax.vmap(lambda n: jr.fold_in(key, n))(first + jnp.arange(steps))
+        unit = jax.vmap(lambda k: jr.normal(k, shape, self.nsig.dtype))(keys)
+        return unit * jnp.sqrt(2.0 * dt * self.nsig)
+
+
+class Recorded(AbstractNoise):
+    """Increments given as they are, `(steps, state, node)`: to replay a path, or another tool's.
+
+    Row n is added in the step from n to n + 1; a run longer than the record is an error.
+    """
+
+    path: Float[Array, "steps state node"] = eqx.field(converter=_intensity)
+
+    @property
+    def needs_key(self) -> bool:
+        return False
+
+    def bind(self, variables, nodes):
+        expected = (len(variables), nodes)
+        if self.path.ndim != 3 or self.path.shape[1:] != expected:
+            raise ValueError(
+                f"Recorded: the path has shape {self.path.shape}; it must be "
+                f"(steps, {expected[0]} state variables, {expected[1]} regions)."
+            )
+        return self
+
+    def increments(self, key, first, steps, shape, dt):
+        last = first + steps
+        path = eqx.error_if(
+            self.path,
+            last > self.path.shape[0],
+            f"Recorded: the path holds {self.path.shape[0]} steps and the simulation is longer; "
+            "record more steps or simulate a shorter time.",
+        )
+        return jax.lax.dynamic_slice_in_dim(path, first, steps, axis=0)
+
+
+def _resolved(nsig: Array | dict[str, Array], variables: tuple[str, ...], nodes: int) -> Array:
+    """`nsig` as an array `(state, 1)` or `(state, node)`, checked."""
+    count = len(variables)
+    if isinstance(nsig, dict):
+        unknown = [name for name in nsig if name not in variables]
+        if unknown:
+            raise ValueError(
+                f"Additive: nsig names '{unknown[0]}', which is no state variable; "
+                f"the model has {', '.join(variables)}."
+            )
+        rows = [_row(name, nsig[name], nodes) if name in nsig else None for name in variables]
+        width = max((row.shape[0] for row in rows if row is not None), default=1)
+        zero = jnp.zeros(width, dtype=jnp.result_type(float))
+        resolved = jnp.stack([zero if r is None else jnp.broadcast_to(r, (width,)) for r in rows])
+    elif nsig.ndim == 0:
+        resolved = jnp.broadcast_to(nsig, (count, 1))
+    elif nsig.ndim == 2 and nsig.shape[0] == count and nsig.shape[1] in (1, nodes):
+        resolved = nsig
+    else:
+        raise ValueError(
+            f"Additive: nsig has shape {nsig.shape}; give one number, a mapping from state "
+            f"variable to intensity, or an array of shape ({count}, 1) or ({count}, {nodes}). "
+            "A plain vector could mean variables or regions."
+        )
+    _check_intensity(resolved, variables)
+    return resolved
+
+
+def _row(name: str, value: Array, nodes: int) -> Array:
+    if value.ndim == 0:
+        return value[None]
+    if value.shape != (nodes,):
+        raise ValueError(
+            f"Additive: nsig of '{name}' has shape {value.shape}; give a number or one value for "
+            f"each of the {nodes} regions."
+        )
+    return value
+
+
+def _check_intensity(nsig: Array, variables: tuple[str, ...]) -> None:
+    if isinstance(nsig, jax.core.Tracer):
+        return
+    values = np.asarray(nsig)
+    bad = np.argwhere(~(np.isfinite(values) & (values >= 0)))
+    if bad.size:
+        variable, region = bad[0]
+        raise ValueError(
+            f"Additive: nsig of '{variables[variable]}' is {values[variable, region]} (column "
+            f"{region}); an intensity is a finite number >= 0."
+        )

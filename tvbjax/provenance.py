@@ -1,0 +1,77 @@
+"""Where a result came from: models, parameters, data, versions, key - as JSON."""
+
+import dataclasses
+import hashlib
+import json
+import platform
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+if TYPE_CHECKING:
+    from tvbjax.simulator import Simulator
+
+_PACKAGES = ("tvbjax", "jax", "jaxlib", "equinox", "numpy", "sympy")
+_SMALL = 16
+
+
+def describe(simulator: "Simulator", key: jax.Array | None) -> str:
+    """Everything that a run depends on, as JSON text; large arrays by shape and SHA-256."""
+    model = simulator.model
+    return json.dumps(
+        {
+            "model": model.name,
+            "parameters": {name: _value(value) for name, value in model.params.items()},
+            "connectome": _value(simulator.connectome),
+            "coupling": _value(simulator.coupling),
+            "integrator": _value(simulator.integrator),
+            "noise": _value(simulator.noise),
+            "monitors": [_value(monitor) for monitor in simulator.monitors],
+            "horizon": simulator.horizon,
+            "key": _key(key),
+            "dtype": str(jnp.result_type(float)),
+            "backend": jax.default_backend(),
+            "versions": {name: version(name) for name in _PACKAGES}
+            | {"python": platform.python_version()},
+        }
+    )
+
+
+def _value(value):
+    """A JSON value: Modules by type and fields, small arrays as lists, large ones by digest."""
+    if isinstance(value, eqx.Module):
+        fields = {f.name: _value(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        return {"type": type(value).__name__} | {k: v for k, v in fields.items() if v is not None}
+    if isinstance(value, jax.Array | np.ndarray):
+        array = np.asarray(value)
+        if array.size <= _SMALL:
+            return array.tolist()
+        return {"shape": list(array.shape), "sha256": digest(array)}
+    if isinstance(value, dict):
+        return {str(name): _value(part) for name, part in value.items()}
+    if isinstance(value, tuple | list):
+        if len(value) > _SMALL:
+            return {"length": len(value), "sha256": digest(np.asarray(repr(value)))}
+        return [_value(part) for part in value]
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    return repr(value)
+
+
+def digest(array: np.ndarray) -> str:
+    """SHA-256 of an array's dtype, shape and bytes."""
+    head = f"{array.dtype.str}{array.shape}".encode()
+    return hashlib.sha256(head + np.ascontiguousarray(array).tobytes()).hexdigest()
+
+
+def _key(key: jax.Array | None):
+    if key is None:
+        return None
+    if jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
+        implementation = str(jax.random.key_impl(key))
+        return {"impl": implementation, "data": np.asarray(jax.random.key_data(key)).tolist()}
+    return {"impl": "raw", "data": np.asarray(key).tolist()}

@@ -1,0 +1,208 @@
+"""What a simulation gives back: samples of every monitor, and all that is needed to go on.
+
+A pytree, so that `simulate` can be jitted, differentiated and batched; as `xarray` for people:
+named dims `(time, variable, region)`, units, and in the attributes where it all came from.
+"""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from tvbjax.engine import Carry
+from tvbjax.io.atomic import atomic_path
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+_CHECKPOINT = "checkpoint"
+
+
+class Samples(eqx.Module):
+    """One monitor's samples. `time`: ms."""
+
+    time: Float[Array | np.ndarray, " time"]
+    values: Float[Array | np.ndarray, "time variable region"]
+    variables: tuple[str, ...] = eqx.field(static=True)
+    units: tuple[str, ...] = eqx.field(static=True)
+
+
+class Result(eqx.Module):
+    """The samples of every monitor by name, and the state to continue from.
+
+    `result["bold"]` is an `xarray.DataArray`; `result.samples["bold"].values` the plain array, for
+    use inside jit and grad. `first`, `last`: the steps between which the samples lie.
+    `complete` is False where the run was interrupted.
+    """
+
+    samples: dict[str, Samples]
+    final: Carry
+    labels: tuple[str, ...] = eqx.field(static=True)
+    first: int = eqx.field(static=True)
+    last: int = eqx.field(static=True)
+    complete: bool = eqx.field(static=True)
+    provenance: str = eqx.field(static=True)
+
+    def __getitem__(self, monitor: str) -> "xr.DataArray":
+        """The samples of a monitor with named dims and units."""
+        if monitor not in self.samples:
+            raise KeyError(f"no monitor '{monitor}'; there are {', '.join(self.samples)}")
+        return _data_array(monitor, self.samples[monitor], self.labels)
+
+    def to_xarray(self) -> "xr.DataTree":
+        """All monitors as a tree: one node each, the provenance in the root's attributes."""
+        import xarray as xr
+
+        nodes = {name: self[name].to_dataset() for name in self.samples}
+        tree = xr.DataTree.from_dict(nodes)
+        tree.attrs = self.attributes
+        return tree
+
+    @property
+    def attributes(self) -> dict[str, str]:
+        """Model, parameters, connectome, versions, key and the rest, as text."""
+        return {
+            **{name: _text(value) for name, value in json.loads(self.provenance).items()},
+            "first_step": str(self.first),
+            "last_step": str(self.last),
+            "complete": str(self.complete),
+        }
+
+    def save(self, path: str | Path) -> Path:
+        """Write to NetCDF (`.nc`) or Zarr (`.zarr`), whole or not at all; `load_result` reads it.
+
+        An existing file of that name is replaced.
+        """
+        tree = self.to_xarray()
+        tree[_CHECKPOINT] = _checkpoint(self.final)
+        path = Path(path)
+        with atomic_path(path) as temporary:
+            if path.suffix == ".nc":
+                tree.to_netcdf(temporary, engine="netcdf4")
+            elif path.suffix == ".zarr":
+                tree.to_zarr(temporary, zarr_format=2)
+            else:
+                raise ValueError(f"Result.save: {path.name} must end in .nc or .zarr.")
+        return path
+
+
+def load_result(path: str | Path) -> Result:
+    """Read a result that `Result.save` wrote; it can be continued: `simulate(initial=...)`."""
+    import xarray as xr
+
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"load_result: there is no {path}.")
+    engine = "zarr" if path.suffix == ".zarr" else "netcdf4"
+    try:
+        with xr.open_datatree(path, engine=engine) as opened:
+            tree = opened.load()
+    except (OSError, ValueError) as error:
+        raise ValueError(f"load_result: {path} is no result of tvbjax: {error}") from error
+    if _CHECKPOINT not in tree.children or "complete" not in tree.attrs:
+        raise ValueError(f"load_result: {path} is no result of tvbjax: it has no checkpoint.")
+    attributes = dict(tree.attrs)
+    first, last = (int(attributes.pop(name)) for name in ("first_step", "last_step"))
+    complete = attributes.pop("complete") == "True"
+    samples, labels = {}, ()
+    for name, node in tree.children.items():
+        if name != _CHECKPOINT:
+            samples[name], labels = _samples(node.to_dataset()[name])
+    carry = _carry(tree[_CHECKPOINT].to_dataset())
+    provenance = json.dumps({name: _parsed(text) for name, text in attributes.items()})
+    return Result(samples, carry, labels, first, last, complete, provenance)
+
+
+def join(first: Result, second: Result) -> Result:
+    """Two results of which the second continues the first, as one."""
+    if second.first != first.last:
+        raise ValueError(
+            f"join: the second result begins at step {second.first} and the first ends at step "
+            f"{first.last}; give results of which one continues the other."
+        )
+    samples = {
+        name: Samples(
+            np.concatenate([part.time, second.samples[name].time]),
+            np.concatenate([part.values, second.samples[name].values]),
+            part.variables,
+            part.units,
+        )
+        for name, part in first.samples.items()
+    }
+    return Result(
+        samples,
+        second.final,
+        second.labels,
+        first.first,
+        second.last,
+        second.complete,
+        second.provenance,
+    )
+
+
+def _data_array(name: str, samples: Samples, labels: tuple[str, ...]) -> "xr.DataArray":
+    import xarray as xr
+
+    units = [unit or "1" for unit in samples.units]
+    return xr.DataArray(
+        np.asarray(samples.values),
+        dims=("time", "variable", "region"),
+        coords={
+            "time": ("time", np.asarray(samples.time), {"units": "ms", "long_name": "time"}),
+            "variable": ("variable", np.asarray(samples.variables, dtype=object)),
+            "region": ("region", np.asarray(labels, dtype=object)),
+            "unit": ("variable", np.asarray(units, dtype=object)),
+        },
+        name=name,
+    )
+
+
+def _samples(array: "xr.DataArray") -> tuple[Samples, tuple[str, ...]]:
+    variables, units, labels = (
+        tuple(str(text) for text in array[name].values) for name in ("variable", "unit", "region")
+    )
+    units = tuple("" if unit == "1" else unit for unit in units)
+    return Samples(array["time"].values, array.values, variables, units), labels
+
+
+def _checkpoint(carry: Carry) -> "xr.Dataset":
+    """The carry as plain arrays, named by their place."""
+    import xarray as xr
+
+    arrays = {name: np.asarray(getattr(carry, name)) for name in _PLAIN}
+    for i, carried in enumerate(carry.monitors):
+        arrays |= {f"monitor_{i}_{j}": np.asarray(part) for j, part in enumerate(carried)}
+    return xr.Dataset(
+        {
+            name: (tuple(f"{name}_{axis}" for axis in range(array.ndim)), array)
+            for name, array in arrays.items()
+        },
+        attrs={"monitors": json.dumps([len(carried) for carried in carry.monitors])},
+    )
+
+
+_PLAIN = ("step", "state", "ring", "trouble")
+
+
+def _carry(dataset: "xr.Dataset") -> Carry:
+    plain = {name: jnp.asarray(dataset[name].values) for name in _PLAIN}
+    monitors = tuple(
+        tuple(jnp.asarray(dataset[f"monitor_{i}_{j}"].values) for j in range(count))
+        for i, count in enumerate(json.loads(dataset.attrs["monitors"]))
+    )
+    return Carry(**plain, monitors=monitors)
+
+
+def _text(value) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _parsed(text: str):
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

@@ -1,0 +1,170 @@
+"""The simulator: everything that defines a simulation, checked when it is put together.
+
+A frozen noun. What may change between runs - parameters, weights, tract lengths, speed - are its
+leaves, for gradients, sweeps and priors; what shapes the computation is fixed here.
+"""
+
+from collections.abc import Sequence
+
+import equinox as eqx
+import jax
+import numpy as np
+from tvbjax_lems import Model
+
+from tvbjax.connectome import Connectome
+from tvbjax.coupling import AbstractCoupling
+from tvbjax.engine import Edges, edges_of
+from tvbjax.integrators import AbstractIntegrator
+from tvbjax.monitors import AbstractMonitor, TemporalAverage
+from tvbjax.noise import AbstractNoise
+
+
+class Simulator(eqx.Module):
+    """A network of neural masses: model, connectome, coupling, integrator, noise, monitors.
+
+    `coupling` must be given: None is right only for a model without coupling inputs.
+    `noise`: None is a deterministic simulation. `monitors`: by default means over 1 ms.
+    `horizon`: steps of the past that are kept, by default just enough for the longest delay of
+    this connectome; give more where a sweep lowers the speed or lengthens tracts.
+    """
+
+    model: Model
+    connectome: Connectome
+    coupling: AbstractCoupling | None
+    integrator: AbstractIntegrator
+    noise: AbstractNoise | None
+    monitors: tuple[AbstractMonitor, ...]
+    edges: Edges
+    horizon: int = eqx.field(static=True)
+    sources: tuple[tuple[int, ...], ...] = eqx.field(static=True)
+    observed: tuple[tuple[int, ...], ...] = eqx.field(static=True)
+
+    def __init__(
+        self,
+        model: Model,
+        connectome: Connectome,
+        coupling: AbstractCoupling | None,
+        integrator: AbstractIntegrator,
+        noise: AbstractNoise | None = None,
+        monitors: AbstractMonitor | Sequence[AbstractMonitor] | None = None,
+        *,
+        horizon: int | None = None,
+    ):
+        if monitors is None:
+            monitors = (_default_monitor(integrator.dt),)
+        elif isinstance(monitors, AbstractMonitor):
+            monitors = (monitors,)
+        nodes = connectome.weights.shape[-1]
+        self.model = model
+        self.connectome = connectome
+        self.coupling = coupling
+        self.integrator = integrator
+        self.noise = None if noise is None else noise.bind(model.state_variables, nodes)
+        self.monitors = tuple(monitors)
+        self.edges = edges_of(_concrete("connectome.weights", connectome.weights))
+        self.horizon = _horizon(self, horizon)
+        self.sources = _sources(model, coupling)
+        self.observed = tuple(_observed(model, monitor) for monitor in self.monitors)
+        _check_parameters(model, nodes)
+        _check_monitors(self.monitors, integrator.dt)
+
+    @property
+    def bounds(self) -> tuple[tuple[float, float], ...]:
+        """The range of every state variable, which the integrator never leaves."""
+        return self.model.bounds
+
+    @property
+    def bounded(self) -> bool:
+        """Whether any state variable has a bound."""
+        return any(np.isfinite(bound) for pair in self.bounds for bound in pair)
+
+    @property
+    def nodes(self) -> int:
+        """The number of regions."""
+        return self.edges.sources.shape[0]
+
+    def variables_of(self, monitor: int) -> tuple[str, ...]:
+        """The names of the variables that a monitor observes."""
+        return tuple(self.model.variables_of_interest[i] for i in self.observed[monitor])
+
+
+def _default_monitor(dt: float) -> AbstractMonitor:
+    return TemporalAverage(period=dt * max(1, round(1.0 / dt)))
+
+
+def _concrete(name: str, value):
+    if isinstance(value, jax.core.Tracer):
+        raise TypeError(
+            f"Simulator: {name} is traced, and the connections that exist must be known; build the "
+            "Simulator outside of jit, grad and vmap, and replace its leaves inside (eqx.tree_at)."
+        )
+    return value
+
+
+def _horizon(simulator: Simulator, horizon: int | None) -> int:
+    """One more than the longest delay of an edge, or what the user asks for if that is more."""
+    connectome, dt = simulator.connectome, simulator.integrator.dt
+    lengths = _concrete("connectome.tract_lengths", connectome.tract_lengths)
+    speed = _concrete("connectome.speed", connectome.speed)
+    delays = np.asarray(simulator.edges.delay_steps(lengths, speed, dt))
+    needed = int(delays.max(initial=0)) + 1
+    if horizon is not None and horizon < needed:
+        raise ValueError(
+            f"Simulator: horizon is {horizon} steps and the longest delay is {needed - 1} steps of "
+            f"{dt:g} ms; give at least {needed}, or none to have it chosen."
+        )
+    return needed if horizon is None else horizon
+
+
+def _sources(model: Model, coupling: AbstractCoupling | None) -> tuple[tuple[int, ...], ...]:
+    """Per input of the model, the state variables that the coupling reads."""
+    if coupling is None:
+        if model.inputs:
+            raise ValueError(
+                f"Simulator: {model.name} has the coupling input '{model.inputs[0]}' and coupling "
+                "is None; give one, e.g. tvbjax.coupling.Linear(a=0.0) for regions that are alone."
+            )
+        return ()
+    arity = coupling.arity
+    for name, available in zip(model.inputs, model.sources, strict=True):
+        if len(available) < arity:
+            known = ", ".join(model.state_variables[i] for i in available) or "none"
+            raise ValueError(
+                f"Simulator: {type(coupling).__name__} reads {arity} state variables and the "
+                f"input '{name}' of {model.name} names {known}; choose another coupling."
+            )
+    return tuple(available[:arity] for available in model.sources)
+
+
+def _observed(model: Model, monitor: AbstractMonitor) -> tuple[int, ...]:
+    known = model.variables_of_interest
+    if monitor.variables is None:
+        return tuple(range(len(known)))
+    for name in monitor.variables:
+        if name not in known:
+            raise ValueError(
+                f"{type(monitor).__name__}: '{name}' is no variable of interest of {model.name}; "
+                f"it has {', '.join(known)}."
+            )
+    return tuple(known.index(name) for name in monitor.variables)
+
+
+def _check_parameters(model: Model, nodes: int) -> None:
+    for name, value in model.params.items():
+        if value.shape not in ((), (nodes,)):
+            raise ValueError(
+                f"Simulator: parameter '{name}' of {model.name} has shape {value.shape}; give a "
+                f"number, or one value for each of the {nodes} regions."
+            )
+
+
+def _check_monitors(monitors: tuple[AbstractMonitor, ...], dt: float) -> None:
+    names = [monitor.name for monitor in monitors]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(
+                f"Simulator: {names.count(name)} monitors are called '{name}'; give them names, "
+                f"e.g. TemporalAverage(1.0, name='fast')."
+            )
+    for monitor in monitors:
+        monitor.period_steps(dt)

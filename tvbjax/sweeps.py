@@ -1,0 +1,198 @@
+"""Many simulations at once: over a grid, or over a list of parameter sets.
+
+Members are run in tiles, a few side by side in one compiled call, and on a CPU one tile per core.
+A member's noise depends on the key and on its number alone: member i is `simulate` with
+`jax.random.fold_in(key, i)`.
+"""
+
+import dataclasses
+import os
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+from jaxtyping import Array, ArrayLike, PyTree
+
+from tvbjax.free import Free
+from tvbjax.progress import progress_bar
+from tvbjax.provenance import describe
+from tvbjax.result import Result
+from tvbjax.simulation import simulate, whole_steps
+from tvbjax.simulator import Simulator
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+Measure = Callable[[Result], Mapping[str, Array]]
+
+# Side by side in one call: enough to fill vector registers, few enough to stay in the cache.
+_TILE = 8
+
+
+@dataclasses.dataclass(frozen=True)
+class Points:
+    """A list of parameter sets: all sequences have one length, and member i takes their i-th."""
+
+    values: Mapping[Free, ArrayLike]
+
+
+def sweep(
+    simulator: Simulator,
+    space: Mapping[Free, ArrayLike] | Points,
+    duration: float,
+    *,
+    initial: ArrayLike | None = None,
+    key: Array | None = None,
+    measure: Measure | None = None,
+    tile: int = _TILE,
+    progress: bool = True,
+) -> "xr.Dataset":
+    """Simulate `duration` ms at every point of a grid `{Free: values}`, or of `Points`.
+
+    `measure`: a pure function of one member's `Result` that gives named arrays, evaluated inside
+    the compiled run so that only they are kept; by default all samples of all monitors are.
+    `initial`, `key`: as for `simulate`. `tile`: members in one compiled call.
+
+    Gives an `xarray.Dataset` with one dim per parameter (`member` for `Points`), a variable per
+    measure or monitor, and `diverged`: a member whose state became NaN or infinite is marked there,
+    with the time in `diverged_at` (ms), its measures are NaN, and the others are unharmed.
+    """
+    axes = _axes(simulator, space)
+    if tile < 1:
+        raise ValueError(f"sweep: tile is {tile}; give the members of one call, at least 1.")
+    if simulator.noise is not None and simulator.noise.needs_key and key is None:
+        raise ValueError("sweep: the simulator has noise; give a key, e.g. jax.random.key(0).")
+    listed = isinstance(space, Points)
+    values = axes if listed else _product(axes)
+    members = len(next(iter(values.values())))
+    tiles = [np.arange(i, i + tile) for i in range(0, members, tile)]
+
+    def one(numbers: np.ndarray) -> PyTree:
+        numbers = np.minimum(numbers, members - 1)  # the last tile is filled up with its last
+        chosen = tuple(v[numbers] for v in values.values())
+        frees = tuple(axes)
+        run = _run_tile(simulator, key, initial, numbers, chosen, frees, duration, measure)
+        return jax.device_get(run)
+
+    with progress_bar(f"sweeping {members} simulations", members, progress) as advance_bar:
+        done = [one(tiles[0])]  # compiles; the threads of the pool then share what it compiled
+        advance_bar(min(tile, members))
+        with ThreadPoolExecutor(_workers()) as pool:
+            for outcome in pool.map(one, tiles[1:]):
+                done.append(outcome)
+                advance_bar(min(tile, members - tile * (len(done) - 1)))
+    outcome = jax.tree.map(lambda *parts: np.concatenate(parts)[:members], *done)
+    dataset = _dataset(simulator, axes, listed, outcome, measure is not None, duration)
+    return dataset.assign_attrs(provenance=describe(simulator, key), duration=duration)
+
+
+def _axes(simulator, space) -> dict[Free, np.ndarray]:
+    """The values of every free leaf, checked."""
+    given = space.values if isinstance(space, Points) else space
+    if not given:
+        raise ValueError("sweep: the space is empty; give {Free(...): values}.")
+    axes = {free: free.checked(simulator, values) for free, values in given.items()}
+    if len({free.path(simulator) for free in axes}) < len(axes):
+        raise ValueError("sweep: two entries of the space select the same leaf.")
+    lengths = {len(values) for values in axes.values()}
+    if isinstance(space, Points) and len(lengths) > 1:
+        raise ValueError(f"sweep: the points have {sorted(lengths)} values; give all as many.")
+    return axes
+
+
+def _product(axes: dict[Free, np.ndarray]) -> dict[Free, np.ndarray]:
+    """Every member's value of every free leaf; the last leaf varies fastest."""
+    lengths = tuple(len(values) for values in axes.values())
+    index = np.indices(lengths).reshape(len(lengths), -1)
+    return {free: axes[free][i] for free, i in zip(axes, index, strict=True)}
+
+
+@eqx.filter_jit
+def _run_tile(simulator, key, initial, numbers, values, frees, duration, measure):
+    """The outcomes of a few members side by side, and the step at which each diverged, or -1."""
+
+    def member(number, chosen):
+        own = simulator
+        for free, value in zip(frees, chosen, strict=True):
+            own = free.replace(own, value)
+        member_key = None if key is None else jr.fold_in(key, number)
+        result = simulate(own, duration, initial=initial, key=member_key)
+        at = result.final.trouble[0]
+        if measure is None:
+            return {name: s.values for name, s in result.samples.items()}, at
+        measured = {name: jnp.asarray(value) for name, value in measure(result).items()}
+        return jax.tree.map(lambda value: _masked(value, at >= 0), measured), at
+
+    return jax.vmap(member)(numbers, values)
+
+
+def _masked(value: Array, diverged: Array) -> Array:
+    if not jnp.issubdtype(value.dtype, jnp.floating):
+        return value
+    return jnp.where(diverged, jnp.asarray(jnp.nan, value.dtype), value)
+
+
+def _workers() -> int:
+    """Threads that run tiles: one per core where the cores are the device."""
+    return len(os.sched_getaffinity(0)) if jax.default_backend() == "cpu" else 1
+
+
+def _dataset(simulator, axes, listed, outcome, measured, duration) -> "xr.Dataset":
+    import xarray as xr
+
+    values, steps = outcome
+    labels = _labels(simulator, tuple(axes))
+    dims = ("member",) if listed else labels
+    grid = (len(steps),) if listed else tuple(len(v) for v in axes.values())
+    time = np.where(steps >= 0, steps * simulator.integrator.dt, np.nan)
+    variables = {
+        "diverged": (dims, (steps >= 0).reshape(grid)),
+        "diverged_at": (dims, time.reshape(grid), {"units": "ms"}),
+    }
+    coords = _parameter_coords(labels, axes, listed)
+    alone = len(simulator.monitors) == 1
+    for name, value in values.items():
+        if measured:
+            own = tuple(f"{name}_{axis}" for axis in range(value.ndim - 1))
+        else:
+            suffix = "" if alone else f"_{name}"
+            own = (f"time{suffix}", f"variable{suffix}", "region")
+            coords |= _sample_coords(simulator, name, own, duration)
+        variables[name] = ((*dims, *own), value.reshape(*grid, *value.shape[1:]))
+    return xr.Dataset(variables, coords)
+
+
+def _labels(simulator, frees: tuple[Free, ...]) -> tuple[str, ...]:
+    """Short names, or whole paths where short ones are not unique."""
+    short = [free.label(simulator) for free in frees]
+    return tuple(
+        name if short.count(name) == 1 else jax.tree_util.keystr(free.path(simulator)).lstrip(".")
+        for free, name in zip(frees, short, strict=True)
+    )
+
+
+def _parameter_coords(labels, axes, listed) -> dict:
+    """The swept values; where one value is an array, its dim is numbered and the values beside."""
+    coords = {}
+    for label, values in zip(labels, axes.values(), strict=True):
+        own = "member" if listed else label
+        inner = tuple(f"{label}_{i}" for i in range(1, values.ndim))
+        name = label if values.ndim == 1 else f"{label}_values"
+        coords[name] = ((own, *inner), values)
+    return coords
+
+
+def _sample_coords(simulator: Simulator, name: str, dims: tuple[str, ...], duration: float) -> dict:
+    dt = simulator.integrator.dt
+    number = [monitor.name for monitor in simulator.monitors].index(name)
+    times = simulator.monitors[number].times(0, whole_steps(duration, dt), dt)
+    return {
+        dims[0]: (dims[0], times, {"units": "ms"}),
+        dims[1]: list(simulator.variables_of(number)),
+        "region": list(simulator.connectome.labels),
+    }
