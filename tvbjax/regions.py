@@ -7,48 +7,59 @@ regions and never traces through a label.
 import dataclasses
 import difflib
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
 
+Values = np.ndarray | Sequence[Any]
 
-@dataclasses.dataclass(frozen=True, eq=False)
+
+@dataclasses.dataclass(frozen=True, eq=False, init=False)
 class Regions:
-    """Labels, places and kinds of the regions of a parcellation; arrays are read-only.
+    """Labels, places and kinds of the regions of a parcellation; arrays are read-only copies.
 
     Made by `Connectome` from its arguments. `labels` are distinct and not empty. Raises ValueError
     for a repeated label, a shape that does not fit, or NaN or infinity.
     """
 
     labels: tuple[str, ...]
-    centres: Float[np.ndarray, "region 3"] | None = None
+    centres: Float[np.ndarray, "region 3"] | None
     """Centres in mm, one row (x, y, z) per region: x to the right, y to the front, z up."""
-    hemispheres: Bool[np.ndarray, " region"] | None = None
+    hemispheres: Bool[np.ndarray, " region"] | None
     """True in the right hemisphere."""
-    cortical: Bool[np.ndarray, " region"] | None = None
+    cortical: Bool[np.ndarray, " region"] | None
     """True for cortex, False for subcortical regions."""
-    areas: Float[np.ndarray, " region"] | None = None
+    areas: Float[np.ndarray, " region"] | None
     """Surface areas in mm², >= 0."""
-    orientations: Float[np.ndarray, "region 3"] | None = None
+    orientations: Float[np.ndarray, "region 3"] | None
     """Average normal of each region's surface, one row (x, y, z) per region; no unit."""
-    _value: tuple = dataclasses.field(init=False, repr=False)
-    _hash: int = dataclasses.field(init=False, repr=False)
+    _value: tuple = dataclasses.field(repr=False)
+    _hash: int = dataclasses.field(repr=False)
 
-    def __post_init__(self):
-        labels = _checked_labels(self.labels)
+    def __init__(
+        self,
+        labels: Sequence[str],
+        centres: Values | None = None,
+        hemispheres: Values | None = None,
+        cortical: Values | None = None,
+        areas: Values | None = None,
+        orientations: Values | None = None,
+    ):
+        labels = _checked_labels(labels)
         size = len(labels)
         arrays = {
-            "centres": _numbers(self.centres, "centres", (size, 3)),
-            "hemispheres": _flags(self.hemispheres, "hemispheres", size, "True (right) or False"),
-            "cortical": _flags(self.cortical, "cortical", size, "True (cortex) or False"),
-            "areas": _numbers(self.areas, "areas", (size,)),
-            "orientations": _numbers(self.orientations, "orientations", (size, 3)),
+            "centres": _numbers(centres, "centres", (size, 3)),
+            "hemispheres": _flags(hemispheres, "hemispheres", size, "True (right) or False"),
+            "cortical": _flags(cortical, "cortical", size, "True (cortex) or False"),
+            "areas": _numbers(areas, "areas", (size,)),
+            "orientations": _numbers(orientations, "orientations", (size, 3)),
         }
-        areas = arrays["areas"]
-        if areas is not None and (areas < 0).any():
-            first = int(np.argmax(areas < 0))
+        known = arrays["areas"]
+        if known is not None and (known < 0).any():
+            first = int(np.argmax(known < 0))
             raise ValueError(
-                f"Connectome: areas[{first}] (region {labels[first]!r}) is {areas[first]:g} mm²; "
+                f"Connectome: areas[{first}] (region {labels[first]!r}) is {known[first]:g} mm²; "
                 "an area is >= 0: give 0 where it is unknown."
             )
         for name, array in {"labels": labels, **arrays}.items():
