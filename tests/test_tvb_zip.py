@@ -184,6 +184,15 @@ def test_writing_refuses_a_label_that_the_format_cannot_hold(path, label):
     assert not path.exists()
 
 
+def test_writing_never_replaces_a_folder(tmp_path):
+    (tmp_path / "kept.txt").write_text("here")
+    with pytest.raises(IsADirectoryError, match="name a file in it"):
+        write_connectome_zip(awkward(), tmp_path)
+    with pytest.raises(FileNotFoundError, match="no folder"):
+        write_connectome_zip(awkward(), tmp_path / "missing" / "brain.zip")
+    assert os.listdir(tmp_path) == ["kept.txt"]
+
+
 def test_writing_needs_centres(path):
     with pytest.raises(ValueError, match="has no centres, which the format needs"):
         write_connectome_zip(Connectome([[1.0]]), path)

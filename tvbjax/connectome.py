@@ -135,7 +135,7 @@ class Connectome(eqx.Module):
 
     @property
     def centres(self) -> Float[np.ndarray, "region 3"] | None:
-        """Centres of the regions in mm (x to the right, y to the front, z up), or None."""
+        """Centres of the regions in mm, or None. Where the axes point is the source's choice."""
         return self.regions.centres
 
     @property

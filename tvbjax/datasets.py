@@ -58,13 +58,14 @@ def synthetic_connectome(
     """A random undirected human-sized connectome with the two laws that real ones obey.
 
     Places: `regions` (even) in two hemispheres, l0, l1, ... and their mirror images r0, r1, ...,
-    in the outer shell (0.8 to 1 of the radius) of an ellipsoid with half-axes of 65, 85 and 50 mm,
-    each half 5 mm off the midline. Connections: exactly the share `density` (above 0, to 1) of all
-    pairs, drawn without replacement with probability proportional to exp(-d / length_scale), d
-    being the distance of the centres in mm: the exponential distance rule (Ercsey-Ravasz et al.
-    2013, Neuron 80:184). Weights: lognormal about the same law,
-    ln w = -d / length_scale + spread * N(0, 1) (lognormal: Markov et al. 2014, Cerebral Cortex
-    24:17), then divided by the largest. Tract lengths: `tortuosity` (>= 1) times d for every pair.
+    spread evenly with some jitter in the outer shell (0.8 to 1 of the radius) of an ellipsoid with
+    half-axes of 65 mm (x, right), 85 mm (y, front) and 50 mm (z, up), each half 5 mm off the
+    midline. Connections: exactly the share `density` (above 0, to 1) of all pairs, drawn without
+    replacement with probability proportional to exp(-d / length_scale), d being the distance of
+    the centres in mm: the exponential distance rule (Ercsey-Ravasz et al. 2013, Neuron 80:184).
+    Weights: lognormal about the same law, ln w = -d / length_scale + spread * N(0, 1) (lognormal:
+    Markov et al. 2014, Cerebral Cortex 24:17), then divided by the largest. Tract lengths:
+    `tortuosity` (>= 1) times d for every pair.
 
     The defaults follow tvb66 and tvb68: there ln w falls by 1 over 28 and 21 mm, with residuals of
     standard deviation 1.4 and 2.4, and tracts are 1.4 times as long as distances (medians).
@@ -134,8 +135,15 @@ def _check_recipe(
 
 def _centres(half: int, key: PRNGKeyArray) -> np.ndarray:
     """(2 * half, 3) in mm: left hemisphere, then its mirror image."""
-    direction_key, radius_key = jax.random.split(key)
-    directions = _draw(jax.random.normal, direction_key, (half, 3))
+    turn_key, jitter_key, radius_key = jax.random.split(key, 3)
+    # A Fibonacci lattice on half a sphere: equal areas, as regions of a parcellation have.
+    across = (np.arange(half) + 0.5) / half
+    golden = (np.sqrt(5.0) - 1.0) / 2.0
+    angles = 2 * np.pi * (golden * np.arange(half) + _draw(jax.random.uniform, turn_key, ()))
+    around = np.sqrt(1 - across**2)
+    directions = np.stack([across, around * np.cos(angles), around * np.sin(angles)], axis=1)
+    distance = np.sqrt(2 * np.pi / half)
+    directions += 0.2 * distance * _draw(jax.random.normal, jitter_key, (half, 3))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     radii = 0.8 + 0.2 * _draw(jax.random.uniform, radius_key, (half, 1))
     left = directions * radii * _HALF_AXES

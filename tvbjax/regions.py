@@ -25,7 +25,7 @@ class Regions:
 
     labels: tuple[str, ...]
     centres: Float[np.ndarray, "region 3"] | None
-    """Centres in mm, one row (x, y, z) per region: x to the right, y to the front, z up."""
+    """Centres in mm, one row (x, y, z) per region. Where the axes point is the source's choice."""
     hemispheres: Bool[np.ndarray, " region"] | None
     """True in the right hemisphere."""
     cortical: Bool[np.ndarray, " region"] | None

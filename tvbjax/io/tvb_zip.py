@@ -15,7 +15,6 @@ not part of the format.
 """
 
 import os
-import secrets
 import zipfile
 from collections import Counter
 from collections.abc import Iterable
@@ -26,6 +25,7 @@ import numpy as np
 
 from tvbjax.connectome import Connectome
 from tvbjax.io.archive import Archive, open_archive
+from tvbjax.io.atomic import atomic_path
 from tvbjax.io.table import labelled_numbers_from_text, numbers_from_npy, numbers_from_text
 from tvbjax.regions import hemispheres_from_labels
 
@@ -112,24 +112,19 @@ def write_connectome_zip(connectome: Connectome, path: str | os.PathLike[str]) -
 
     Numbers are written so that they read back bit for bit. The file appears whole or not at all.
     The format has no place for the conduction speed and the name. Raises ValueError if the
-    connectome has no centres, or labels that the format cannot hold.
+    connectome has no centres, or labels that the format cannot hold; FileNotFoundError without the
+    folder.
     """
     path = Path(path)
+    if path.is_dir():
+        raise IsADirectoryError(f"write_connectome_zip: {path} is a folder; name a file in it.")
     texts = _texts(connectome)
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        with open(part, "xb") as stream:
-            with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as file:
-                for name, text in texts.items():
-                    info = zipfile.ZipInfo(name, _DATE)
-                    info.compress_type = zipfile.ZIP_DEFLATED
-                    info.external_attr = 0o644 << 16
-                    file.writestr(info, text.encode())
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "x") as file:
+        for name, text in texts.items():
+            info = zipfile.ZipInfo(name, _DATE)
+            info.compress_type = zipfile.ZIP_DEFLATED
+            info.external_attr = 0o644 << 16
+            file.writestr(info, text.encode())
 
 
 def _members_by_subject(archive: Archive) -> dict[str, str]:

@@ -1,0 +1,3 @@
+"""Figures. Needs matplotlib (`pip install 'tvbjax[plot]'`), which is imported only when drawing."""
+
+from tvbjax.plot.overview import overview as overview
