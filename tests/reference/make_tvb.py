@@ -1,0 +1,210 @@
+# pyright: reportMissingImports=false
+"""Run the cases with The Virtual Brain and store what it gives: `python make_tvb.py FOLDER`.
+
+Needs tvb-library and tvb-data (requirements.txt), not tvbjax. Every case is run twice: as TVB is,
+with its delay buffer in float32, and with that buffer in float64. The second is compared with the
+plain loop of `plain.py`, and nothing is stored unless they agree to rounding.
+"""
+
+import contextlib
+import importlib.metadata
+import logging
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import cases
+import numpy as np
+import plain
+from cases import Case
+from tvb.basic.neotraits.api import HasTraits
+from tvb.datatypes.connectivity import Connectivity
+from tvb.simulator import coupling, integrators, models, monitors, noise, simulator
+from tvb.simulator.descriptors import NDArray
+from tvb.simulator.history import BaseHistory, DenseHistory, SparseHistory
+
+INTEGRATORS = {
+    ("Euler", False): integrators.EulerDeterministic,
+    ("Euler", True): integrators.EulerStochastic,
+    ("Heun", False): integrators.HeunDeterministic,
+    ("Heun", True): integrators.HeunStochastic,
+    ("RK4", False): integrators.RungeKutta4thOrderDeterministic,
+}
+# Rounding alone: the same operations in another order.
+AGREEMENT = 1e-12
+
+
+@contextlib.contextmanager
+def float64_history() -> Iterator[None]:
+    """Inside, TVB's delay buffers, and the weights they are summed with, are made in float64."""
+    owners = (BaseHistory, DenseHistory, SparseHistory)
+    arrays = [a for owner in owners for a in vars(owner).values() if isinstance(a, NDArray)]
+    single = [array for array in arrays if array.dtype == "f"]
+    for array in single:
+        array.dtype = "d"
+    try:
+        yield
+    finally:
+        for array in single:
+            array.dtype = "f"
+
+
+def connectivity(case: Case) -> Connectivity:
+    """The case's network as TVB's own datatype."""
+    whole = Connectivity.from_file("connectivity_76.zip")
+    weights, lengths = cases.network(case, whole.weights, whole.tract_lengths)
+    return Connectivity(
+        weights=weights,
+        tract_lengths=lengths,
+        region_labels=whole.region_labels[: case.regions],
+        centres=whole.centres[: case.regions],
+        speed=np.array([case.speed]),
+    )
+
+
+def configured(case: Case, watch: list) -> simulator.Simulator:
+    """TVB's simulator of a case, at t = 0: its clock is put back from the end of the past."""
+    network = connectivity(case)
+    regions = len(network.weights)
+    parameters = {n: np.atleast_1d(cases.spread(v, regions)) for n, v in case.parameters.items()}
+    method = INTEGRATORS[case.integrator, case.nsig is not None](dt=case.dt)
+    if case.nsig is not None:
+        method.noise = noise.Additive(nsig=cases.intensities(case, regions))
+    model = getattr(models, case.model)(**parameters)
+    model.variables_of_interest = case.variables
+    sim = simulator.Simulator(
+        model=model,
+        connectivity=network,
+        coupling=getattr(coupling, case.coupling)(
+            **{name: np.array([value]) for name, value in case.gains.items()}
+        ),
+        integrator=method,
+        monitors=watch,
+        initial_conditions=cases.past(case, network.tract_lengths)[..., None],
+    ).configure()
+    # TVB counts time from the oldest row of the past. From t = 0 its windows begin where ours do.
+    assert sim.current_step == len(sim.initial_conditions) - 1 == sim.history.n_time - 1
+    sim.history.buffer = np.roll(sim.history.buffer, 1, axis=0)
+    sim.current_step = 0
+    return sim
+
+
+def outputs(sim: simulator.Simulator, steps: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Times and values (time, variable, region) of every monitor."""
+    found = [([], []) for _ in sim.monitors]
+    for samples in sim(n_steps=steps):
+        for (times, values), sample in zip(found, samples, strict=True):
+            if sample is not None:
+                times.append(sample[0])
+                values.append(sample[1][..., 0].copy())
+    return [(np.array(times), np.array(values)) for times, values in found]
+
+
+def trajectory(case: Case) -> np.ndarray:
+    """All states after t = 0, (step, state variable, region)."""
+    ((times, states),) = outputs(configured(case, [monitors.Raw()]), case.steps)
+    assert np.allclose(times, case.dt * np.arange(1, case.steps + 1), atol=1e-9)
+    return states
+
+
+def plainly(case: Case) -> np.ndarray:
+    """The same from the plain loop, with the parameters that TVB's objects hold."""
+    sim = configured(case, [monitors.Raw()])
+    network, regions = sim.connectivity, len(sim.connectivity.weights)
+    past, kicks = cases.past(case, network.tract_lengths), cases.increments(case, regions)
+    weights, lengths = network.weights, network.tract_lengths
+    return plain.simulate(
+        case, weights, lengths, past, kicks, numbers(sim.model), numbers(sim.coupling)
+    )
+
+
+def numbers(part: HasTraits) -> dict[str, np.ndarray]:
+    """The numeric attributes of one of TVB's objects, each as a vector."""
+    values = {name: getattr(part, name) for name in type(part).declarative_attrs}
+    return {name: np.ravel(v) for name, v in values.items() if isinstance(v, np.ndarray)}
+
+
+def agreed(case: Case) -> np.ndarray:
+    """TVB's trajectory with a float64 history, if the plain loop agrees."""
+    with float64_history():
+        double = trajectory(case)
+    difference = np.abs(double - plainly(case)).max()
+    scale = np.abs(double).max()
+    if not difference <= AGREEMENT * max(1.0, scale):
+        sys.exit(f"{case.name}: TVB and the plain loop differ by {difference:.1e} at {scale:.1e}.")
+    print(f"{case.name:30s} plain {difference:.1e}", end="")
+    return double
+
+
+def make(case: Case, folder: Path) -> None:
+    double, single = agreed(case), trajectory(case)
+    difference = np.abs(single - double).max()
+    if case.nsig is not None and case.model == "MontbrioPazoRoxin":
+        assert (double[:, 0] == 0.0).any(), "the noise never meets the bound"
+    if not difference > 0:
+        sys.exit(f"{case.name}: float32 and float64 history give the same; one was not used.")
+    print(f"  float32 history {difference:.1e}  largest value {np.abs(double).max():.3g}")
+    at = case.kept - 1
+    store(
+        folder / f"tvb_{case.name}.npz",
+        states=double[at],
+        # Small numbers: float32 loses nothing of what they say.
+        stock_minus_states=(single - double)[at].astype(np.float32),
+        stock_difference=difference,
+    )
+
+
+def make_monitors(folder: Path) -> None:
+    case = cases.MONITORS
+    agreed(case)
+    watch = [
+        monitors.Raw(),
+        monitors.SubSample(period=cases.PERIOD),
+        monitors.TemporalAverage(period=cases.PERIOD),
+    ]
+    with float64_history():
+        raw, sampled, averaged = outputs(configured(case, watch), case.steps)
+    print(f"  {len(sampled[0])} samples")
+    store(
+        folder / "tvb_monitors.npz",
+        raw_times=raw[0],
+        sample_times=sampled[0],
+        samples=sampled[1],
+        average_times=averaged[0],
+        averages=averaged[1],
+    )
+
+
+def make_bold(folder: Path) -> None:
+    case = cases.BOLD
+    agreed(case)
+    watch = [
+        monitors.TemporalAverage(period=cases.BOLD_WINDOW, variables_of_interest=np.array([0])),
+        monitors.Bold(period=cases.BOLD_PERIOD, variables_of_interest=np.array([0])),
+    ]
+    with float64_history():
+        means, bold = outputs(configured(case, watch), case.steps)
+    print(f"  {len(bold[0])} samples")
+    store(folder / "tvb_bold.npz", means=means[1][:, 0], bold_times=bold[0], bold=bold[1][:, 0])
+
+
+def store(path: Path, **arrays) -> None:
+    versions = [
+        f"{p} {importlib.metadata.version(p)}" for p in ("tvb-library", "tvb-data", "numpy")
+    ]
+    np.savez_compressed(path, versions=np.array(versions), **arrays)
+
+
+def main(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    logging.disable(logging.ERROR)
+    for case in cases.CASES:
+        make(case, folder)
+    make_monitors(folder)
+    make_bold(folder)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: python make_tvb.py FOLDER")
+    main(Path(sys.argv[1]))
