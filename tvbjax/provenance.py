@@ -12,6 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from tvbjax.regions import Regions
+
 if TYPE_CHECKING:
     from tvbjax.simulator import Simulator
 
@@ -51,6 +53,8 @@ def _value(value):
         if array.size <= _SMALL:
             return array.tolist()
         return {"shape": list(array.shape), "sha256": digest(array)}
+    if isinstance(value, Regions):
+        return {"count": len(value), "sha256": digest(np.asarray(value.labels))}
     if isinstance(value, dict):
         return {str(name): _value(part) for name, part in value.items()}
     if isinstance(value, tuple | list):

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from tvbjax.engine import Carry
-from tvbjax.io.atomic import atomic_path
+from tvbjax.io.xarray_files import write_dataset
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -79,15 +79,7 @@ class Result(eqx.Module):
         """
         tree = self.to_xarray()
         tree[_CHECKPOINT] = _checkpoint(self.final)
-        path = Path(path)
-        with atomic_path(path) as temporary:
-            if path.suffix == ".nc":
-                tree.to_netcdf(temporary, engine="netcdf4")
-            elif path.suffix == ".zarr":
-                tree.to_zarr(temporary, zarr_format=2)
-            else:
-                raise ValueError(f"Result.save: {path.name} must end in .nc or .zarr.")
-        return path
+        return write_dataset(tree, path)
 
 
 def load_result(path: str | Path) -> Result:

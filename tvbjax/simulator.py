@@ -9,7 +9,6 @@ from collections.abc import Sequence
 import equinox as eqx
 import jax
 import numpy as np
-from tvbjax_lems import Model
 
 from tvbjax.connectome import Connectome
 from tvbjax.coupling import AbstractCoupling
@@ -17,6 +16,7 @@ from tvbjax.engine import Edges, edges_of
 from tvbjax.integrators import AbstractIntegrator
 from tvbjax.monitors import AbstractMonitor, TemporalAverage
 from tvbjax.noise import AbstractNoise
+from tvbjax_lems import Model
 
 
 class Simulator(eqx.Module):

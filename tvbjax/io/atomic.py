@@ -11,19 +11,31 @@ from pathlib import Path
 def atomic_path(path: Path) -> Iterator[Path]:
     """A temporary path beside `path` that takes its place when the block ends well.
 
-    Raises `FileNotFoundError` where the folder does not exist; after an error nothing is left.
+    A file replaces a file, a folder a folder. Raises `FileNotFoundError` where the parent does not
+    exist, `IsADirectoryError` or `NotADirectoryError` where the kinds differ; after an error what
+    was there before is there still, and nothing else.
     """
     path = Path(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(f"cannot write {path.name}: there is no folder {path.parent}.")
-    temporary = path.parent / f".{path.stem}-{uuid.uuid4().hex[:8]}{path.suffix}"
+    unique = uuid.uuid4().hex[:8]
+    temporary, replaced = (path.parent / f".{path.stem}-{unique}{end}" for end in (path.suffix, ""))
     try:
         yield temporary
+        if path.is_dir() and not temporary.is_dir():
+            raise IsADirectoryError(f"cannot write {path}: there is a folder of that name.")
+        if path.is_file() and temporary.is_dir():
+            raise NotADirectoryError(f"cannot write {path}: there is a file of that name.")
         if path.is_dir():
-            shutil.rmtree(path)
+            path.replace(replaced)
         temporary.replace(path)
     finally:
-        if temporary.is_dir():
-            shutil.rmtree(temporary, ignore_errors=True)
-        else:
-            temporary.unlink(missing_ok=True)
+        _remove(temporary)
+        _remove(replaced)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

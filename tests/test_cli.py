@@ -1,0 +1,144 @@
+"""The command line as a user runs it: in a process of its own, looking at status and text."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import tvbjax
+
+MODEL = "Generic2dOscillator"
+
+
+def tvbjax_command(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "tvbjax", *arguments]
+    environment = os.environ | {"COLUMNS": "200", "NO_COLOR": "1"}
+    return subprocess.run(
+        command, cwd=cwd, capture_output=True, text=True, env=environment, timeout=300
+    )
+
+
+def test_help_is_there_for_every_command(tmp_path):
+    for command in ([], ["demo"], ["simulate"], ["sweep"], ["models"], ["lems"], ["lems", "show"]):
+        shown = tvbjax_command(*command, "--help", cwd=tmp_path)
+        assert shown.returncode == 0 and "Usage" in shown.stdout
+
+
+def test_simulate_writes_what_the_library_computes(tmp_path):
+    run = tvbjax_command(
+        *("simulate", MODEL, "--duration", "40", "--noise", "V=0.001", "--seed", "3"),
+        *("--set", "a=-1.5", "--coupling", "Difference:a=0.02", "--monitor", "SubSample:2"),
+        *("--out", "run.nc"),
+        cwd=tmp_path,
+    )
+    assert run.returncode == 0, run.stderr
+    read = tvbjax.load_result(tmp_path / "run.nc")
+    assert read["subsample"].dtype == np.float32
+    assert read["subsample"].sizes["time"] == 20
+    assert '"a": -1.5' in read.attributes["parameters"]
+    assert '"Difference"' in read.attributes["coupling"]
+
+
+def test_an_interrupted_run_is_resumed_with_the_same_numbers(tmp_path):
+    arguments = ["simulate", MODEL, "--noise", "V=0.001", "--monitor", "TemporalAverage:1"]
+    whole = tvbjax_command(*arguments, "--duration", "30000", "--out", "whole.nc", cwd=tmp_path)
+    assert whole.returncode == 0, whole.stderr
+    command = [sys.executable, "-m", "tvbjax", *arguments]
+    cut = [*command, "--duration", "30000", "--out", "cut.nc"]
+    process = subprocess.Popen(cut, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    time.sleep(6)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=120)
+    resumed = tvbjax_command(*cut[3:], "--resume", cwd=tmp_path)
+    assert b"Traceback" not in said and "Traceback" not in resumed.stderr
+    if not (tmp_path / "cut.nc").exists():
+        pytest.skip("the signal came before the run began: nothing to resume")
+    assert resumed.returncode == 0, resumed.stderr
+    expected, got = (tvbjax.load_result(tmp_path / f) for f in ("whole.nc", "cut.nc"))
+    np.testing.assert_array_equal(got["temporal_average"], expected["temporal_average"])
+
+
+def test_sweep_writes_a_grid(tmp_path):
+    run = tvbjax_command(
+        *("sweep", MODEL, "--over", "coupling.a=0:0.02:3", "--over", "a=-2,-1"),
+        *("--duration", "20", "--out", "grid.zarr"),
+        cwd=tmp_path,
+    )
+    assert run.returncode == 0, run.stderr
+    with xr.open_dataset(tmp_path / "grid.zarr", engine="zarr") as grid:
+        assert grid["temporal_average"].sizes["coupling.a"] == 3
+        assert grid["a"].values.tolist() == [-2.0, -1.0]
+        assert not grid["diverged"].any()
+
+
+def test_models_and_lems_show(tmp_path):
+    listed = tvbjax_command("models", cwd=tmp_path)
+    assert listed.returncode == 0 and "MontbrioPazoRoxin" in listed.stdout
+    shown = tvbjax_command("lems", "show", "Kuramoto", cwd=tmp_path)
+    assert shown.returncode == 0 and "omega" in shown.stdout
+    latex = tvbjax_command("lems", "show", "Kuramoto", "--latex", cwd=tmp_path)
+    assert latex.returncode == 0 and r"\theta" in latex.stdout
+    source = tvbjax_command("lems", "show", "Kuramoto", "--source", cwd=tmp_path)
+    compile(source.stdout, "kuramoto", "exec")
+
+
+def test_lems_check(tmp_path):
+    (tmp_path / "bad.xml").write_text(
+        '<Lems><ComponentType name="A"><Dynamics><StateVariable name="x" dimension="none"/>\n'
+        '<TimeDerivative variable="x" value="-tua * x"/></Dynamics></ComponentType></Lems>'
+    )
+    checked = tvbjax_command("lems", "check", "bad.xml", cwd=tmp_path)
+    assert checked.returncode == 1
+    assert "bad.xml:2" in checked.stdout and "tua" in checked.stdout
+    assert "Traceback" not in checked.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["simulate", "MontbrioPazoRoxim"], "MontbrioPazoRoxin"),
+        (["simulate", MODEL, "--connectome", "tvb77"], "tvb76"),
+        (["simulate", MODEL, "--connectome", "none.zip"], "none.zip"),
+        (["simulate", MODEL, "--dt", "0"], "give a positive step"),
+        (["simulate", MODEL, "--dt", "-0.1"], "give a positive step"),
+        (["simulate", MODEL, "--speed", "0"], "speed"),
+        (["simulate", MODEL, "--duration", "-5"], "give a positive time"),
+        (["simulate", MODEL, "--monitor", "TemporalAverage:0.25"], "the nearest are 0.2 or 0.3 ms"),
+        (["simulate", MODEL, "--monitor", "Bold"], "needs a period"),
+        (["simulate", MODEL, "--monitor", "Bald:1"], "did you mean 'Bold'"),
+        (["simulate", MODEL, "--set", "q=1"], "no parameter 'q'"),
+        (["simulate", MODEL, "--set", "a"], "must be NAME=NUMBER"),
+        (["simulate", MODEL, "--coupling", "Linear:q=1"], "no parameter 'q'"),
+        (["simulate", MODEL, "--coupling", "Lineer"], "did you mean 'Linear'"),
+        (["simulate", MODEL, "--noise", "V=x"], "'x' is no number"),
+        (["simulate", MODEL, "--noise", "Q=0.1"], "nsig names 'Q'"),
+        (["simulate", MODEL, "--out", "no/such/run.nc"], "there is no folder"),
+        (["simulate", MODEL, "--out", "run.csv"], "must end in .nc or .zarr"),
+        (["simulate", MODEL, "--resume"], "there is no"),
+        (["simulate", MODEL, "--coupling", "Linear:a=1e9"], "no finite number at"),
+        (["sweep", MODEL, "--over", "a"], "has no values"),
+        (["sweep", MODEL, "--over", "a=1:2"], "from:to:count"),
+        (["sweep", MODEL, "--over", "coupling.q=1,2"], "where finds nothing"),
+        (["lems", "show", "none.xml"], "none.xml"),
+        (["demo", "--duration", "100"], "too short"),
+    ],
+)
+def test_bad_input_is_one_clear_error(arguments, message, tmp_path, capsys, monkeypatch):
+    """In this process, for speed: the entry point itself, its exit status and what it prints."""
+    from tvbjax import cli
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "500")
+    monkeypatch.setattr(sys, "argv", ["tvbjax", *arguments])
+    with pytest.raises(SystemExit) as stopped:
+        cli.main()
+    said = capsys.readouterr()
+    assert stopped.value.code == 1
+    assert message in said.err and said.err.startswith("error: ")
+    assert not [p for p in tmp_path.iterdir() if p.name != "demo"], "something was half-written"

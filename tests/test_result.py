@@ -1,0 +1,139 @@
+"""Results: xarray, files, provenance, interruption and going on."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+
+import tvbjax
+from networks import network
+from tvbjax import monitors, noise, simulation
+
+
+@pytest.fixture
+def simulator(tmp_path):
+    observers = (monitors.TemporalAverage(1.0), monitors.Bold(10.0))
+    return network(tmp_path, noise=noise.Additive(0.05), monitors=observers)
+
+
+def test_named_dims_units_and_provenance(simulator):
+    result = tvbjax.simulate(simulator, 20.0, key=jax.random.key(7))
+    array = result["temporal_average"]
+    assert array.dims == ("time", "variable", "region")
+    assert array["time"].attrs["units"] == "ms"
+    assert array["region"].values.tolist() == list(simulator.connectome.labels)
+    attributes = result.to_xarray().attrs
+    assert json.loads(attributes["parameters"])["gamma"] == 1.0
+    assert json.loads(attributes["key"])["data"] == [0, 7]
+    assert json.loads(attributes["versions"])["jax"] == jax.__version__
+    assert json.loads(attributes["coupling"])["type"] == "Linear"
+    assert len(json.loads(attributes["connectome"])["weights"]["sha256"]) == 64
+    with pytest.raises(KeyError, match="there are temporal_average, bold"):
+        result["eeg"]
+
+
+@pytest.mark.parametrize("name", ["run.nc", "run.zarr"])
+def test_a_saved_result_reads_back_and_goes_on(simulator, tmp_path, name):
+    key = jax.random.key(7)
+    begun = tvbjax.simulate(simulator, 20.3, key=key)
+    read = tvbjax.load_result(begun.save(tmp_path / name))
+    assert read.attributes == begun.attributes
+    for monitor in begun.samples:
+        np.testing.assert_array_equal(read[monitor], begun[monitor])
+        assert read[monitor].coords.equals(begun[monitor].coords)
+    whole = tvbjax.simulate(simulator, 40.0, key=key)
+    joined = tvbjax.join(read, tvbjax.simulate(simulator, 19.7, initial=read, key=key))
+    for monitor in whole.samples:
+        np.testing.assert_array_equal(joined[monitor], whole[monitor])
+
+
+def test_saving_replaces_whole_or_not_at_all(simulator, tmp_path, monkeypatch):
+    result = tvbjax.simulate(simulator, 20.0, key=jax.random.key(7))
+    path = result.save(tmp_path / "run.nc")
+    before = path.read_bytes()
+
+    def full_disk(self, path, **options):
+        path.write_bytes(b"half")
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr("xarray.DataTree.to_netcdf", full_disk)
+    with pytest.raises(OSError, match="no space left"):
+        result.save(path)
+    assert path.read_bytes() == before
+    assert sorted(p.name for p in tmp_path.iterdir() if "run" in p.name) == ["run.nc"]
+
+
+def test_wrong_paths_are_errors(simulator, tmp_path):
+    result = tvbjax.simulate(simulator, 5.0, key=jax.random.key(7))
+    with pytest.raises(ValueError, match="must end in .nc or .zarr"):
+        result.save(tmp_path / "run.csv")
+    with pytest.raises(FileNotFoundError, match="there is no folder"):
+        result.save(tmp_path / "nowhere" / "run.nc")
+    with pytest.raises(FileNotFoundError, match="there is no"):
+        tvbjax.load_result(tmp_path / "none.nc")
+    (tmp_path / "text.nc").write_text("no netcdf")
+    with pytest.raises(ValueError, match="is no result of tvbjax"):
+        tvbjax.load_result(tmp_path / "text.nc")
+
+
+def test_ctrl_c_keeps_what_was_finished_and_the_run_goes_on(simulator, monkeypatch):
+    key = jax.random.key(7)
+    whole = tvbjax.simulate(simulator, 100.0, key=key)
+    monkeypatch.setattr(simulation, "_NODE_STEPS_PER_CHUNK", 1000)
+    real, calls = simulation._advance, []
+
+    def interrupted(*arguments):
+        calls.append(1)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return real(*arguments)
+
+    monkeypatch.setattr(simulation, "_advance", interrupted)
+    with pytest.warns(UserWarning, match="interrupted at 60 ms"):
+        begun = tvbjax.simulate(simulator, 100.0, key=key)
+    assert not begun.complete and begun.last == 600
+    ended = tvbjax.simulate(simulator, 40.0, initial=begun, key=key)
+    joined = tvbjax.join(begun, ended)
+    assert joined.complete
+    for monitor in whole.samples:
+        np.testing.assert_array_equal(joined[monitor], whole[monitor])
+
+
+def test_an_interruption_before_the_first_chunk_gives_an_empty_result(simulator, monkeypatch):
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(simulation, "_advance", interrupted)
+    with pytest.warns(UserWarning, match="interrupted at 0 ms"):
+        begun = tvbjax.simulate(simulator, 100.0, key=jax.random.key(0))
+    assert begun["bold"].sizes["time"] == 0 and begun.last == 0
+
+
+def test_results_of_another_simulator_are_refused(simulator, tmp_path):
+    begun = tvbjax.simulate(simulator, 5.0, key=jax.random.key(7))
+    other = network(tmp_path, regions=6)
+    with pytest.raises(ValueError, match="is of another simulator"):
+        tvbjax.simulate(other, 5.0, initial=begun)
+    with pytest.raises(ValueError, match="give results of which one continues the other"):
+        tvbjax.join(begun, begun)
+
+
+@pytest.mark.parametrize(
+    "initial, message",
+    [
+        (np.zeros((2, 5)), r"initial has shape \(2, 5\); give \(1, 5\)"),
+        (np.zeros(5), r"initial has shape \(5,\)"),
+        (np.zeros((3, 1, 5)), "initial holds 3 steps of history"),
+        (np.full((1, 5), np.nan), "initial has x = nan in region"),
+    ],
+)
+def test_a_wrong_initial_state_is_an_error(simulator, initial, message):
+    with pytest.raises(ValueError, match=message):
+        tvbjax.simulate(simulator, 5.0, initial=initial, key=jax.random.key(0))
+
+
+@pytest.mark.parametrize("duration", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_duration_that_is_not_positive_is_an_error(simulator, duration):
+    with pytest.raises(ValueError, match="give a positive time"):
+        tvbjax.simulate(simulator, duration, key=jax.random.key(0))

@@ -1,0 +1,5 @@
+"""`python -m tvbjax`."""
+
+from tvbjax.cli import main
+
+main()

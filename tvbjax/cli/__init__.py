@@ -1,0 +1,3 @@
+"""The command line: `tvbjax demo | simulate | sweep | models | lems`."""
+
+from tvbjax.cli._main import app as app, main as main

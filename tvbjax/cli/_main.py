@@ -1,0 +1,59 @@
+"""The commands together, and errors as one clear message without a traceback."""
+
+import sys
+import warnings
+
+import typer
+from rich.console import Console
+
+from tvbjax.cli import _demo, _lems, _simulate, _sweep
+from tvbjax_lems import LemsError
+
+app = typer.Typer(
+    name="tvbjax",
+    help="Whole-brain models from LEMS: simulate, sweep, inspect.\n\n"
+    "Every command writes its result whole or not at all, and exits with a status other than 0 "
+    "where something is wrong.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("demo")(_demo.demo)
+app.command("simulate")(_simulate.simulate)
+app.command("sweep")(_sweep.sweep)
+app.command("models")(_lems.models)
+app.add_typer(_lems.app, name="lems")
+
+_EXPECTED = (ValueError, TypeError, OSError, ImportError, ArithmeticError, KeyError, RuntimeError)
+
+
+def main() -> None:
+    """Run the command line; what a user can cause is told in one message."""
+    console = Console(stderr=True, soft_wrap=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", UserWarning)
+        warnings.showwarning = lambda message, *_: console.print(
+            f"warning: {message}", style="yellow", markup=False, highlight=False
+        )
+        try:
+            app()
+        except LemsError as error:
+            _fail(console, str(error))
+        except KeyboardInterrupt:
+            console.print("interrupted", style="yellow")
+            sys.exit(130)
+        except _EXPECTED as error:
+            _fail(console, _message(error))
+
+
+def _message(error: BaseException) -> str:
+    """The message alone: of a KeyError without its quotes, of an error inside jit without advice
+    about JAX's options."""
+    text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+    return text.split("\n\n")[0].strip() or type(error).__name__
+
+
+def _fail(console: Console, message: str) -> None:
+    console.print(f"error: {message}", style="red", markup=False, highlight=False)
+    sys.exit(1)

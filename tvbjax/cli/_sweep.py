@@ -1,0 +1,62 @@
+"""`tvbjax sweep`: a grid of simulations to a file."""
+
+from pathlib import Path
+from typing import Annotated
+
+import jax
+import typer
+from rich.console import Console
+
+from tvbjax.cli import _options as options
+from tvbjax.cli._simulate import check_target
+from tvbjax.io.xarray_files import write_dataset
+from tvbjax.sweeps import sweep as run
+
+
+def sweep(
+    model: options.ModelName,
+    over: Annotated[
+        list[str],
+        typer.Option(
+            "--over",
+            help="An axis of the grid: a model parameter, coupling.NAME or speed, with values "
+            "from:to:count or a,b,c. Repeat it for more axes.",
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Result: .nc or .zarr.")] = Path(
+        "sweep.nc"
+    ),
+    connectome: options.ConnectomeName = "tvb76",
+    normalise: options.Normalised = True,
+    speed: options.Speed = 3.0,
+    coupling: options.CouplingText = "Linear:a=0.01",
+    integrator: options.IntegratorName = "Heun",
+    dt: options.Step = 0.1,
+    duration: options.Duration = 1000.0,
+    noise: options.NoiseTexts = None,
+    monitor: options.MonitorTexts = None,
+    set_: options.Settings = None,
+    seed: options.Seed = 0,
+    float64: options.Double = False,
+) -> None:
+    """Simulate a network at every point of a grid of parameters.
+
+    A member that diverges is marked in the result (`diverged`), and the rest goes on.
+
+    Example: tvbjax sweep MontbrioPazoRoxin --over eta=-6:-4:16 --over coupling.a=0:0.05:16
+    """
+    if float64:
+        jax.config.update("jax_enable_x64", True)
+    check_target(out)
+    simulator = options.simulator_of(
+        model, connectome, normalise, speed, coupling, integrator, dt, noise, monitor, set_
+    )
+    space = dict(options.axis_of(text, simulator.model) for text in over)
+    result = run(simulator, space, duration, key=jax.random.key(seed))
+    write_dataset(result, out)
+    console = Console()
+    shape = " x ".join(f"{result.sizes[name]} {name}" for name in result["diverged"].dims)
+    console.print(f"{shape}: {result['diverged'].size} simulations", highlight=False)
+    if result["diverged"].any():
+        console.print(f"{int(result['diverged'].sum())} diverged (see `diverged`)", style="yellow")
+    console.print(f"written to {out}", highlight=False)
