@@ -1,1 +1,23 @@
 """The LEMS compiler: neural mass models written in XML become JAX functions."""
+
+from .emit import Model as Model
+from .errors import (
+    Code as Code,
+    Diagnostic as Diagnostic,
+    LemsError as LemsError,
+    LemsWarning as LemsWarning,
+    Place as Place,
+)
+from .evaluate import evaluate as evaluate
+from .flat import (
+    FlatCoupling as FlatCoupling,
+    FlatModel as FlatModel,
+    FlatParameter as FlatParameter,
+)
+from .library import check as check, load as load, models as models
+from .units import (
+    NEURAL as NEURAL,
+    SI as SI,
+    DimensionCheck as DimensionCheck,
+    UnitSystem as UnitSystem,
+)

@@ -1,0 +1,151 @@
+"""Dimensional analysis of expression trees.
+
+Sums and comparisons need equal dimensions, a dimensional base a constant exponent, functions a pure
+number; literals are pure numbers, but 0 fits everything, as does the dimension *.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+
+from .errors import Code
+from .syntax import Binary, Call, ExpressionError, Name, Negative, Node, Number, spine, to_text
+from .units import ANY, NONE, Dimension, describe
+
+# These give back the dimension of their argument; max and min need equal ones.
+_KEEPS = ("abs", "max", "min", "ceil", "floor")
+
+
+@dataclass(frozen=True)
+class Scope:
+    """The dimensions of the names in sight, and the file's names for dimensions."""
+
+    names: Mapping[str, Dimension]
+    dimensions: Mapping[str, Dimension]
+
+    def describe(self, dimension: Dimension) -> str:
+        return describe(dimension, self.dimensions)
+
+
+def dimension_of(node: Node, scope: Scope) -> Dimension:
+    """The dimension of a tree. Raises ExpressionError where its parts do not fit together.
+
+    A name that is not in the scope has dimension *: another pass reports it.
+    """
+    first, chain = spine(node)
+    value, left = _leaf(first, scope), first
+    for link in chain:
+        value = _operate(link, value, left, scope)
+        left = link
+    return value
+
+
+def check_condition(node: Node, scope: Scope) -> None:
+    """Raise ExpressionError where a condition compares different dimensions."""
+    chain: list[Binary] = []
+    while isinstance(node, Binary) and node.operator in (".and.", ".or."):
+        chain.append(node)
+        node = node.left
+    if isinstance(node, Binary):
+        left = dimension_of(node.left, scope)
+        _same(node, left, node.left, dimension_of(node.right, scope), scope)
+    for link in reversed(chain):
+        check_condition(link.right, scope)
+
+
+def _leaf(node: Node, scope: Scope) -> Dimension:
+    match node:
+        case Number(text=text):
+            return ANY if float(text) == 0.0 else NONE
+        case Name(name=name):
+            return scope.names.get(name, NONE if name == "pi" else ANY)
+        case Negative(operand=operand):
+            return dimension_of(operand, scope)
+        case Call():
+            return _call(node, scope)
+        case Binary():
+            raise AssertionError(node)
+
+
+def _call(node: Call, scope: Scope) -> Dimension:
+    found = [dimension_of(argument, scope) for argument in node.arguments]
+    if node.function == "sqrt":
+        return found[0] ** Fraction(1, 2)
+    if node.function in _KEEPS:
+        known = [d for d in found if not d.is_any]
+        for argument, other in zip(node.arguments, found, strict=True):
+            if not other.agrees(found[0]):
+                raise ExpressionError(
+                    Code.DIMENSION,
+                    argument.offset,
+                    f"{node.function} compares a {scope.describe(found[0])} "
+                    f"with a {scope.describe(other)}",
+                )
+        return known[0] if known else ANY
+    for argument, other in zip(node.arguments, found, strict=True):
+        if not other.agrees(NONE):
+            raise ExpressionError(
+                Code.DIMENSION,
+                argument.offset,
+                f"{node.function} needs a pure number, but '{to_text(argument)}' "
+                f"is a {scope.describe(other)}",
+                "divide by a constant of that dimension",
+            )
+    return NONE
+
+
+def _operate(link: Binary, left: Dimension, left_node: Node, scope: Scope) -> Dimension:
+    right = dimension_of(link.right, scope)
+    match link.operator:
+        case "*":
+            return left * right
+        case "/":
+            return left / right
+        case "^":
+            return _power(link, left, right, scope)
+        case _:
+            return _same(link, left, left_node, right, scope)
+
+
+def _same(
+    link: Binary, left: Dimension, left_node: Node, right: Dimension, scope: Scope
+) -> Dimension:
+    if not left.agrees(right):
+        raise ExpressionError(
+            Code.DIMENSION,
+            link.offset,
+            f"'{to_text(left_node)}' is a {scope.describe(left)}, but '{to_text(link.right)}' "
+            f"is a {scope.describe(right)}",
+        )
+    return right if left.is_any else left
+
+
+def _power(link: Binary, left: Dimension, right: Dimension, scope: Scope) -> Dimension:
+    if not right.agrees(NONE):
+        raise ExpressionError(
+            Code.DIMENSION, link.offset, f"the exponent is a {scope.describe(right)}, not a number"
+        )
+    if left.is_any or left.is_none:
+        return left
+    exponent = _constant(link.right)
+    if exponent is None:
+        raise ExpressionError(
+            Code.DIMENSION,
+            link.offset,
+            f"a {scope.describe(left)} has a power that is not a constant number",
+        )
+    return left**exponent
+
+
+def _constant(node: Node) -> Fraction | None:
+    match node:
+        case Number(text=text):
+            return Fraction(float(text)).limit_denominator(1000) if float(text) < 1e3 else None
+        case Negative(operand=operand):
+            inner = _constant(operand)
+            return None if inner is None else -inner
+        case Binary(operator="/", left=Number() as left, right=Number() as right):
+            top, bottom = _constant(left), _constant(right)
+            return top / bottom if top is not None and bottom else None
+        case _:
+            return None

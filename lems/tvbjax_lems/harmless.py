@@ -1,0 +1,49 @@
+"""Arguments at which an expression and its slopes are finite: what a branch not taken is given."""
+
+import math
+
+import sympy
+
+# In these orders nothing overflows and nothing is singular, whatever their argument.
+_TAME = (sympy.sin, sympy.cos, sympy.tanh, sympy.atan, sympy.erf, sympy.Abs, sympy.Heaviside)
+_CANDIDATES = (1.0, 0.5, 2.0, -1.0, 0.25, -0.5, 3.0, 0.0)
+
+
+def harmless_point(expression: sympy.Basic) -> dict[sympy.Symbol, float]:
+    """A value for each symbol of the expression, {} where none is needed or none was found."""
+    names = sorted(expression.free_symbols, key=str)
+    if not names or is_tame(expression):
+        return {}
+    slopes = [sympy.diff(expression, name) for name in names]
+    for candidate in _points(len(names)):
+        point = dict(zip(names, candidate, strict=True))
+        if all(_finite(part, point) for part in (expression, *slopes)):
+            return point  # pyright: ignore[reportReturnType]
+    return {}
+
+
+def is_tame(expression: sympy.Basic) -> bool:
+    """Whether the expression and its gradient are finite at every finite argument."""
+    if isinstance(expression, sympy.Pow):
+        exponent = expression.exp
+        if not (exponent.is_number and exponent.is_integer and exponent.is_nonnegative):
+            return False
+    elif isinstance(expression, sympy.Function) and not isinstance(expression, _TAME):
+        if type(expression).__name__ != "sigmoid":
+            return False
+    return all(is_tame(argument) for argument in expression.args)
+
+
+def _points(count: int) -> list[list[float]]:
+    equal = [[candidate] * count for candidate in _CANDIDATES]
+    # Unequal ones for differences in a denominator.
+    spread = [[scale * math.sqrt(2.0 + i) for i in range(count)] for scale in (0.3, -0.3, 1.0)]
+    return equal + spread
+
+
+def _finite(expression: sympy.Basic, point: dict) -> bool:
+    value = expression.xreplace({name: sympy.Float(at) for name, at in point.items()})
+    try:
+        return math.isfinite(float(value))  # pyright: ignore[reportArgumentType]
+    except (TypeError, ValueError, OverflowError):
+        return False
