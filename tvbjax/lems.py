@@ -15,7 +15,11 @@ from tvbjax_lems import (
     Place as Place,
     UnitSystem as UnitSystem,
     check as check,
+    equations_latex as equations_latex,
     evaluate as evaluate,
     load as load,
     models as models,
+    python_source as python_source,
+    separate as separate,
+    to_lems as to_lems,
 )

@@ -14,7 +14,9 @@ from .flat import (
     FlatModel as FlatModel,
     FlatParameter as FlatParameter,
 )
-from .library import check as check, load as load, models as models
+from .library import check as check, load as load, models as models, to_lems as to_lems
+from .optimise import separate as separate
+from .source import equations_latex as equations_latex, python_source as python_source
 from .units import (
     NEURAL as NEURAL,
     SI as SI,

@@ -68,6 +68,10 @@ class Diagnostic:
     caret: int | None = None
     warning: bool = False
 
+    @property
+    def is_error(self) -> bool:
+        return not self.warning
+
     def __str__(self) -> str:
         where = f"in {self.context}: " if self.context else ""
         kind = "warning: " if self.warning else ""

@@ -5,13 +5,14 @@ from pathlib import Path
 
 from . import ir
 from .declarations import LIBRARY, check_is_lems, declare, with_includes
+from .dialects.rateml import desugar, is_rateml
 from .emit import Model
 from .errors import Code, Diagnostic, LemsError, LemsWarning, Place, Report, failure, suggestion
 from .flat import FlatModel
 from .flatten import flatten
 from .resolve import TypeCheck, choose, inherit
 from .units import NEURAL, DimensionCheck, UnitSystem
-from .xml import read
+from .xml import Element, read, serialise
 
 _SHARED = ("units",)
 
@@ -57,6 +58,19 @@ def check(
     return list(report.warnings)
 
 
+def to_lems(path: str | Path) -> str:
+    """The text of a model file as LEMS: a RateML file rewritten, a LEMS file as its tree says.
+
+    RateML's meanings that LEMS lacks become attributes of tvbjax's namespace, which other LEMS
+    tools ignore. Every dimension is `*`, since RateML has none. Raises LemsError.
+    """
+    report = Report()
+    text = serialise(_tree(locate(path), report))
+    for finding in report.warnings:
+        warnings.warn(str(finding), LemsWarning, stacklevel=2)
+    return text
+
+
 def locate(name_or_path: str | Path) -> Path:
     """The file of a built-in model or a path. Raises LemsError where there is neither."""
     name = str(name_or_path)
@@ -82,10 +96,15 @@ def compile_file(
     report: Report,
 ) -> FlatModel:
     """The flat model of a file; warnings go to the report. Raises LemsError."""
-    root = read(path)
-    check_is_lems(root)
+    root = _tree(path, report)
     document = declare(root, with_includes(root, path), str(path))
     return _compile(document, component, dimensions, units, report)
+
+
+def _tree(path: Path, report: Report) -> Element:
+    root = read(path)
+    check_is_lems(root)
+    return desugar(root, path.stem, report) if is_rateml(root) else root
 
 
 def _compile(

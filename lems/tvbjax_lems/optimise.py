@@ -10,7 +10,10 @@ import sympy
 
 from .algebra import as_written, symbol
 from .flat import Equation, Program
+from .harmless import is_tame
 
+INLINE_LIMIT = 300  # operations
+TERM_LIMIT = 8
 Assignment = tuple[sympy.Symbol, sympy.Basic]
 
 
@@ -26,10 +29,10 @@ class sigmoid(sympy.Function):  # noqa: N801  (sympy's functions are lower case)
 
 def program(derived: Iterable[Equation], outputs: Sequence[sympy.Basic]) -> Program:
     """The program that computes `outputs` by way of the derived equations, in their order."""
-    needed = _needed(tuple(derived), outputs)
     with as_written():
-        assignments = [(symbol(e.name), stable(e.expression)) for e in needed]
-        return _shared(assignments, [stable(output) for output in outputs])
+        assignments = [(symbol(e.name), stable(e.expression)) for e in derived]
+        final = [stable(output) for output in outputs]
+        return _shared(_needed(_guarded(assignments), final), final)
 
 
 def stable(expression: sympy.Basic) -> sympy.Basic:
@@ -53,13 +56,31 @@ def stable(expression: sympy.Basic) -> sympy.Basic:
     return expression.replace(logistic, replaced)
 
 
-def _needed(derived: tuple[Equation, ...], outputs: Iterable[sympy.Basic]) -> list[Equation]:
-    wanted = {str(s) for output in outputs for s in output.free_symbols}
-    kept: list[Equation] = []
-    for equation in reversed(derived):
-        if equation.name in wanted:
-            kept.append(equation)
-            wanted |= {str(s) for s in equation.expression.free_symbols}
+def _guarded(assignments: list[Assignment]) -> list[Assignment]:
+    """Put what can be singular into the Piecewise branches that use it.
+
+    `u = 1/x` and then `u * sin(x)` where x is not 0: outside, u would spoil the gradient at x = 0.
+    """
+    singular: dict[sympy.Symbol, sympy.Basic] = {}
+    guarded = []
+    for name, expression in assignments:
+        inner = expression.xreplace(singular)
+        if expression.has(sympy.Piecewise) and inner.count_ops() < INLINE_LIMIT:
+            expression = inner
+        elif not expression.has(sympy.Piecewise) and not is_tame(expression):
+            if inner.count_ops() < INLINE_LIMIT:
+                singular[name] = inner
+        guarded.append((name, expression))
+    return guarded
+
+
+def _needed(assignments: list[Assignment], outputs: Iterable[sympy.Basic]) -> list[Assignment]:
+    wanted = {s for output in outputs for s in output.free_symbols}
+    kept: list[Assignment] = []
+    for name, expression in reversed(assignments):
+        if name in wanted:
+            kept.append((name, expression))
+            wanted |= expression.free_symbols
     return kept[::-1]
 
 
@@ -94,3 +115,43 @@ def _in_order(assignments: list[Assignment]) -> list[Assignment]:
         done = {s for s, _ in ready}
         waiting = [item for item in waiting if item[0] not in done]
     return ordered
+
+
+def separate(
+    pre: sympy.Basic,
+    source_symbols: Iterable[sympy.Symbol],
+    target_symbols: Iterable[sympy.Symbol],
+) -> tuple[tuple[sympy.Expr, sympy.Expr], ...] | None:
+    """`pre` as a sum of products (target factor, source factor); None where it cannot be split.
+
+    sin(x_j - x_i) gives (cos(x_i), sin(x_j)) and (-sin(x_i), cos(x_j)): then the network only sums
+    what its sources send. Parameters go into the target factor. Exponentials are not split, since
+    their factors could overflow where the whole does not.
+    """
+    sources, targets = set(source_symbols), set(target_symbols)
+    whole: Any = pre
+    if not whole.free_symbols & targets:
+        return ((sympy.S.One, whole),)
+    if not whole.free_symbols & sources:
+        return ((whole, sympy.S.One),)
+    if whole.has(sympy.Piecewise) or whole.count_ops() > INLINE_LIMIT:
+        return None
+    if any(p.exp.is_number and abs(p.exp) > TERM_LIMIT for p in whole.atoms(sympy.Pow)):
+        return None
+    expanded = sympy.expand(
+        sympy.expand_trig(whole), power_base=False, power_exp=False, log=False, basic=False
+    )
+    factors: dict[sympy.Expr, sympy.Expr] = {}
+    for term in sympy.Add.make_args(expanded):
+        target, source = sympy.S.One, sympy.S.One
+        for factor in sympy.Mul.make_args(term):
+            if not factor.free_symbols & sources:
+                target *= factor
+            elif not factor.free_symbols & targets:
+                source *= factor
+            else:
+                return None
+        factors[source] = factors.get(source, sympy.S.Zero) + target
+    if len(factors) > TERM_LIMIT:
+        return None
+    return tuple((target, source) for source, target in factors.items())

@@ -5,7 +5,7 @@ not supported yet; the passes after it can rely on required attributes being the
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from .errors import Code, Report, suggestion
@@ -92,9 +92,11 @@ def check_root(root: Element, children: Iterable[Element], report: Report) -> No
             _unknown(child, root.tag, (*_ROOT, *types), report)
 
 
-def check(element: Element, context: str, report: Report) -> None:
-    """Report what is wrong with an element and its children by RULES."""
-    rule = RULES[element.tag]
+def check(
+    element: Element, context: str, report: Report, rules: Mapping[str, Rule] = RULES
+) -> None:
+    """Report what is wrong with an element and its children by the rules."""
+    rule = rules[element.tag]
     context = label(element, context)
     _check_attributes(element, rule, context, report)
     for name in ("select", "reduce"):
@@ -111,7 +113,7 @@ def check(element: Element, context: str, report: Report) -> None:
         if child.tag in METADATA:
             continue
         if child.tag in rule.children:
-            check(child, f"{context} > {child.tag}", report)
+            check(child, f"{context} > {child.tag}", report, rules)
         else:
             _unknown(child, context, rule.children, report)
 

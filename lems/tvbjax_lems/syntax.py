@@ -6,7 +6,7 @@ or, and, comparison, + -, * /, unary minus, ^; binary operators associate to the
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 
@@ -164,6 +164,24 @@ def names(node: Node) -> Iterator[Name]:
                 yield from names(argument)
     for link in chain:
         yield from names(link.right)
+
+
+def substituted(node: Node, values: Mapping[str, Node]) -> Node:
+    """The tree with names replaced by trees."""
+    first, chain = spine(node)
+    match first:
+        case Name(name=name):
+            result = values.get(name, first)
+        case Negative(operand=operand, offset=offset):
+            result = Negative(substituted(operand, values), offset)
+        case Call(function=function, arguments=arguments, offset=offset):
+            changed = tuple(substituted(argument, values) for argument in arguments)
+            result = Call(function, changed, offset)
+        case _:
+            result = first
+    for link in chain:
+        result = Binary(link.operator, result, substituted(link.right, values), link.offset)
+    return result
 
 
 def to_text(node: Node) -> str:

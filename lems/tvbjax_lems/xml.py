@@ -232,3 +232,19 @@ def _element(node: "etree._Element", tags: Iterator[_Tag], file: str) -> Element
     return Element(
         name.localname, name.namespace or "", tuple(attributes), children, tag.place, text
     )
+
+
+def serialise(root: Element) -> str:
+    """The text of a tree, indented, with tvbjax's namespace under its own name."""
+    node = etree.Element(root.tag, nsmap={"tvbjax": NAMESPACE})
+    _fill(node, root)
+    text = etree.tostring(node, pretty_print=True, xml_declaration=True, encoding="UTF-8")
+    return text.decode("utf-8")
+
+
+def _fill(node: "etree._Element", element: Element) -> None:
+    for attribute in element.attributes:
+        prefix = f"{{{attribute.namespace}}}" if attribute.namespace else ""
+        node.set(prefix + attribute.name, attribute.value)
+    for child in element.children:
+        _fill(etree.SubElement(node, child.tag), child)
