@@ -95,11 +95,14 @@ def make(name: str, seed: int, folder: Path, scratch: Path) -> None:
     if not np.isfinite(derivatives).all():
         sys.exit(f"{name}: RateML's model gives values that are not finite; narrow its RANGES.")
 
+    limits = getattr(model, "state_variable_boundaries", None) or {}
     packages = ("tvb-contrib", "tvb-library", "PyLEMS", "numpy")
     np.savez_compressed(
         folder / f"rateml_{name}.npz",
         versions=np.array([f"{p} {importlib.metadata.version(p)}" for p in packages]),
         state_variables=np.array(model.state_variables),
+        variables_of_interest=np.array(model.variables_of_interest),
+        bounds=np.array([limits.get(v, (-np.inf, np.inf)) for v in model.state_variables]),
         parameters=np.array(list(values)),
         defaults=np.array(list(defaults.values())),
         values=np.array(list(values.values())),
