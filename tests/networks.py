@@ -4,6 +4,7 @@ from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
+from scipy.special import expit
 
 import tvbjax
 from tvbjax import coupling, integrators
@@ -77,8 +78,8 @@ def plain_coupling(rule, weights, sent, own):
                 case coupling.HyperbolicTangent():
                     pre = p["a"] * (1 + np.tanh((p["b"] * x[0] - p["midpoint"]) / p["sigma"]))
                 case coupling.SigmoidalJansenRit():
-                    gate = 1 + np.exp(p["r"] * (p["midpoint"] - (x[0] - x[1])))
-                    pre = p["cmin"] + (p["cmax"] - p["cmin"]) / gate
+                    gate = expit(p["r"] * (x[0] - x[1] - p["midpoint"]))
+                    pre = p["cmin"] + (p["cmax"] - p["cmin"]) * gate
                 case _:
                     pre = x[0]
             total[i] += weights[i, j] * pre

@@ -46,8 +46,9 @@ def test_bold_is_the_convolution_of_the_trajectory(tmp_path):
         past = states[end : end + 2000][::-1]
         convolved = np.tensordot(volterra(ages), past, axes=1) * 1e-4
         expected.append(5.6 * 0.02 * (convolved - 1.0))
-    # Means over 4 ms meet the kernel at their centre: midpoint rule, error (4 ms)^2 k'' / 24.
-    np.testing.assert_allclose(result.samples["bold"].values, expected, rtol=0, atol=1e-8)
+    # Means over h = 4 ms meet the kernel at their centre. The activity moves by less than 2, so
+    # what is lost is at most k1 V0 h^2 / 12 G'(0) 2 = 0.112 (0.004)^2 / 12 / 3 * 2 = 1e-7.
+    np.testing.assert_allclose(result.samples["bold"].values, expected, rtol=0, atol=1e-7)
     np.testing.assert_allclose(result.samples["bold"].time, np.arange(20.0, 301.0, 20.0))
 
 

@@ -44,8 +44,8 @@ def test_a_saved_result_reads_back_and_goes_on(simulator, tmp_path, name):
         assert read[monitor].coords.equals(begun[monitor].coords)
     whole = tvbjax.simulate(simulator, 40.0, key=key)
     joined = tvbjax.join(read, tvbjax.simulate(simulator, 19.7, initial=read, key=key))
-    for monitor in whole.samples:
-        np.testing.assert_array_equal(joined[monitor], whole[monitor])
+    for monitor in whole.samples:  # sums of a cut window may round differently
+        np.testing.assert_allclose(joined[monitor], whole[monitor], rtol=1e-12)
 
 
 def test_saving_replaces_whole_or_not_at_all(simulator, tmp_path, monkeypatch):

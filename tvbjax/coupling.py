@@ -13,6 +13,7 @@ import abc
 from typing import ClassVar
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
@@ -136,7 +137,7 @@ class Sigmoidal(AbstractCoupling):
 
     def target(self, sums, x, strength):
         drive = self.a * (sums[0] - self.midpoint) / self.sigma
-        return self.cmin + (self.cmax - self.cmin) / (1.0 + jnp.exp(-drive))
+        return self.cmin + (self.cmax - self.cmin) * jax.nn.sigmoid(drive)
 
 
 class SigmoidalJansenRit(AbstractCoupling):
@@ -155,8 +156,8 @@ class SigmoidalJansenRit(AbstractCoupling):
 
     def source(self, x):
         excitation, inhibition = x
-        gate = 1.0 + jnp.exp(self.r * (self.midpoint - (excitation - inhibition)))
-        return (self.cmin + (self.cmax - self.cmin) / gate)[None]
+        gate = jax.nn.sigmoid(self.r * (excitation - inhibition - self.midpoint))
+        return (self.cmin + (self.cmax - self.cmin) * gate)[None]
 
     def target(self, sums, x, strength):
         return self.a * sums[0]

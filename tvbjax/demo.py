@@ -34,6 +34,7 @@ _PARAMETERS = {"tau": 10.0, "Delta": 0.7, "J": 14.5, "eta": -4.4, "cr": 1.0, "cv
 _GAIN = 57.0
 _NSIG = {"r": 2e-5, "V": 4e-3}
 _DT = 0.1
+_INITIAL = {"r": 0.01, "V": -2.0}  # the silent state
 _PERIOD = 10.0
 _TRANSIENT = 500.0
 
@@ -76,7 +77,7 @@ def run(
     simulator = _simulator(model, connectome, rates, monitors.Bold(500.0, variables="r"))
     key = jax.random.key(0)
     with _timed(seconds, f"simulate {duration / 1000:g} s ({round(duration / _DT):,} steps)"):
-        result = simulate(simulator, duration, key=key)
+        result = simulate(simulator, duration, initial=_initial(simulator), key=key)
     fc = functional_connectivity(_rates(result))
     with _timed(seconds, f"sweep {points * points} simulations of {sweep_duration / 1000:g} s"):
         swept = _sweep(_simulator(model, connectome, rates), sweep_duration, points, key)
@@ -126,6 +127,11 @@ def _simulator(model: lems.Model, connectome: Connectome, *observers) -> Simulat
     )
 
 
+def _initial(simulator: Simulator) -> np.ndarray:
+    values = [_INITIAL[name] for name in simulator.model.state_variables]
+    return np.repeat(np.array(values)[:, None], simulator.nodes, axis=1)
+
+
 def _rates(result: Result) -> Float[Array, "time region"]:
     """The firing rates after the transient."""
     skipped = int(_TRANSIENT / _PERIOD)
@@ -148,7 +154,7 @@ def _sweep(simulator: Simulator, duration: float, points: int, key: Array) -> xr
             -5.4, -4.2, points
         ),
     }
-    return sweep(simulator, space, duration, key=key, measure=measure)
+    return sweep(simulator, space, duration, initial=_initial(simulator), key=key, measure=measure)
 
 
 def _write(folder, connectome, result, fc, swept) -> tuple[Path, ...]:

@@ -5,13 +5,14 @@ Said once, and used by sweeps, fits, learning to learn and priors alike.
 
 import abc
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike
+from jaxtyping import ArrayLike
 
 
 class AbstractSupport(abc.ABC):
@@ -86,7 +87,7 @@ class Free:
         last = self.path(simulator)[-1]
         return self.name or str(getattr(last, "name", getattr(last, "key", last)))
 
-    def checked(self, simulator, values: ArrayLike) -> np.ndarray:
+    def checked(self, simulator, values: ArrayLike | Sequence) -> np.ndarray:
         """Values, one leaf each along the first axis, as an array that fits leaf and support."""
         label, leaf = self.label(simulator), self.where(simulator)
         array = np.asarray(values, dtype=leaf.dtype)
@@ -105,10 +106,11 @@ class Free:
             )
         return array
 
-    def replace(self, simulator, value: Array):
+    def replace(self, simulator, value: ArrayLike):
         """The simulator with this leaf set; a number fills an array."""
         leaf = self.where(simulator)
-        return eqx.tree_at(self.where, simulator, jax.numpy.broadcast_to(value, leaf.shape))
+        filled = jnp.broadcast_to(jnp.asarray(value, leaf.dtype), leaf.shape)
+        return eqx.tree_at(self.where, simulator, filled)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -67,9 +67,12 @@ class Additive(AbstractNoise):
     def increments(self, key, first, steps, shape, dt):
         if isinstance(self.nsig, dict) or key is None:
             raise TypeError("Additive: noise must be bound to a model by a Simulator, with a key.")
-        keys = jax.vmap(lambda n: jr.fold_in(key, n))(first + jnp.arange(steps))
-        unit = jax.vmap(lambda k: jr.normal(k, shape, self.nsig.dtype))(keys)
-        return unit * jnp.sqrt(2.0 * dt * self.nsig)
+        spread = jnp.sqrt(2.0 * dt * self.nsig)
+
+        def one(step):
+            return spread * jr.normal(jr.fold_in(key, step), shape, spread.dtype)
+
+        return jax.vmap(one)(first + jnp.arange(steps, dtype=first.dtype))
 
 
 class Recorded(AbstractNoise):

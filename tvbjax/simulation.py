@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from collections.abc import Sequence
 
 import equinox as eqx
 import jax
@@ -36,17 +37,15 @@ def simulate(
     simulator: Simulator,
     duration: float,
     *,
-    initial: Float[ArrayLike, "state region"]
-    | Float[ArrayLike, "horizon state region"]
-    | Result
-    | None = None,
+    initial: ArrayLike | Sequence | Result | None = None,
     key: Array | None = None,
     progress: bool = True,
 ) -> Result:
     """Simulate `duration` ms (rounded up to whole steps).
 
-    `initial`: the state at t = 0, held in the past as well; or a history of at least
-    `simulator.horizon` steps, oldest first, whose last row is t = 0; or an earlier `Result`, which
+    `initial`: the state at t = 0, `(state, region)`, held in the past as well; or a history
+    `(horizon, state, region)` of at least `simulator.horizon` steps, oldest first, whose last row
+    is t = 0; or an earlier `Result`, which
     is then continued, with the same numbers as one long run; or None, the middle of each state
     variable's initial range. `key`: random key, needed where the simulator has noise.
     `progress`: show a bar on a terminal when the run is long.

@@ -7,7 +7,7 @@ A member's noise depends on the key and on its number alone: member i is `simula
 
 import dataclasses
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,7 @@ from tvbjax.simulator import Simulator
 if TYPE_CHECKING:
     import xarray as xr
 
+Values = ArrayLike | Sequence
 Measure = Callable[[Result], Mapping[str, Array]]
 
 # Side by side in one call: enough to fill vector registers, few enough to stay in the cache.
@@ -38,15 +39,15 @@ _TILE = 8
 class Points:
     """A list of parameter sets: all sequences have one length, and member i takes their i-th."""
 
-    values: Mapping[Free, ArrayLike]
+    values: Mapping[Free, Values]
 
 
 def sweep(
     simulator: Simulator,
-    space: Mapping[Free, ArrayLike] | Points,
+    space: Mapping[Free, Values] | Points,
     duration: float,
     *,
-    initial: ArrayLike | None = None,
+    initial: Values | None = None,
     key: Array | None = None,
     measure: Measure | None = None,
     tile: int = _TILE,

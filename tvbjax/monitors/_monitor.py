@@ -74,10 +74,10 @@ class AbstractMonitor(eqx.Module):
 
 def whole_steps(period: float, dt: float, who: str) -> int:
     """`period / dt` where that is a whole number >= 1, else an error that names the neighbours."""
-    ratio = period / dt
-    steps = round(ratio)
     if not period > 0 or not np.isfinite(period):
         raise ValueError(f"{who}: the period is {period!r} ms; give a positive multiple of dt.")
+    ratio = period / dt
+    steps = round(ratio)
     if steps < 1 or abs(ratio - steps) > 1e-6 * max(1.0, ratio):
         below, above = max(1, int(np.floor(ratio))), max(1, int(np.ceil(ratio)))
         near = " or ".join(f"{n * dt:.10g}" for n in sorted({below, above}))

@@ -45,7 +45,7 @@ def add_block(
 
 def close_windows(
     windows: Float[Array, "window voi node"], period: int, chunk: Chunk
-) -> tuple[Float[Array, "voi node"], Float[Array, "window voi node"]]:
+) -> tuple[Float[Array, "voi node"], Float[Array, "finished voi node"]]:
     """The unfinished window, and the finished ones."""
     finished = (chunk.phase % period + chunk.steps) // period
     last = windows[-1] if windows.shape[0] > finished else jnp.zeros_like(windows[0])
