@@ -149,9 +149,9 @@ def _power(base: sympy.Expr, exponent: sympy.Expr, offset: int) -> sympy.Expr:
         return base**exponent  # pyright: ignore[reportReturnType]
     if base.is_zero and float(exponent) < 0:
         raise _arithmetic(offset, "division by zero: a negative power of zero")
-    value = _float(lambda: float(base) ** float(exponent), offset, "the power")
-    if isinstance(value, complex):
+    if float(base) < 0.0 and not float(exponent).is_integer():
         raise _arithmetic(offset, "a fractional power of a negative number is not real")
+    value = _float(lambda: float(base) ** float(exponent), offset, "the power")
     if base is sympy.pi and exponent.is_Integer:
         return base**exponent  # pyright: ignore[reportReturnType]
     return number(value)
@@ -183,12 +183,11 @@ def _factorial(value: float) -> float:
 
 def _float(compute: Callable[[], float], offset: int, what: str) -> float:
     try:
-        value = compute()
+        return float(compute())
     except OverflowError:
         raise _arithmetic(offset, f"{what} is too large for a number") from None
     except ValueError:
         raise _arithmetic(offset, f"{what} of this value is not a real number") from None
-    return value
 
 
 def _checked(value: sympy.Expr, offset: int) -> sympy.Expr:

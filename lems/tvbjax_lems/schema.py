@@ -18,12 +18,16 @@ METADATA = ("notes", "annotation", "Meta", "About", "text", "meta", "about")
 
 @dataclass(frozen=True)
 class Rule:
-    """An element: attributes that it must and may have, those of our namespace, and children."""
+    """An element: attributes that it must and may have, those of our namespace, and children.
+
+    `named`: whether its name is a name, and not an expression.
+    """
 
     required: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
     ours: tuple[str, ...] = ()
     children: tuple[str, ...] = ()
+    named: bool = True
 
 
 _DECLARATIONS = (
@@ -192,7 +196,8 @@ def _check_attributes(element: Element, rule: Rule, context: str, report: Report
             )
     for name in ("name", "variable", "parameter"):
         value = element.get(name)
-        if name in rule.required and name in given and not NAME.fullmatch(value):
+        checked = rule.named and name in rule.required and name in given
+        if checked and not NAME.fullmatch(value):
             report.add(
                 finding(
                     Code.ATTRIBUTE,

@@ -1,3 +1,4 @@
+# pyright: reportMissingImports=false
 """Derivatives of The Virtual Brain's models at random points, for tests/test_lems_models.py.
 
 Run where tvb-library is installed: python make_dfun.py. Writes lems_dfun.npz beside this file.

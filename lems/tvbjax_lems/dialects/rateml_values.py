@@ -31,7 +31,7 @@ RULES: dict[str, Rule] = {
     "Parameter": Rule(("name", "dimension")),
     "DerivedParameter": Rule(("name", "value")),
     "Constant": Rule(("name", "value"), ("dimension",)),
-    "Exposure": Rule(("name",), ("dimension",)),
+    "Exposure": Rule(("name",), ("dimension",), named=False),
     "Requirement": Rule(("name",), ("dimension",)),
     "Dynamics": Rule((), (), (), _DYNAMICS),
     "StateVariable": Rule(("name",), ("dimension", "exposure")),
