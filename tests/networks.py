@@ -1,6 +1,7 @@
 """Small networks for the tests, and TVB's step written once more as slow, plain loops."""
 
 from pathlib import Path
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -49,7 +50,7 @@ def ring_connectome(regions: int = 5, seed: int = 0, speed: float = 2.0) -> tvbj
 def network(folder: Path, *, delayed: bool = True, regions: int = 5, **changes) -> tvbjax.Simulator:
     """A small delayed linear network; `changes` are arguments of the Simulator."""
     speed = 2.0 if delayed else 1e9
-    arguments = dict(
+    arguments: dict[str, Any] = dict(
         model=linear_model(folder),
         connectome=ring_connectome(regions, speed=speed),
         coupling=coupling.Linear(a=0.3, b=0.05),
@@ -110,7 +111,7 @@ def plain_run(simulator, history: np.ndarray, steps: int, kicks=None) -> np.ndar
     states = list(history)
     for n in range(steps):
         x = states[-1]
-        inputs = [_input(simulator, s, states, delays, weights) for s in simulator.sources]
+        inputs = [_input(simulator, s, states, delays, weights) for s in simulator.reads]
         c = jnp.asarray(np.array(inputs).reshape(len(inputs), -1))
 
         def f(x, c=c):

@@ -15,7 +15,12 @@ from typing import ClassVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import sympy
 from jaxtyping import Array, ArrayLike, Float
+
+from tvbjax_lems import FlatCoupling, Model, evaluate
+from tvbjax_lems.algebra import symbol
+from tvbjax_lems.optimise import separate
 
 
 def _parameter(value: ArrayLike) -> Array:
@@ -26,7 +31,8 @@ def _parameter(value: ArrayLike) -> Array:
 class AbstractCoupling(eqx.Module):
     """A rule for one coupling input; the simulator applies it to each input of the model.
 
-    `arity` is how many of a region's state variables the rule reads.
+    `arity` is how many of a region's state variables the rule reads: the first of those that the
+    model names for the input.
     Parameters are scalars, or `(node,)` for one value per receiving region (`source` parameters:
     per sending region).
     """
@@ -161,3 +167,61 @@ class SigmoidalJansenRit(AbstractCoupling):
 
     def target(self, sums, x, strength):
         return self.a * sums[0]
+
+
+class Declared(AbstractCoupling):
+    """A coupling function that a model's file declares: `scale * sum_j w_ij post * pre`.
+
+    Made by `declared`. `params`: the function's own parameters. `reads`: the state variables that
+    it reads, of the sending and then of the receiving region. `terms`: the products, target factor
+    and source factor, into which the compiler has split it.
+    """
+
+    arity: ClassVar[int] = 0
+    params: dict[str, Array]
+    spec: FlatCoupling = eqx.field(static=True)
+    reads: tuple[int, ...] = eqx.field(static=True)
+    terms: tuple[tuple[sympy.Expr, sympy.Expr], ...] = eqx.field(static=True)
+
+    def source(self, x):
+        sent = dict(zip(self.spec.source_symbols, x, strict=False)) | self._parameters(x)
+        factors = [factor for _, factor in self.terms if factor.free_symbols]
+        rows = [jnp.broadcast_to(v, x.shape[1:]) for v in evaluate((), factors, sent)]
+        return jnp.stack(rows) if rows else jnp.zeros((0, *x.shape[1:]), x.dtype)
+
+    def target(self, sums, x, strength):
+        own = dict(zip(self.spec.target_symbols, x[len(self.spec.sources) :], strict=True))
+        own |= self._parameters(x)
+        waiting, total = list(sums), jnp.zeros_like(strength)
+        for factor, sent in self.terms:
+            summed = waiting.pop(0) if sent.free_symbols else strength * float(sent)
+            total = total + evaluate((), (factor,), own)[0] * summed
+        scale = self.spec.scale
+        return total if scale is None else total * evaluate((), (scale,), own)[0]
+
+    def _parameters(self, x: Array) -> dict[sympy.Symbol, ArrayLike]:
+        given: dict[sympy.Symbol, ArrayLike] = {symbol(n): v for n, v in self.params.items()}
+        return given | {symbol("n_node"): float(x.shape[-1])}
+
+
+def declared(model: Model) -> dict[str, AbstractCoupling]:
+    """The coupling functions that a model's LEMS or RateML file declares, by coupling input.
+
+    Functions without a sum (`pre`) are left out: say what their inputs get.
+    Raises `ValueError` where a function is not a sum of products of sender and receiver.
+    """
+    found = {}
+    for spec in model.couplings:
+        if not isinstance(spec.pre, sympy.Expr):
+            continue
+        whole = spec.pre * spec.post if isinstance(spec.post, sympy.Expr) else spec.pre
+        terms = separate(whole, spec.source_symbols, spec.target_symbols)
+        if terms is None:
+            raise ValueError(
+                f"coupling function '{spec.name}' of {model.name}: {whole} is no sum of products "
+                "of functions of the sending and of the receiving region; this is not supported."
+            )
+        targets = tuple(model.state_variables.index(s.name) for s in spec.target_symbols)
+        params = {p.name: _parameter(p.value) for p in spec.parameters}
+        found[spec.input] = Declared(params, spec, spec.sources + targets, terms)
+    return found

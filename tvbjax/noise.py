@@ -5,14 +5,15 @@ chunks, tiles and devices never change a result.
 """
 
 import abc
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jax.core import Tracer
+from jaxtyping import Array, ArrayLike, Float, Int
 
 
 class AbstractNoise(eqx.Module):
@@ -39,10 +40,14 @@ class AbstractNoise(eqx.Module):
         """Whether a random key must be given."""
 
 
-def _intensity(value):
-    if isinstance(value, Mapping):
-        return {name: jnp.asarray(d, dtype=jnp.result_type(float)) for name, d in value.items()}
+def _floats(value: ArrayLike | Sequence) -> Array:
     return jnp.asarray(value, dtype=jnp.result_type(float))
+
+
+def _intensity(value: ArrayLike | Sequence | Mapping[str, ArrayLike | Sequence]):
+    if isinstance(value, Mapping):
+        return {name: _floats(intensity) for name, intensity in value.items()}
+    return _floats(value)
 
 
 class Additive(AbstractNoise):
@@ -81,7 +86,7 @@ class Recorded(AbstractNoise):
     Row n is added in the step from n to n + 1; a run longer than the record is an error.
     """
 
-    path: Float[Array, "steps state node"] = eqx.field(converter=_intensity)
+    path: Float[Array, "steps state node"] = eqx.field(converter=_floats)
 
     @property
     def needs_key(self) -> bool:
@@ -147,7 +152,7 @@ def _row(name: str, value: Array, nodes: int) -> Array:
 
 
 def _check_intensity(nsig: Array, variables: tuple[str, ...]) -> None:
-    if isinstance(nsig, jax.core.Tracer):
+    if isinstance(nsig, Tracer):
         return
     values = np.asarray(nsig)
     bad = np.argwhere(~(np.isfinite(values) & (values >= 0)))

@@ -8,6 +8,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Float
 
 from tvbjax import engine
@@ -149,7 +150,7 @@ def whole_steps(duration: float, dt: float) -> int:
 def _traced(tree) -> bool:
     """Whether we are inside a JAX transformation: of these leaves, or of everything (jit)."""
     leaves = [*jax.tree.leaves(tree), jnp.zeros(())]
-    return any(isinstance(leaf, jax.core.Tracer) for leaf in leaves)
+    return any(isinstance(leaf, Tracer) for leaf in leaves)
 
 
 def _phases(simulator: Simulator, first: int) -> tuple[int, ...]:
@@ -204,7 +205,7 @@ def _past(simulator: Simulator, initial) -> Float[Array, "horizon state node"]:
             f"{simulator.horizon}; give more, or one state (state variable, region) that is held."
         )
     past = past[-simulator.horizon :]
-    if not isinstance(past, jax.core.Tracer):
+    if not isinstance(past, Tracer):
         _check_initial(simulator, np.asarray(past))
     return past
 

@@ -4,14 +4,14 @@ A frozen noun. What may change between runs - parameters, weights, tract lengths
 leaves, for gradients, sweeps and priors; what shapes the computation is fixed here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import equinox as eqx
-import jax
 import numpy as np
+from jax.core import Tracer
 
 from tvbjax.connectome import Connectome
-from tvbjax.coupling import AbstractCoupling
+from tvbjax.coupling import AbstractCoupling, Declared
 from tvbjax.engine import Edges, edges_of
 from tvbjax.integrators import AbstractIntegrator
 from tvbjax.monitors import AbstractMonitor, TemporalAverage
@@ -22,7 +22,9 @@ from tvbjax_lems import Model
 class Simulator(eqx.Module):
     """A network of neural masses: model, connectome, coupling, integrator, noise, monitors.
 
-    `coupling` must be given: None is right only for a model without coupling inputs.
+    `coupling` must be given: one rule for all of the model's coupling inputs, or a rule for each,
+    by name (`coupling.declared(model)` gives those that the file declares); None is right only for
+    a model without coupling inputs.
     `noise`: None is a deterministic simulation. `monitors`: by default means over 1 ms.
     `horizon`: steps of the past that are kept, by default just enough for the longest delay of
     this connectome; give more where a sweep lowers the speed or lengthens tracts.
@@ -30,20 +32,20 @@ class Simulator(eqx.Module):
 
     model: Model
     connectome: Connectome
-    coupling: AbstractCoupling | None
+    coupling: AbstractCoupling | dict[str, AbstractCoupling] | None
     integrator: AbstractIntegrator
     noise: AbstractNoise | None
     monitors: tuple[AbstractMonitor, ...]
     edges: Edges
     horizon: int = eqx.field(static=True)
-    sources: tuple[tuple[int, ...], ...] = eqx.field(static=True)
+    reads: tuple[tuple[int, ...], ...] = eqx.field(static=True)
     observed: tuple[tuple[int, ...], ...] = eqx.field(static=True)
 
     def __init__(
         self,
         model: Model,
         connectome: Connectome,
-        coupling: AbstractCoupling | None,
+        coupling: AbstractCoupling | Mapping[str, AbstractCoupling] | None,
         integrator: AbstractIntegrator,
         noise: AbstractNoise | None = None,
         monitors: AbstractMonitor | Sequence[AbstractMonitor] | None = None,
@@ -57,16 +59,27 @@ class Simulator(eqx.Module):
         nodes = connectome.weights.shape[-1]
         self.model = model
         self.connectome = connectome
-        self.coupling = coupling
+        self.coupling = dict(coupling) if isinstance(coupling, Mapping) else coupling
         self.integrator = integrator
         self.noise = None if noise is None else noise.bind(model.state_variables, nodes)
         self.monitors = tuple(monitors)
         self.edges = edges_of(_concrete("connectome.weights", connectome.weights))
         self.horizon = _horizon(self, horizon)
-        self.sources = _sources(model, coupling)
+        _check_coupling(model, coupling)
+        self.reads = tuple(
+            _reads(model, name, available, rule)
+            for name, available, rule in zip(model.inputs, model.sources, self.rules, strict=True)
+        )
         self.observed = tuple(_observed(model, monitor) for monitor in self.monitors)
         _check_parameters(model, nodes)
         _check_monitors(self.monitors, integrator.dt)
+
+    @property
+    def rules(self) -> tuple[AbstractCoupling, ...]:
+        """The coupling rule of every input of the model."""
+        if isinstance(self.coupling, dict):
+            return tuple(self.coupling[name] for name in self.model.inputs)
+        return () if self.coupling is None else (self.coupling,) * len(self.model.inputs)
 
     @property
     def bounds(self) -> tuple[tuple[float, float], ...]:
@@ -93,7 +106,7 @@ def _default_monitor(dt: float) -> AbstractMonitor:
 
 
 def _concrete(name: str, value):
-    if isinstance(value, jax.core.Tracer):
+    if isinstance(value, Tracer):
         raise TypeError(
             f"Simulator: {name} is traced, and the connections that exist must be known; build the "
             "Simulator outside of jit, grad and vmap, and replace its leaves inside (eqx.tree_at)."
@@ -116,24 +129,38 @@ def _horizon(simulator: Simulator, horizon: int | None) -> int:
     return needed if horizon is None else horizon
 
 
-def _sources(model: Model, coupling: AbstractCoupling | None) -> tuple[tuple[int, ...], ...]:
-    """Per input of the model, the state variables that the coupling reads."""
-    if coupling is None:
-        if model.inputs:
+def _check_coupling(
+    model: Model, coupling: AbstractCoupling | Mapping[str, AbstractCoupling] | None
+) -> None:
+    """Every input has a rule, and every rule an input."""
+    given = coupling if isinstance(coupling, Mapping) else {}
+    for name in given:
+        if name not in model.inputs:
             raise ValueError(
-                f"Simulator: {model.name} has the coupling input '{model.inputs[0]}' and coupling "
-                "is None; give one, e.g. tvbjax.coupling.Linear(a=0.0) for regions that are alone."
+                f"Simulator: coupling names '{name}', which is no input of {model.name}; "
+                f"it has {', '.join(model.inputs) or 'none'}."
             )
-        return ()
-    arity = coupling.arity
-    for name, available in zip(model.inputs, model.sources, strict=True):
-        if len(available) < arity:
-            known = ", ".join(model.state_variables[i] for i in available) or "none"
-            raise ValueError(
-                f"Simulator: {type(coupling).__name__} reads {arity} state variables and the "
-                f"input '{name}' of {model.name} names {known}; choose another coupling."
-            )
-    return tuple(available[:arity] for available in model.sources)
+    missing = [name for name in model.inputs if name not in given]
+    if missing and (coupling is None or isinstance(coupling, Mapping)):
+        raise ValueError(
+            f"Simulator: {model.name} has the coupling input '{missing[0]}' and no coupling is "
+            "given for it; give one, e.g. tvbjax.coupling.Linear(a=0.0) for regions that are alone."
+        )
+
+
+def _reads(
+    model: Model, name: str, available: tuple[int, ...], rule: AbstractCoupling
+) -> tuple[int, ...]:
+    """The state variables that an input's rule reads."""
+    if isinstance(rule, Declared):
+        return rule.reads
+    if len(available) < rule.arity:
+        known = ", ".join(model.state_variables[i] for i in available) or "none"
+        raise ValueError(
+            f"Simulator: {type(rule).__name__} reads {rule.arity} state variables and the input "
+            f"'{name}' of {model.name} names {known}; choose another coupling."
+        )
+    return available[: rule.arity]
 
 
 def _observed(model: Model, monitor: AbstractMonitor) -> tuple[int, ...]:

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int
 
+from tvbjax.coupling import AbstractCoupling
 from tvbjax.engine import _history
 from tvbjax.monitors import Chunk
 
@@ -144,23 +145,26 @@ def _inputs(simulator, network, state, ring, step):
         ring = _history.write(ring, channels, step)
         sources = simulator.edges.sources
         sums = _history.delayed_sums(ring, step, network.weights, sources, network.delays)
-    own = _sources(simulator, state)
-    sums = sums.reshape(own.shape[0], -1, own.shape[-1])
-    target = simulator.coupling.target
-    return jax.vmap(lambda s, x: target(s, x, network.strength))(sums, own), ring
+    inputs, first = [], 0
+    for rule, own in _rules(simulator, state):
+        count = jax.eval_shape(rule.source, own).shape[0]
+        inputs.append(rule.target(sums[first : first + count], own, network.strength))
+        first += count
+    return jnp.stack(inputs), ring
 
 
-def _sources(simulator, state) -> Float[Array, "input arity node"]:
-    """The state variables that each input's coupling reads."""
-    return state[jnp.asarray(simulator.sources, dtype=jnp.int32)]
+def _rules(simulator, state) -> list[tuple[AbstractCoupling, Float[Array, "arity node"]]]:
+    """Per input, its coupling rule and the state variables that the rule reads."""
+    return [
+        (rule, state[jnp.asarray(reads, dtype=jnp.int32)])
+        for rule, reads in zip(simulator.rules, simulator.reads, strict=True)
+    ]
 
 
 def _channels(simulator, state) -> Float[Array, "node channel"]:
     """What every region sends: the source channels of all inputs, side by side."""
-    if not simulator.model.inputs:
-        return jnp.zeros((state.shape[1], 0), state.dtype)
-    sent = jax.vmap(simulator.coupling.source)(_sources(simulator, state))
-    return sent.reshape(-1, state.shape[1]).T
+    sent = [rule.source(own) for rule, own in _rules(simulator, state)]
+    return jnp.concatenate([jnp.zeros((0, state.shape[1]), state.dtype), *sent]).T
 
 
 def _observe(simulator, buffers, states, offset, chunks):
