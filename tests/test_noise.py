@@ -70,9 +70,10 @@ def test_intensity_by_name_region_or_array():
             integrators.Heun(dt=0.1),
             noise=noise.Additive(nsig),
         )
-        return np.asarray(
-            simulator.noise.increments(jax.random.key(0), jnp.int32(0), 4000, (2, 3), 0.1)
-        ).std(axis=0)
+        assert simulator.noise is not None
+        first = jnp.zeros((), jnp.int32)
+        drawn = simulator.noise.increments(jax.random.key(0), first, 4000, (2, 3), 0.1)
+        return np.asarray(drawn).std(axis=0)
 
     np.testing.assert_allclose(spread(0.5), np.sqrt(0.1), rtol=0.05)
     np.testing.assert_allclose(spread({"V": 0.5})[1], np.sqrt(0.1), rtol=0.05)

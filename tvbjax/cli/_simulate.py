@@ -49,7 +49,7 @@ def simulate(
     )
     earlier = load_result(out) if resume else None
     left = duration - (earlier.last * dt if earlier else 0.0)
-    if left <= 0.5 * dt:
+    if earlier and left <= 0.5 * dt:
         console.print(f"{out} already holds {duration:g} ms; nothing to do.")
         return
     key = jax.random.key(seed)
