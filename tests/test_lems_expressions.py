@@ -253,3 +253,14 @@ def test_separated_factors_multiply_back_to_the_whole(pre, terms: int):
 @pytest.mark.parametrize("pre", [sympy.tanh(xi * xj), sympy.exp(xj - xi), (xj - xi) ** 40])
 def test_what_does_not_split_is_left_whole(pre):
     assert separate(pre, [xj], [xi]) is None
+
+
+def test_max_of_many_is_quick_and_has_slopes():
+    """sympy's own Max takes minutes for 300 arguments."""
+    names = {f"q{i}": symbol(f"q{i}") for i in range(300)}
+    expression = to_expression(parse(f"max({', '.join(names)})"), names)
+    values = {s: jnp.asarray(float((i * 7) % 300)) for i, s in enumerate(names.values())}
+    assert float(value_of(expression, values)) == 299.0
+    pair = to_expression(parse("max(x, y) - 3 * min(x, y)"), SCOPE)
+    slope = sympy.diff(pair, SCOPE["x"])
+    assert float(value_of(slope, ENVIRONMENT)) == 1.0 and x > y

@@ -7,16 +7,30 @@ Symbols are real and are given by the caller: text never reaches sympy's own par
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import sympy
 from sympy.core.parameters import distribute
 from sympy.logic.boolalg import Boolean
 
 from .errors import Code, suggestion
+from .functions import greater, lesser
 from .syntax import PI, Binary, Call, ExpressionError, Name, Negative, Node, Number, spine
 
 EXPONENT_LIMIT = 1_000
 _EXACT = 2.0**31
+
+
+def _pairwise(function: Any) -> Callable[..., Any]:
+    def balanced(*values: sympy.Basic) -> Any:
+        level: list[Any] = list(values)
+        while len(level) > 1:
+            pairs = [level[i : i + 2] for i in range(0, len(level), 2)]
+            level = [function(*pair) if len(pair) == 2 else pair[0] for pair in pairs]
+        return level[0]
+
+    return balanced
+
 
 _FLOAT_FUNCTIONS: dict[str, Callable[[float], float]] = {
     "exp": math.exp, "log": math.log, "ln": math.log, "sqrt": math.sqrt,
@@ -31,7 +45,7 @@ _SYMBOLIC: dict[str, Callable[..., sympy.Basic]] = {
     "sinh": sympy.sinh, "cosh": sympy.cosh, "tanh": sympy.tanh, "atan": sympy.atan,
     "abs": sympy.Abs, "ceil": sympy.ceiling, "floor": sympy.floor, "erf": sympy.erf,
     "H": lambda x: sympy.Heaviside(x, sympy.S.Half),
-    "factorial": sympy.factorial, "max": sympy.Max, "min": sympy.Min,
+    "factorial": sympy.factorial, "max": _pairwise(greater), "min": _pairwise(lesser),
 }  # fmt: skip
 _COMPARE: dict[str, Callable[[sympy.Expr, sympy.Expr], sympy.Basic]] = {
     ".gt.": sympy.Gt, ".geq.": sympy.Ge, ".lt.": sympy.Lt,

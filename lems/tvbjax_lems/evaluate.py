@@ -13,8 +13,8 @@ import jax
 import jax.numpy as jnp
 import sympy
 
+from .functions import greater, lesser, sigmoid
 from .harmless import harmless_point
-from .optimise import sigmoid
 
 INTEGER_POWER_LIMIT = 32
 Value = Any  # a JAX array, or a Python float where there is nothing to broadcast
@@ -177,8 +177,8 @@ _OPERATIONS: dict[object, Callable[[sympy.Basic, Environment], Value]] = {
     sympy.Heaviside: _heaviside,
     sympy.factorial: _factorial,
     sigmoid: _unary(jax.nn.sigmoid),
-    sympy.Max: _many(jnp.maximum),
-    sympy.Min: _many(jnp.minimum),
+    greater: _many(jnp.maximum),
+    lesser: _many(jnp.minimum),
     sympy.Gt: _many(jnp.greater),
     sympy.Ge: _many(jnp.greater_equal),
     sympy.Lt: _many(jnp.less),

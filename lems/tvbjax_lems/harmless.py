@@ -4,8 +4,21 @@ import math
 
 import sympy
 
+from .functions import greater, lesser, sigmoid
+
 # In these orders nothing overflows and nothing is singular, whatever their argument.
-_TAME = (sympy.sin, sympy.cos, sympy.tanh, sympy.atan, sympy.erf, sympy.Abs, sympy.Heaviside)
+_TAME = (
+    sympy.sin,
+    sympy.cos,
+    sympy.tanh,
+    sympy.atan,
+    sympy.erf,
+    sympy.Abs,
+    sympy.Heaviside,
+    sigmoid,
+    greater,
+    lesser,
+)
 _CANDIDATES = (1.0, 0.5, 2.0, -1.0, 0.25, -0.5, 3.0, 0.0)
 
 
@@ -29,8 +42,7 @@ def is_tame(expression: sympy.Basic) -> bool:
         if not (exponent.is_number and exponent.is_integer and exponent.is_nonnegative):
             return False
     elif isinstance(expression, sympy.Function) and not isinstance(expression, _TAME):
-        if type(expression).__name__ != "sigmoid":
-            return False
+        return False
     return all(is_tame(argument) for argument in expression.args)
 
 

@@ -10,21 +10,12 @@ import sympy
 
 from .algebra import as_written, symbol
 from .flat import Equation, Program
+from .functions import sigmoid
 from .harmless import is_tame
 
 INLINE_LIMIT = 300  # operations
 TERM_LIMIT = 8
 Assignment = tuple[sympy.Symbol, sympy.Basic]
-
-
-class sigmoid(sympy.Function):  # noqa: N801  (sympy's functions are lower case)
-    """1 / (1 + exp(-x)): a node of its own, since its gradient must not overflow where exp does."""
-
-    nargs = (1,)
-
-    def _eval_evalf(self, prec: int) -> Any:
-        argument: Any = self.args[0]
-        return (1 / (1 + sympy.exp(-argument)))._eval_evalf(prec)
 
 
 def program(derived: Iterable[Equation], outputs: Sequence[sympy.Basic]) -> Program:
@@ -106,14 +97,18 @@ def _count() -> Iterator[int]:
 
 def _in_order(assignments: list[Assignment]) -> list[Assignment]:
     """Each assignment after those whose symbols it uses; there are no cycles here."""
-    ordered: list[Assignment] = []
-    waiting = list(assignments)
-    while waiting:
-        open_symbols = {s for s, _ in waiting}
-        ready = [item for item in waiting if not item[1].free_symbols & open_symbols]
-        ordered += ready
-        done = {s for s, _ in ready}
-        waiting = [item for item in waiting if item[0] not in done]
+    given = {name for name, _ in assignments}
+    waits = {name: len(expression.free_symbols & given) for name, expression in assignments}
+    users: dict[sympy.Basic, list[Assignment]] = {name: [] for name in given}
+    for item in assignments:
+        for used in item[1].free_symbols & given:
+            users[used].append(item)
+    ordered = [item for item in assignments if not waits[item[0]]]
+    for name, _ in ordered:  # grows as it is walked
+        for item in users[name]:
+            waits[item[0]] -= 1
+            if not waits[item[0]]:
+                ordered.append(item)
     return ordered
 
 
