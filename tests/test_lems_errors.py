@@ -217,6 +217,7 @@ EXTERNAL = """<?xml version="1.0"?><!DOCTYPE Lems [<!ENTITY x SYSTEM "file:///et
         (b"<Lems>&undefined;</Lems>", "LEMS002"),
         (b"<Lems>\x00</Lems>", "LEMS002"),
         (("<a>" * 5000).encode(), "LEMS002"),
+        (b"<Lems>" + b"<notes>" * 200 + b"</notes>" * 200 + b"</Lems>", "LEMS004"),
         (BOMB.encode(), "LEMS003"),
         (EXTERNAL.encode(), "LEMS003"),
         (BOMB.encode("utf-16"), "LEMS003"),

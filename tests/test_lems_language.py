@@ -353,6 +353,14 @@ def test_a_file_may_declare_coupling_functions(tmp_path: Path):
         load(tmp_path, body.replace('coupling="c"', 'coupling="k"'))
 
 
+def test_assertions_about_dimensions_are_checked(tmp_path: Path):
+    body = BASE + '<base id="one" a="1" b="0"/><Assertion dimension="charge" matches="{}"/>'
+    load(tmp_path, body.format("current * time"))
+    for wrong in ("current", "current * tmie", "current + time", "current *"):
+        with pytest.raises(lems.LemsError, match="in Assertion"):
+            load(tmp_path, body.format(wrong))
+
+
 def test_si_is_an_option(tmp_path: Path):
     body = BASE + '<Component id="one" type="base" a="1" b="0"/>'
     model = load(tmp_path, body, units=lems.SI)

@@ -5,10 +5,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from . import ir
+from .dimensions import Scope, dimension_of
 from .errors import Code, Place, Report, failure, suggestion
 from .schema import check_root
-from .syntax import ExpressionError, is_condition, parse, parse_condition
-from .units import ANY, NONE, SYMBOLS, Dimension, Unit, dimension
+from .syntax import ExpressionError, is_condition, names, parse, parse_condition
+from .units import ANY, NONE, SYMBOLS, Dimension, Unit, describe, dimension
 from .xml import Attribute, Element, read
 
 INCLUDE_LIMIT = 50
@@ -27,6 +28,7 @@ def declare(root: Element, children: Iterable[Element], file: str) -> ir.Documen
     report.stop()
     dimensions = _dimensions(children, report)
     units = _units(children, dimensions, report)
+    _check_assertions(children, dimensions, report)
     types = tuple(_type(child, report) for child in children if child.tag == "ComponentType")
     _unique(types, "ComponentType", lambda item: item.name, report)
     type_names = {item.name for item in types}
@@ -151,6 +153,31 @@ def _units(
             )
         known[symbol] = unit
     return known
+
+
+def _check_assertions(
+    children: tuple[Element, ...], dimensions: dict[str, Dimension], report: Report
+) -> None:
+    """Report assertions such as dimension="power" matches="voltage*current" that do not hold."""
+    for child in children:
+        if child.tag != "Assertion":
+            continue
+        name, context = child.get("dimension"), "Assertion"
+        matches = _expression(_required(child, "matches"), context, report)
+        if matches is None:
+            continue
+        used = [name, *(n.name for n in names(matches.node))]
+        unknown = [n for n in used if n not in dimensions]
+        for one in unknown:
+            unknown_dimension(one, child, context, dimensions, report)
+        try:
+            found = dimension_of(matches.node, Scope(dimensions, dimensions))
+        except ExpressionError as error:
+            report.add(matches.finding(error))
+            continue
+        if not unknown and not found.agrees(dimensions[name]):
+            message = f"'{name}' is not '{child.get('matches')}', but {describe(found)}"
+            report.add(ir.finding(Code.DIMENSION, child, context, message))
 
 
 def unknown_dimension(

@@ -17,6 +17,7 @@ from .errors import Code, Place, failure
 
 NAMESPACE = "urn:tvbjax:lems:1"
 SIZE_LIMIT = 16 * 1024 * 1024  # bytes; NeuroML's largest core file has 0.1 MB
+NESTING_LIMIT = 50
 
 _DECLARATION = re.compile(r"""<\?xml[^>]*?encoding\s*=\s*["']([A-Za-z0-9._-]+)["']""")
 _PROLOG = re.compile(r"(?:\s+|<\?.*?\?>|<!--.*?-->)*(<!DOCTYPE)?", re.DOTALL)
@@ -214,11 +215,14 @@ def _tags(text: str, file: str) -> Iterator[_Tag]:
         yield _Tag(match.group(1), found, attributes)
 
 
-def _element(node: "etree._Element", tags: Iterator[_Tag], file: str) -> Element:
+def _element(node: "etree._Element", tags: Iterator[_Tag], file: str, depth: int = 0) -> Element:
     name = etree.QName(node)
     tag = next(tags, None)
     if tag is None or tag.name.rpartition(":")[2] != name.localname:
         tag = _Tag(name.localname, Place(file, node.sourceline or 0), {})
+    if depth > NESTING_LIMIT:
+        message = f"elements are nested more than {NESTING_LIMIT} deep"
+        raise failure(Code.NOT_LEMS, tag.place, message)
     prefixes = {uri: prefix for prefix, uri in node.nsmap.items()}
     attributes = []
     for key, value in node.attrib.items():
@@ -227,7 +231,9 @@ def _element(node: "etree._Element", tags: Iterator[_Tag], file: str) -> Element
         written = f"{prefixes[uri]}:{local}" if uri and prefixes.get(uri) else local
         raw, place = tag.attributes.get(written, (None, tag.place))
         attributes.append(Attribute(local, uri, str(value), place, raw))
-    children = tuple(_element(child, tags, file) for child in node if isinstance(child.tag, str))
+    children = tuple(
+        _element(child, tags, file, depth + 1) for child in node if isinstance(child.tag, str)
+    )
     text = (node.text or "").strip()
     return Element(
         name.localname, name.namespace or "", tuple(attributes), children, tag.place, text
