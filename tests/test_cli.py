@@ -60,6 +60,8 @@ def test_an_interrupted_run_is_resumed_with_the_same_numbers(tmp_path):
     if not (tmp_path / "cut.nc").exists():
         pytest.skip("the signal came before the run began: nothing to resume")
     assert resumed.returncode == 0, resumed.stderr
+    other = tvbjax_command(*cut[3:], "--set", "a=-1", "--resume", cwd=tmp_path)
+    assert other.returncode == 1 and "was begun with another parameters" in other.stderr
     expected, got = (tvbjax.load_result(tmp_path / f) for f in ("whole.nc", "cut.nc"))
     np.testing.assert_array_equal(got["temporal_average"], expected["temporal_average"])
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from tvbjax import lems
 
@@ -16,8 +16,9 @@ LemsFile = Annotated[str, typer.Argument(help="The path of a LEMS or RateML file
 
 
 def models() -> None:
-    """List the built-in models with their state variables, inputs and source."""
-    table = Table("model", "state variables", "inputs", "parameters", "description")
+    """List the built-in models: state variables, coupling inputs, what they are."""
+    name_column = Column("model", no_wrap=True)
+    table = Table(name_column, "state variables", "inputs", "parameters", "description")
     for name in lems.models():
         model = lems.load(name)
         table.add_row(
@@ -46,7 +47,7 @@ def check(
     if errors or (strict and warned):
         console.print(f"{file}: {errors} errors, {warned} warnings", style="red")
         raise typer.Exit(1)
-    console.print(f"{file}: well formed, {warned} warnings", style="green", highlight=False)
+    console.print(f"{file}: no errors, {warned} warnings", style="green", highlight=False)
 
 
 @app.command()
@@ -71,7 +72,7 @@ def show(
     console = Console()
     console.print(f"[bold]{compiled.name}[/bold]", compiled.description, sep="\n", highlight=False)
     console.print(_parameters(compiled), _states(compiled))
-    console.print(lems.python_source(compiled), markup=False, highlight=False)
+    console.print(lems.python_source(compiled), markup=False, highlight=False, soft_wrap=True)
 
 
 def _parameters(model: lems.Model) -> Table:

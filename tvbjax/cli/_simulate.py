@@ -1,5 +1,6 @@
 """`tvbjax simulate`: one simulation to a file; it can be interrupted and resumed."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +9,7 @@ import typer
 from rich.console import Console
 
 from tvbjax.cli import _options as options
+from tvbjax.provenance import describe
 from tvbjax.result import Result, join, load_result
 from tvbjax.simulation import simulate as run
 
@@ -49,16 +51,34 @@ def simulate(
     )
     earlier = load_result(out) if resume else None
     left = duration - (earlier.last * dt if earlier else 0.0)
+    key = jax.random.key(seed)
+    if earlier:
+        _check_same(earlier, describe(simulator, key), out)
     if earlier and left <= 0.5 * dt:
         console.print(f"{out} already holds {duration:g} ms; nothing to do.")
         return
-    key = jax.random.key(seed)
     result = run(simulator, left, initial=earlier, key=key)
     result = join(earlier, result) if earlier else result
     result.save(out)
     _report(console, result, out, dt)
     if not result.complete:
         raise typer.Exit(130)
+
+
+def _check_same(earlier: Result, wanted: str, out: Path) -> None:
+    """A run goes on as it began: with the same model, parameters, noise and seed."""
+    began, goes_on = json.loads(earlier.provenance), json.loads(wanted)
+    for name in began.keys() - {"versions", "backend"}:
+        if began[name] != goes_on.get(name):
+            raise ValueError(
+                f"--resume: {out} was begun with another {name}: {_short(began[name])}, and now "
+                f"it is {_short(goes_on.get(name))}; give the options it was begun with."
+            )
+
+
+def _short(value) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 120 else text[:117] + "..."
 
 
 def check_target(out: Path) -> None:
