@@ -1,4 +1,4 @@
-"""Every test runs in float64 and under JAX's strict rules: silent broadcasts and promotions fail."""
+"""Every test runs in float64 and under JAX's strict rules: no silent broadcast, no promotion."""
 
 import os
 from pathlib import Path

@@ -63,7 +63,7 @@ def test_a_coupling_of_two_variables_reads_both():
     history = rough_history(simulator)
     result = tvbjax.simulate(simulator, 7.0, initial=history)
     expected = plain_run(simulator, history, STEPS)
-    shown = [simulator.model.state_variables.index(v) for v in simulator.variables_of(0)]
+    shown = [simulator.model.state_variables.index(v) for v in simulator.observed[0]]
     np.testing.assert_allclose(
         result.samples["raw"].values, expected[:, shown], rtol=1e-11, atol=1e-11
     )

@@ -92,6 +92,21 @@ def test_chosen_variables_and_names():
     assert result["subsample"].dims == ("time", "variable", "region")
 
 
+def test_every_state_variable_can_be_observed():
+    simulator = tvbjax.Simulator(
+        tvbjax.lems.load("JansenRit"),
+        tvbjax.datasets.connectome("tvb76"),
+        tvbjax.coupling.Linear(a=0.0),
+        tvbjax.integrators.Heun(dt=0.1),
+        monitors=Raw(variables=("y5", "y0")),
+    )
+    assert simulator.model.variables_of_interest == ("y0", "y1", "y2", "y3")
+    result = tvbjax.simulate(simulator, 3.0)
+    assert result["raw"].coords["unit"].values.tolist() == ["mV/ms", "mV"]
+    final = np.asarray(result.final.state)
+    np.testing.assert_array_equal(result["raw"].values[-1], final[[5, 0]])
+
+
 @pytest.mark.parametrize(
     "period, near", [(0.25, "0.2 or 0.3"), (0.04, "0.1"), (12.34, "12.3 or 12.4")]
 )
@@ -109,7 +124,7 @@ def test_a_period_that_is_not_positive_is_an_error(tmp_path, period):
 def test_two_monitors_of_one_name_and_unknown_variables_are_errors(tmp_path):
     with pytest.raises(ValueError, match="2 monitors are called 'temporal_average'"):
         network(tmp_path, monitors=(TemporalAverage(1.0), TemporalAverage(2.0)))
-    with pytest.raises(ValueError, match="'y' is no variable of interest of"):
+    with pytest.raises(ValueError, match="'y' cannot be observed of Decay; it has x"):
         network(tmp_path, monitors=monitors.Raw(variables="y"))
 
 

@@ -129,7 +129,7 @@ def _result(simulator, first, steps, carry, values, provenance, complete) -> Res
     units = simulator.model.units
     samples = {}
     for i, (monitor, value) in enumerate(zip(simulator.monitors, values, strict=True)):
-        variables = simulator.variables_of(i)
+        variables = simulator.observed[i]
         samples[monitor.name] = Samples(
             monitor.times(first, steps, dt),
             value,

@@ -39,7 +39,7 @@ class Simulator(eqx.Module):
     edges: Edges
     horizon: int = eqx.field(static=True)
     reads: tuple[tuple[int, ...], ...] = eqx.field(static=True)
-    observed: tuple[tuple[int, ...], ...] = eqx.field(static=True)
+    observed: tuple[tuple[str, ...], ...] = eqx.field(static=True)
 
     def __init__(
         self,
@@ -95,10 +95,6 @@ class Simulator(eqx.Module):
     def nodes(self) -> int:
         """The number of regions."""
         return self.edges.sources.shape[0]
-
-    def variables_of(self, monitor: int) -> tuple[str, ...]:
-        """The names of the variables that a monitor observes."""
-        return tuple(self.model.variables_of_interest[i] for i in self.observed[monitor])
 
 
 def _default_monitor(dt: float) -> AbstractMonitor:
@@ -163,17 +159,16 @@ def _reads(
     return available[: rule.arity]
 
 
-def _observed(model: Model, monitor: AbstractMonitor) -> tuple[int, ...]:
-    known = model.variables_of_interest
-    if monitor.variables is None:
-        return tuple(range(len(known)))
-    for name in monitor.variables:
-        if name not in known:
+def _observed(model: Model, monitor: AbstractMonitor) -> tuple[str, ...]:
+    """The names that a monitor observes."""
+    chosen = model.variables_of_interest if monitor.variables is None else monitor.variables
+    for name in chosen:
+        if name not in model.observables:
             raise ValueError(
-                f"{type(monitor).__name__}: '{name}' is no variable of interest of {model.name}; "
-                f"it has {', '.join(known)}."
+                f"{type(monitor).__name__}: '{name}' cannot be observed of {model.name}; "
+                f"it has {', '.join(model.observables)}."
             )
-    return tuple(known.index(name) for name in monitor.variables)
+    return chosen
 
 
 def _check_parameters(model: Model, nodes: int) -> None:

@@ -194,6 +194,6 @@ def _sample_coords(simulator: Simulator, name: str, dims: tuple[str, ...], durat
     times = simulator.monitors[number].times(0, whole_steps(duration, dt), dt)
     return {
         dims[0]: (dims[0], times, {"units": "ms"}),
-        dims[1]: list(simulator.variables_of(number)),
+        dims[1]: list(simulator.observed[number]),
         "region": list(simulator.connectome.labels),
     }

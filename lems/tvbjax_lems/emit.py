@@ -60,7 +60,13 @@ class Model(eqx.Module):
         return tuple(one.sources for one in self.spec.inputs)
 
     @property
+    def observables(self) -> tuple[str, ...]:
+        """All that can be observed: exposures and state variables."""
+        return tuple(observable.name for observable in self.spec.observables)
+
+    @property
     def variables_of_interest(self) -> tuple[str, ...]:
+        """What is observed unless one asks for something else."""
         return self.spec.variables_of_interest
 
     @property
@@ -118,10 +124,18 @@ class Model(eqx.Module):
         return _rows(spec.dynamics, environment, state)
 
     def observe(
-        self, state: Float[Array, "state *shape"], params: dict[str, Any] | None = None
+        self,
+        state: Float[Array, "state *shape"],
+        params: dict[str, Any] | None = None,
+        names: tuple[str, ...] | None = None,
     ) -> Float[Array, "voi *shape"]:
-        """The variables of interest at a state."""
-        return _rows(self.spec.observation, self._environment(state, params), state)
+        """The variables of interest at a state, or the observables of these names."""
+        program = self.spec.observation
+        known = self.observables
+        chosen = self.variables_of_interest if names is None else names
+        outputs = tuple(program.outputs[known.index(name)] for name in chosen)
+        environment = self._environment(state, params)
+        return _rows(Program(program.assignments, outputs), environment, state)
 
     def _environment(self, state: Array, params: dict[str, Any] | None) -> dict[Any, ArrayLike]:
         values = self.params if params is None else params

@@ -103,7 +103,7 @@ class FlatModel:
 
     `derived` holds derived parameters and variables in order of evaluation, `derivatives` one
     equation per state. `dynamics` and `observation` are what is evaluated for them and for the
-    variables of interest. `sweeps` and `speed` are RateML's ranges of global parameters and the
+    observables. `sweeps` and `speed` are RateML's ranges of global parameters and the
     conduction speed that it names.
     """
 

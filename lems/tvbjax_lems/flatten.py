@@ -65,14 +65,13 @@ def flatten(
     derived = _derived(context)
     states = _states(context)
     derivatives = _derivatives(context)
-    observables, voi = _observables(context, derived)
+    observables, voi = _observables(context, derived, states)
     report.stop()
     couplings = flat_couplings(context, types, inputs)
     ranges, speed = sweeps(context)
     report.stop()
     dynamics = program(derived, [equation.expression for equation in derivatives])
-    watched = {o.name: o.variable for o in observables} | {s.name: s.name for s in states}
-    observation = program(derived, [symbol(watched[name]) for name in voi])
+    observation = program(derived, [symbol(observable.variable) for observable in observables])
     return FlatModel(
         item.name,
         component.id,
@@ -329,8 +328,9 @@ def _derivatives(context: Context) -> tuple[Equation, ...]:
 
 
 def _observables(
-    context: Context, derived: Iterable[Equation]
+    context: Context, derived: Iterable[Equation], states: Iterable[FlatState]
 ) -> tuple[tuple[Observable, ...], tuple[str, ...]]:
+    """What can be observed - exposures, and states without one - and the variables of interest."""
     dynamics = context.item.dynamics
     assert dynamics is not None
     variables = {v.exposure: v for v in (*dynamics.states, *dynamics.derived) if v.exposure}
@@ -344,19 +344,24 @@ def _observables(
             hint = f'write exposure="{exposure.name}" on the variable'
             context.report.add(ir.finding(Code.EXPOSURE, exposure.element, where, message, hint))
             continue
-        unit = context.unit(exposure.dimension)
-        text = _prose(exposure.element.get("description"))
-        found.append(Observable(exposure.name, variable.name, unit, text))
+        outside = reach.get(variable.name, set())
+        if not outside:
+            unit = context.unit(exposure.dimension)
+            text = _prose(exposure.element.get("description"))
+            found.append(Observable(exposure.name, variable.name, unit, text))
         if not exposure.voi:
             continue
         marked.append(exposure.name)
-        outside = reach.get(variable.name, set())
         if outside:
             message = (
                 f"a variable of interest depends on {', '.join(sorted(outside))}, which only the "
                 "running network knows; this is not supported yet"
             )
             context.report.add(ir.finding(Code.NOT_SUPPORTED, exposure.element, where, message))
+    named = {observable.name for observable in found}
+    found += [
+        Observable(s.name, s.name, s.unit, s.description) for s in states if s.name not in named
+    ]
     return tuple(found), tuple(marked) or tuple(state.name for state in dynamics.states)
 
 

@@ -54,10 +54,9 @@ def start(simulator: "Simulator", past: Float[Array, "horizon state node"]) -> C
     """The carry at t = 0 of a network with the given history, oldest first, last row t = 0."""
     channels = jax.vmap(lambda x: _channels(simulator, x))(past)
     ring = _history.fill(channels, _history.slots_for(simulator.horizon))
-    observed = simulator.model.observe(past[-1])
     carried = tuple(
-        monitor.start(observed[jnp.asarray(chosen)], simulator.integrator.dt)
-        for monitor, chosen in zip(simulator.monitors, simulator.observed, strict=True)
+        monitor.start(simulator.model.observe(past[-1], names=names), simulator.integrator.dt)
+        for monitor, names in zip(simulator.monitors, simulator.observed, strict=True)
     )
     none = jnp.full(3, -1, dtype=jnp.int32)
     return Carry(jnp.zeros((), jnp.int32), past[-1], ring, carried, none)
@@ -169,12 +168,13 @@ def _channels(simulator, state) -> Float[Array, "node channel"]:
 
 def _observe(simulator, buffers, states, offset, chunks):
     """The monitors' buffers after a block of states."""
-    if not simulator.monitors:
-        return buffers
-    seen = jax.vmap(simulator.model.observe)(states)
+
+    def seen(names):
+        return jax.vmap(lambda state: simulator.model.observe(state, names=names))(states)
+
     return tuple(
-        monitor.update(buffer, seen[:, jnp.asarray(chosen)], offset, chunk)
-        for monitor, buffer, chosen, chunk in zip(
+        monitor.update(buffer, seen(names), offset, chunk)
+        for monitor, buffer, names, chunk in zip(
             simulator.monitors, buffers, simulator.observed, chunks, strict=True
         )
     )

@@ -28,7 +28,8 @@ class Chunk:
 
 class AbstractMonitor(eqx.Module):
     """`period`: ms between samples, a multiple of dt, None for every step. `variables`: names of
-    the model's variables of interest, None for all. `name`: the key of its samples in the result.
+    observables (state variables and exposures), None for the model's variables of interest.
+    `name`: the key of its samples in the result.
     """
 
     period: eqx.AbstractVar[float | None]
