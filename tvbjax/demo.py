@@ -159,13 +159,19 @@ def _sweep(simulator: Simulator, duration: float, points: int, key: Array) -> xr
 
 
 def _write(folder, connectome, result, fc, swept) -> tuple[Path, ...]:
+    bold = functional_connectivity(jnp.asarray(result.samples["bold"].values[:, 0]))
     labels = list(connectome.labels)
-    correlation = xr.DataArray(
-        np.asarray(fc), dims=("region", "source"), coords={"region": labels, "source": labels}
+    correlations = xr.Dataset(
+        {
+            "rate": (("region", "other"), np.asarray(fc)),
+            "bold": (("region", "other"), np.asarray(bold)),
+        },
+        coords={"region": labels, "other": labels},
+        attrs={"long_name": "functional connectivity: Pearson correlation of regions"},
     )
     files = (
         result.save(folder / "simulation.nc"),
-        write_dataset(correlation.to_dataset(name="functional_connectivity"), folder / "fc.nc"),
+        write_dataset(correlations, folder / "functional_connectivity.nc"),
         write_dataset(swept, folder / "sweep.nc"),
         folder / "overview.png",
     )

@@ -159,13 +159,13 @@ def _phases(simulator: Simulator, first: int) -> tuple[int, ...]:
 
 
 def _chunk_steps(simulator: Simulator, steps: int) -> int:
-    """A number of steps that all periods divide where possible, so that chunks compile once."""
-    target = max(1, _NODE_STEPS_PER_CHUNK // simulator.nodes)
-    if steps <= target:
-        return steps
+    """Equal chunks, whole in all periods where that is possible, so that they compile once."""
+    count = math.ceil(steps * simulator.nodes / _NODE_STEPS_PER_CHUNK)
     dt = simulator.integrator.dt
     common = math.lcm(*(monitor.period_steps(dt) for monitor in simulator.monitors))
-    return max(1, round(target / common)) * common if common <= 4 * target else target
+    if count == 1 or common * count > 4 * steps:
+        return math.ceil(steps / count)
+    return math.ceil(steps / (count * common)) * common
 
 
 def _continued(simulator: Simulator, earlier: Result) -> Carry:
