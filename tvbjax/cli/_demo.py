@@ -16,7 +16,8 @@ def demo(
 ) -> None:
     """Simulate 76 real regions from a LEMS model, sweep two parameters, draw one figure.
 
-    Writes simulation.nc, functional_connectivity.nc, sweep.nc and overview.png, and prints where the time went.
+    Writes simulation.nc, functional_connectivity.nc, sweep.nc and overview.png, and prints where
+    the time went.
     """
     from tvbjax import demo as work
 
