@@ -1,5 +1,7 @@
 """A differentiable virtual brain: whole-brain models from LEMS, simulated and fitted in JAX."""
 
+import importlib
+
 from tvbjax import (
     coupling as coupling,
     datasets as datasets,
@@ -19,3 +21,10 @@ from tvbjax.result import Result as Result, join as join, load_result as load_re
 from tvbjax.simulation import DivergenceError as DivergenceError, simulate as simulate
 from tvbjax.simulator import Simulator as Simulator
 from tvbjax.sweeps import Points as Points, sweep as sweep
+
+
+def __getattr__(name: str):
+    """`tvbjax.inference`, imported when it is first asked for: it stands above this package."""
+    if name == "inference":
+        return importlib.import_module("tvbjax.inference")
+    raise AttributeError(f"module 'tvbjax' has no attribute '{name}'")
