@@ -47,23 +47,31 @@ def test_simulate_writes_what_the_library_computes(tmp_path):
 
 def test_an_interrupted_run_is_resumed_with_the_same_numbers(tmp_path):
     arguments = ["simulate", MODEL, "--noise", "V=0.001", "--monitor", "TemporalAverage:1"]
-    whole = tvbjax_command(*arguments, "--duration", "30000", "--out", "whole.nc", cwd=tmp_path)
+    arguments += ["--duration", "100000"]
+    whole = tvbjax_command(*arguments, "--out", "whole.nc", cwd=tmp_path)
     assert whole.returncode == 0, whole.stderr
-    command = [sys.executable, "-m", "tvbjax", *arguments]
-    cut = [*command, "--duration", "30000", "--out", "cut.nc"]
-    process = subprocess.Popen(cut, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    cut = [*arguments, "--out", "cut.nc"]
+    process = subprocess.Popen(
+        [sys.executable, "-u", "-m", "tvbjax", *cut],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout is not None and b"simulating" in process.stdout.readline()
     time.sleep(6)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=120)
-    resumed = tvbjax_command(*cut[3:], "--resume", cwd=tmp_path)
-    assert b"Traceback" not in said and "Traceback" not in resumed.stderr
-    if not (tmp_path / "cut.nc").exists():
-        pytest.skip("the signal came before the run began: nothing to resume")
-    assert resumed.returncode == 0, resumed.stderr
-    other = tvbjax_command(*cut[3:], "--set", "a=-1", "--resume", cwd=tmp_path)
+    assert process.returncode == 130 and b"Traceback" not in said
+    begun = tvbjax.load_result(tmp_path / "cut.nc")
+    assert not begun.complete and 0 < begun.last < 1_000_000
+    other = tvbjax_command(*cut, "--set", "a=-1", "--resume", cwd=tmp_path)
     assert other.returncode == 1 and "was begun with another parameters" in other.stderr
+    resumed = tvbjax_command(*cut, "--resume", cwd=tmp_path)
+    assert resumed.returncode == 0, resumed.stderr
     expected, got = (tvbjax.load_result(tmp_path / f) for f in ("whole.nc", "cut.nc"))
-    np.testing.assert_array_equal(got["temporal_average"], expected["temporal_average"])
+    assert got.complete
+    np.testing.assert_allclose(got["temporal_average"], expected["temporal_average"], rtol=1e-6)
+    np.testing.assert_array_equal(got.final.state, expected.final.state)
 
 
 def test_sweep_writes_a_grid(tmp_path):
@@ -77,6 +85,16 @@ def test_sweep_writes_a_grid(tmp_path):
         assert grid["temporal_average"].sizes["coupling.a"] == 3
         assert grid["a"].values.tolist() == [-2.0, -1.0]
         assert not grid["diverged"].any()
+
+
+def test_a_sweep_of_the_speed_has_history_enough(tmp_path):
+    run = tvbjax_command(
+        *("sweep", MODEL, "--over", "speed=6,2", "--duration", "5", "--out", "speed.nc"),
+        cwd=tmp_path,
+    )
+    assert run.returncode == 0, run.stderr
+    with xr.open_dataset(tmp_path / "speed.nc") as grid:
+        assert grid["speed"].values.tolist() == [6.0, 2.0]
 
 
 def test_models_and_lems_show(tmp_path):
@@ -122,6 +140,11 @@ def test_lems_check(tmp_path):
         (["simulate", MODEL, "--noise", "Q=0.1"], "nsig names 'Q'"),
         (["simulate", MODEL, "--out", "no/such/run.nc"], "there is no folder"),
         (["simulate", MODEL, "--out", "run.csv"], "must end in .nc or .zarr"),
+        (["simulate", MODEL, "--monitor", "Raw:5"], "has no period"),
+        (["simulate", MODEL, "--set", "a=nan"], "is no finite number"),
+        (["simulate", MODEL, "--connectome", "/dev/zero"], "not a file"),
+        (["sweep", MODEL, "--over", "a=0:1:1e12"], "no whole number from 1"),
+        (["sweep", MODEL, "--over", "speed=0,3"], "speed"),
         (["simulate", MODEL, "--resume"], "there is no"),
         (["simulate", MODEL, "--coupling", "Linear:a=1e9"], "no finite number at"),
         (["sweep", MODEL, "--over", "a"], "has no values"),

@@ -1,13 +1,16 @@
 """Results: xarray, files, provenance, interruption and going on."""
 
+import dataclasses
 import json
+import pickle
 
+import equinox as eqx
 import jax
 import numpy as np
 import pytest
 
 import tvbjax
-from networks import network
+from networks import linear_model, network
 from tvbjax import monitors, noise, simulation
 
 
@@ -98,6 +101,53 @@ def test_ctrl_c_keeps_what_was_finished_and_the_run_goes_on(simulator, monkeypat
     assert joined.complete
     for monitor in whole.samples:
         np.testing.assert_array_equal(joined[monitor], whole[monitor])
+
+
+def test_an_interruption_anywhere_leaves_a_result_that_goes_on(simulator, monkeypatch):
+    """Also between the computation of a chunk and its being kept."""
+    key = jax.random.key(7)
+    whole = tvbjax.simulate(simulator, 100.0, key=key)
+    monkeypatch.setattr(simulation, "_NODE_STEPS_PER_CHUNK", 1000)
+    real, calls = simulation._cut, []
+
+    def interrupted(*arguments):
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return real(*arguments)
+
+    monkeypatch.setattr(simulation, "_cut", interrupted)
+    with pytest.warns(UserWarning, match="interrupted at 40 ms"):
+        begun = tvbjax.simulate(simulator, 100.0, key=key)
+    assert int(begun.final.step) == begun.last == 400
+    ended = tvbjax.simulate(simulator, 60.0, initial=begun, key=key)
+    np.testing.assert_allclose(tvbjax.join(begun, ended)["bold"], whole["bold"], rtol=1e-12)
+
+
+def test_another_model_step_or_monitor_does_not_go_on(simulator, tmp_path):
+    begun = tvbjax.simulate(simulator, 5.0, key=jax.random.key(7))
+    for changes in (
+        {"integrator": tvbjax.integrators.Heun(dt=0.2)},
+        {"monitors": (monitors.SubSample(1.0), monitors.Bold(10.0))},
+        {"model": linear_model(tmp_path, gamma=1.0), "integrator": tvbjax.integrators.Euler(0.1)},
+    ):
+        other = dataclasses.replace(simulator, **changes)
+        with pytest.raises(ValueError, match="is of another simulator"):
+            tvbjax.simulate(other, 5.0, initial=begun, key=jax.random.key(7))
+
+
+def test_a_divergence_can_be_pickled_and_samples_are_checked(simulator):
+    kernel = monitors.FirstOrderVolterra()
+    with pytest.raises(ValueError, match="0 < tau_f < 4 tau_s"):
+        monitors.FirstOrderVolterra(tau_s=0.3)
+    broken = eqx.tree_at(lambda k: k.tau_s, kernel, kernel.tau_s * 0.3)
+    observed = dataclasses.replace(simulator, monitors=monitors.Bold(10.0, kernel=broken))
+    with pytest.raises(
+        tvbjax.DivergenceError, match="the samples of 'bold' have x = nan"
+    ) as caught:
+        tvbjax.simulate(observed, 20.0, key=jax.random.key(0))
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert str(again) == str(caught.value) and again.result.last == 200
 
 
 def test_an_interruption_before_the_first_chunk_gives_an_empty_result(simulator, monkeypatch):

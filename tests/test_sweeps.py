@@ -82,8 +82,61 @@ def test_speed_may_be_swept_within_the_horizon(simulator, tmp_path):
     speed = Free(lambda s: s.connectome.speed, Positive())
     swept = tvbjax.sweep(simulator, {speed: [2.0, 4.0]}, 5.0, key=jax.random.key(4))
     assert np.abs(swept["temporal_average"].diff("speed")).max() > 1e-6
-    with pytest.raises(RuntimeError, match="a delay exceeds the history"):
+    with pytest.raises(ValueError, match="exceeds the history"):
         tvbjax.sweep(simulator, {speed: [2.0, 1.0]}, 5.0, key=jax.random.key(4))
+
+
+def test_a_sweep_goes_on_from_a_result_and_checks_a_state(simulator):
+    begun = tvbjax.simulate(simulator, 10.0, key=jax.random.key(1))
+    swept = tvbjax.sweep(simulator, {GAIN: [0.1]}, 3.0, initial=begun, key=jax.random.key(4))
+    alone = tvbjax.simulate(
+        GAIN.replace(simulator, 0.1),
+        3.0,
+        initial=begun,
+        key=jax.random.fold_in(jax.random.key(4), 0),
+    )
+    np.testing.assert_allclose(swept["time"], [10.5, 11.5, 12.5])
+    np.testing.assert_allclose(swept["temporal_average"][0], alone["temporal_average"], rtol=1e-12)
+    with pytest.raises(ValueError, match="initial has x = nan"):
+        tvbjax.sweep(
+            simulator, {GAIN: [0.1]}, 3.0, initial=np.full((1, 5), np.nan), key=jax.random.key(4)
+        )
+
+
+def test_an_interrupted_sweep_keeps_what_was_finished(simulator, monkeypatch):
+    from tvbjax import sweeps
+
+    real = sweeps._run_all
+
+    def interrupted(one, calls, members, progress):
+        def some(call):
+            if int(call[0][0]) >= 4:
+                raise KeyboardInterrupt
+            return one(call)
+
+        return real(some, calls, members, progress)
+
+    monkeypatch.setattr(sweeps, "_run_all", interrupted)
+    gains = np.linspace(0.0, 0.5, 7)
+    with pytest.warns(UserWarning, match="interrupted; 4 of 7 members"):
+        swept = tvbjax.sweep(simulator, {GAIN: gains}, 10.0, key=jax.random.key(4), tile=2)
+    assert swept["finished"].values.tolist() == [True] * 4 + [False] * 3
+    assert np.isnan(swept["temporal_average"][4:]).all() and not swept["diverged"].any()
+    np.testing.assert_allclose(
+        swept["temporal_average"][3], alone(simulator, 3, a=gains[3]), rtol=1e-12
+    )
+
+
+def test_names_that_clash_are_found_before_the_run(simulator):
+    for name in ("a", "diverged", "region"):
+        with pytest.raises(ValueError, match=f"'{name}' names a measure or monitor and something"):
+            tvbjax.sweep(
+                simulator,
+                {GAIN: [0.1]},
+                5.0,
+                key=jax.random.key(0),
+                measure=lambda r, name=name: {name: r.final.state.mean()},
+            )
 
 
 def test_labels_are_unique(simulator):

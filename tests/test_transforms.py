@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import tvbjax
-from networks import network
-from tvbjax import coupling, monitors, noise
+from networks import network, ring_connectome
+from tvbjax import coupling, integrators, monitors, noise
 
 
 def loss(simulator, key=None):
@@ -56,6 +56,20 @@ def test_gradients_through_delays_are_those_of_finite_differences(simulator, whe
     h = 1e-5
     numeric = (of(at + h * direction) - of(at - h * direction)) / (2 * h)
     assert float(analytic) == pytest.approx(float(numeric), rel=1e-6)
+
+
+def test_variables_without_noise_have_no_gradient_of_it():
+    simulator = tvbjax.Simulator(
+        tvbjax.lems.load("Generic2dOscillator"),
+        ring_connectome(),
+        coupling.Linear(a=0.1),
+        integrators.Heun(dt=0.1),
+        noise.Additive({"V": 1e-3}),
+    )
+    gradient = eqx.filter_grad(loss)(simulator, jax.random.key(0))
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))
+    np.testing.assert_array_equal(gradient.noise.nsig[1], 0.0)
+    assert abs(float(gradient.noise.nsig[0, 0])) > 0
 
 
 def test_gradient_with_respect_to_the_initial_state(simulator):

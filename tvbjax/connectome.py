@@ -14,6 +14,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float, Int
 
+from tvbjax.arrays import as_floats
 from tvbjax.regions import Regions
 
 Values = Array | np.ndarray | Sequence[Any]
@@ -64,13 +65,13 @@ class Connectome(eqx.Module):
 
         Values are checked where they are known; under `jit` only shapes are. Raises ValueError.
         """
-        self.weights = _as_floats(weights)
+        self.weights = as_floats(weights)
         _check_square(self.weights)
         size = self.weights.shape[0]
         self.tract_lengths = (
-            jnp.zeros_like(self.weights) if tract_lengths is None else _as_floats(tract_lengths)
+            jnp.zeros_like(self.weights) if tract_lengths is None else as_floats(tract_lengths)
         )
-        self.speed = _as_floats(speed)
+        self.speed = as_floats(speed)
         given = {
             "labels": labels,
             "centres": centres,
@@ -249,10 +250,6 @@ def in_strength(weights: Float[Array, "region region"]) -> Float[Array, " region
 def largest_in_strength(weights: Float[Array, "region region"]) -> Float[Array, ""]:
     """Largest sum of weights that reaches any region (what TVB calls scaling by "region")."""
     return in_strength(weights).max()
-
-
-def _as_floats(values: Any) -> Array:
-    return jnp.asarray(values, dtype=jnp.result_type(float))
 
 
 def _is_known(array: Any) -> bool:

@@ -18,14 +18,10 @@ import jax.numpy as jnp
 import sympy
 from jaxtyping import Array, ArrayLike, Float
 
+from tvbjax.arrays import as_floats
 from tvbjax_lems import FlatCoupling, Model, evaluate
 from tvbjax_lems.algebra import symbol
 from tvbjax_lems.optimise import separate
-
-
-def _parameter(value: ArrayLike) -> Array:
-    """A leaf in the working float type: a Python float field would recompile at every new value."""
-    return jnp.asarray(value, dtype=jnp.result_type(float))
 
 
 class AbstractCoupling(eqx.Module):
@@ -58,8 +54,8 @@ class Linear(AbstractCoupling):
     """`a * sum_j w_ij x_j + b`, as in TVB."""
 
     arity: ClassVar[int] = 1
-    a: Array = eqx.field(default=0.00390625, converter=_parameter)
-    b: Array = eqx.field(default=0.0, converter=_parameter)
+    a: Array = eqx.field(default=0.00390625, converter=as_floats)
+    b: Array = eqx.field(default=0.0, converter=as_floats)
 
     def source(self, x):
         return x
@@ -72,7 +68,7 @@ class Scaling(AbstractCoupling):
     """`a * sum_j w_ij x_j`, as in TVB."""
 
     arity: ClassVar[int] = 1
-    a: Array = eqx.field(default=0.00390625, converter=_parameter)
+    a: Array = eqx.field(default=0.00390625, converter=as_floats)
 
     def source(self, x):
         return x
@@ -85,7 +81,7 @@ class Difference(AbstractCoupling):
     """`a * sum_j w_ij (x_j - x_i)`, diffusive coupling as in TVB."""
 
     arity: ClassVar[int] = 1
-    a: Array = eqx.field(default=0.1, converter=_parameter)
+    a: Array = eqx.field(default=0.1, converter=as_floats)
 
     def source(self, x):
         return x
@@ -102,7 +98,7 @@ class Kuramoto(AbstractCoupling):
     """
 
     arity: ClassVar[int] = 1
-    a: Array = eqx.field(default=1.0, converter=_parameter)
+    a: Array = eqx.field(default=1.0, converter=as_floats)
 
     def source(self, x):
         return jnp.stack([jnp.sin(x[0]), jnp.cos(x[0])])
@@ -116,10 +112,10 @@ class HyperbolicTangent(AbstractCoupling):
     """`sum_j w_ij a (1 + tanh((b x_j - midpoint) / sigma))`, as in TVB."""
 
     arity: ClassVar[int] = 1
-    a: Array = eqx.field(default=1.0, converter=_parameter)
-    b: Array = eqx.field(default=1.0, converter=_parameter)
-    midpoint: Array = eqx.field(default=0.0, converter=_parameter)
-    sigma: Array = eqx.field(default=1.0, converter=_parameter)
+    a: Array = eqx.field(default=1.0, converter=as_floats)
+    b: Array = eqx.field(default=1.0, converter=as_floats)
+    midpoint: Array = eqx.field(default=0.0, converter=as_floats)
+    sigma: Array = eqx.field(default=1.0, converter=as_floats)
 
     def source(self, x):
         return self.a * (1.0 + jnp.tanh((self.b * x - self.midpoint) / self.sigma))
@@ -132,11 +128,11 @@ class Sigmoidal(AbstractCoupling):
     """`cmin + (cmax - cmin) / (1 + exp(-a (sum_j w_ij x_j - midpoint) / sigma))`, as in TVB."""
 
     arity: ClassVar[int] = 1
-    cmin: Array = eqx.field(default=-1.0, converter=_parameter)
-    cmax: Array = eqx.field(default=1.0, converter=_parameter)
-    midpoint: Array = eqx.field(default=0.0, converter=_parameter)
-    a: Array = eqx.field(default=1.0, converter=_parameter)
-    sigma: Array = eqx.field(default=230.0, converter=_parameter)
+    cmin: Array = eqx.field(default=-1.0, converter=as_floats)
+    cmax: Array = eqx.field(default=1.0, converter=as_floats)
+    midpoint: Array = eqx.field(default=0.0, converter=as_floats)
+    a: Array = eqx.field(default=1.0, converter=as_floats)
+    sigma: Array = eqx.field(default=230.0, converter=as_floats)
 
     def source(self, x):
         return x
@@ -154,11 +150,11 @@ class SigmoidalJansenRit(AbstractCoupling):
     """
 
     arity: ClassVar[int] = 2
-    cmin: Array = eqx.field(default=0.0, converter=_parameter)
-    cmax: Array = eqx.field(default=0.005, converter=_parameter)
-    midpoint: Array = eqx.field(default=6.0, converter=_parameter)
-    r: Array = eqx.field(default=0.56, converter=_parameter)
-    a: Array = eqx.field(default=1.0, converter=_parameter)
+    cmin: Array = eqx.field(default=0.0, converter=as_floats)
+    cmax: Array = eqx.field(default=0.005, converter=as_floats)
+    midpoint: Array = eqx.field(default=6.0, converter=as_floats)
+    r: Array = eqx.field(default=0.56, converter=as_floats)
+    a: Array = eqx.field(default=1.0, converter=as_floats)
 
     def source(self, x):
         excitation, inhibition = x
@@ -222,6 +218,6 @@ def declared(model: Model) -> dict[str, AbstractCoupling]:
                 "of functions of the sending and of the receiving region; this is not supported."
             )
         targets = tuple(model.state_variables.index(s.name) for s in spec.target_symbols)
-        params = {p.name: _parameter(p.value) for p in spec.parameters}
+        params = {p.name: as_floats(p.value) for p in spec.parameters}
         found[spec.input] = Declared(params, spec, spec.sources + targets, terms)
     return found

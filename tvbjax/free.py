@@ -90,6 +90,8 @@ class Free:
     def checked(self, simulator, values: ArrayLike | Sequence) -> np.ndarray:
         """Values, one leaf each along the first axis, as an array that fits leaf and support."""
         label, leaf = self.label(simulator), self.where(simulator)
+        if not jnp.issubdtype(jnp.result_type(leaf), jnp.floating):
+            raise ValueError(f"Free '{label}': the leaf is no array of floating-point numbers.")
         array = np.asarray(values, dtype=leaf.dtype)
         if array.ndim == 0 or array.size == 0:
             raise ValueError(f"Free '{label}': give a sequence of values, not {values!r}.")
@@ -108,9 +110,24 @@ class Free:
 
     def replace(self, simulator, value: ArrayLike):
         """The simulator with this leaf set; a number fills an array."""
-        leaf = self.where(simulator)
-        filled = jnp.broadcast_to(jnp.asarray(value, leaf.dtype), leaf.shape)
-        return eqx.tree_at(self.where, simulator, filled)
+        return replace_leaf(simulator, self.path(simulator), value)
+
+
+def replace_leaf(simulator, path: tuple[Any, ...], value: ArrayLike):
+    """The simulator with the leaf at a place of its tree set; a number fills an array."""
+
+    def at(tree):
+        for key in path:
+            tree = getattr(tree, key.name) if hasattr(key, "name") else tree[_index(key)]
+        return tree
+
+    leaf = at(simulator)
+    filled = jnp.broadcast_to(jnp.asarray(value, leaf.dtype), leaf.shape)
+    return eqx.tree_at(at, simulator, filled)
+
+
+def _index(key: Any) -> Any:
+    return key.key if hasattr(key, "key") else key.idx
 
 
 @dataclasses.dataclass(frozen=True)

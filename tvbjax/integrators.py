@@ -17,7 +17,7 @@ Bound = Callable[[State], State]
 
 
 def _checked_step(dt: float) -> float:
-    if not dt > 0 or dt == float("inf"):
+    if isinstance(dt, bool | str) or not dt > 0 or dt == float("inf"):
         raise ValueError(f"integrator: dt is {dt!r} ms; give a positive step such as 0.1.")
     return float(dt)
 

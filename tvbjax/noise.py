@@ -15,6 +15,8 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Float, Int
 
+from tvbjax.arrays import as_floats
+
 
 class AbstractNoise(eqx.Module):
     """Draws the increments of a block of steps."""
@@ -40,14 +42,10 @@ class AbstractNoise(eqx.Module):
         """Whether a random key must be given."""
 
 
-def _floats(value: ArrayLike | Sequence) -> Array:
-    return jnp.asarray(value, dtype=jnp.result_type(float))
-
-
 def _intensity(value: ArrayLike | Sequence | Mapping[str, ArrayLike | Sequence]):
     if isinstance(value, Mapping):
-        return {name: _floats(intensity) for name, intensity in value.items()}
-    return _floats(value)
+        return {name: as_floats(intensity) for name, intensity in value.items()}
+    return as_floats(value)
 
 
 class Additive(AbstractNoise):
@@ -72,7 +70,9 @@ class Additive(AbstractNoise):
     def increments(self, key, first, steps, shape, dt):
         if isinstance(self.nsig, dict) or key is None:
             raise TypeError("Additive: noise must be bound to a model by a Simulator, with a key.")
-        spread = jnp.sqrt(2.0 * dt * self.nsig)
+        # No noise must have no gradient either, and that of a root at 0 is infinite.
+        some = self.nsig > 0
+        spread = jnp.where(some, jnp.sqrt(2.0 * dt * jnp.where(some, self.nsig, 1.0)), 0.0)
 
         def one(step):
             return spread * jr.normal(jr.fold_in(key, step), shape, spread.dtype)
@@ -86,7 +86,7 @@ class Recorded(AbstractNoise):
     Row n is added in the step from n to n + 1; a run longer than the record is an error.
     """
 
-    path: Float[Array, "steps state node"] = eqx.field(converter=_floats)
+    path: Float[Array, "steps state node"] = eqx.field(converter=as_floats)
 
     @property
     def needs_key(self) -> bool:

@@ -7,6 +7,9 @@ from contextlib import contextmanager
 @contextmanager
 def progress_bar(label: str, total: int, shown: bool) -> Iterator[Callable[[int], None]]:
     """Yields a function to call with the amount that has just been done."""
+    if not shown:
+        yield lambda amount: None
+        return
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -17,7 +20,7 @@ def progress_bar(label: str, total: int, shown: bool) -> Iterator[Callable[[int]
     )
 
     console = Console(stderr=True)
-    if not (shown and (console.is_terminal or console.is_jupyter)):
+    if not (console.is_terminal or console.is_jupyter):
         yield lambda amount: None
         return
     columns = (

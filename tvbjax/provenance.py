@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from tvbjax.regions import Regions
+from tvbjax_lems import Model
 
 if TYPE_CHECKING:
     from tvbjax.simulator import Simulator
@@ -21,12 +22,15 @@ _PACKAGES = ("tvbjax", "jax", "jaxlib", "equinox", "numpy", "sympy")
 _SMALL = 16
 
 
-def describe(simulator: "Simulator", key: jax.Array | None) -> str:
-    """Everything that a run depends on, as JSON text; large arrays by shape and SHA-256."""
+def describe(simulator: "Simulator", key: jax.Array | None, **more) -> str:
+    """Everything that a run depends on, as JSON text; large arrays by shape and SHA-256.
+
+    `more`: what the simulator does not know, such as the initial state.
+    """
     model = simulator.model
     return json.dumps(
         {
-            "model": model.name,
+            "model": {"name": model.name, "sha256": _equations(model)},
             "parameters": {name: _value(value) for name, value in model.params.items()},
             "connectome": _value(simulator.connectome),
             "coupling": _value(simulator.coupling),
@@ -40,6 +44,7 @@ def describe(simulator: "Simulator", key: jax.Array | None) -> str:
             "versions": {name: version(name) for name in _PACKAGES}
             | {"python": platform.python_version()},
         }
+        | more
     )
 
 
@@ -64,6 +69,13 @@ def _value(value):
     if value is None or isinstance(value, str | int | float | bool):
         return value
     return repr(value)
+
+
+def _equations(model: Model) -> str:
+    """SHA-256 of what is computed: two models of one name may differ in it."""
+    spec = model.spec
+    said = repr((spec.dynamics, spec.observation, spec.states, spec.inputs, spec.observables))
+    return hashlib.sha256(said.encode()).hexdigest()
 
 
 def digest(array: np.ndarray) -> str:

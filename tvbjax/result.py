@@ -15,11 +15,26 @@ from jaxtyping import Array, Float
 
 from tvbjax.engine import Carry
 from tvbjax.io.xarray_files import write_dataset
+from tvbjax.monitors import RESERVED_NAMES
 
 if TYPE_CHECKING:
     import xarray as xr
 
-_CHECKPOINT = "checkpoint"
+_CHECKPOINT = RESERVED_NAMES[0]
+
+
+class Note:
+    """Text that travels with a result and is no part of its value: two notes are always equal, so
+    that a function of results compiles once."""
+
+    def __init__(self, text: str):
+        self.text = text
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Note)
+
+    def __hash__(self) -> int:
+        return 0
 
 
 class Samples(eqx.Module):
@@ -45,7 +60,7 @@ class Result(eqx.Module):
     first: int = eqx.field(static=True)
     last: int = eqx.field(static=True)
     complete: bool = eqx.field(static=True)
-    provenance: str = eqx.field(static=True)
+    provenance: Note = eqx.field(static=True)
 
     def __getitem__(self, monitor: str) -> "xr.DataArray":
         """The samples of a monitor with named dims and units."""
@@ -66,7 +81,7 @@ class Result(eqx.Module):
     def attributes(self) -> dict[str, str]:
         """Model, parameters, connectome, versions, key and the rest, as text."""
         return {
-            **{name: _text(value) for name, value in json.loads(self.provenance).items()},
+            **{name: _text(value) for name, value in json.loads(self.provenance.text).items()},
             "first_step": str(self.first),
             "last_step": str(self.last),
             "complete": str(self.complete),
@@ -106,7 +121,7 @@ def load_result(path: str | Path) -> Result:
             samples[name], labels = _samples(node.to_dataset()[name])
     carry = _carry(tree[_CHECKPOINT].to_dataset())
     provenance = json.dumps({name: _parsed(text) for name, text in attributes.items()})
-    return Result(samples, carry, labels, first, last, complete, provenance)
+    return Result(samples, carry, labels, first, last, complete, Note(provenance))
 
 
 def join(first: Result, second: Result) -> Result:

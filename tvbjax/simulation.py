@@ -1,5 +1,6 @@
 """Run one simulation: in chunks, with a progress bar, stopped and continued without loss."""
 
+import json
 import math
 import warnings
 from collections.abc import Sequence
@@ -12,26 +13,33 @@ from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Float
 
 from tvbjax import engine
+from tvbjax.arrays import is_traced, strong
 from tvbjax.engine import Carry
 from tvbjax.progress import progress_bar
-from tvbjax.provenance import describe
-from tvbjax.result import Result, Samples
-from tvbjax.simulator import Simulator
+from tvbjax.provenance import describe, digest
+from tvbjax.result import Note, Result, Samples
+from tvbjax.simulator import Simulator, check_connections
 
 # A chunk is long enough that its start costs nothing, and short enough (under a second or so) that
 # a progress bar moves and Ctrl-C is heard.
 _NODE_STEPS_PER_CHUNK = 4_000_000
+
+# What a run cannot change on its way; parameters, noise and key it may.
+_SHAPING = ("model", "integrator", "monitors", "horizon", "dtype")
 
 _start = eqx.filter_jit(engine.start)
 _advance = eqx.filter_jit(engine.advance)
 
 
 class DivergenceError(FloatingPointError):
-    """A state became infinite or not a number. `result` holds what was simulated, to look at."""
+    """A state or a sample became infinite or NaN. `result` holds what was simulated, to look at."""
 
     def __init__(self, message: str, result: Result):
-        super().__init__(message)
+        super().__init__(message, result)
         self.result = result
+
+    def __str__(self) -> str:
+        return self.args[0]
 
 
 def simulate(
@@ -51,6 +59,9 @@ def simulate(
     variable's initial range. `key`: random key, needed where the simulator has noise.
     `progress`: show a bar on a terminal when the run is long.
 
+    A run may go on with other parameters, noise or key, but not with another model, step, horizon
+    or monitors.
+
     Can be used inside `jax.jit`, `grad` and `vmap`; the run is then one piece, and instead of
     raising, `result.final.trouble` tells of a diverged state.
 
@@ -58,47 +69,55 @@ def simulate(
     Raises `ValueError` for input that does not fit, `DivergenceError` where the state diverges.
     """
     steps = whole_steps(duration, simulator.integrator.dt)
-    if simulator.noise is not None and simulator.noise.needs_key and key is None:
-        raise ValueError("simulate: the simulator has noise; give a key, e.g. jax.random.key(0).")
-    if isinstance(initial, Result):
-        carry, first = _continued(simulator, initial), initial.last
-    else:
-        carry, first = None, 0
+    simulator = strong(simulator)
+    check_key(simulator, key, "simulate")
+    first = initial.last if isinstance(initial, Result) else 0
     if first + steps >= 2**31:
         raise ValueError(
-            f"simulate: {first + steps} steps are more than a run can count; use a larger dt."
+            f"simulate: {first + steps:.3g} steps are more than a run can count; use a larger dt."
         )
-    if _traced((simulator, initial, key)):
-        carry = carry or engine.start(simulator, _past(simulator, initial))
+    if is_traced((simulator, initial, key)):
+        if isinstance(initial, Result):
+            carry = continued(simulator, initial)
+        else:
+            carry = engine.start(simulator, past_of(simulator, initial))
         carry, values = engine.advance(simulator, carry, key, steps, _phases(simulator, first))
         return _result(simulator, first, steps, carry, values, "{}", complete=True)
-    carry = carry or _start(simulator, _past(simulator, initial))
-    return _in_chunks(simulator, first, steps, carry, key, progress)
+    check_connections(simulator)
+    if isinstance(initial, Result):
+        carry, origin = continued(simulator, initial), {"continues_from_step": first}
+    else:
+        past = past_of(simulator, initial)
+        carry, origin = _start(simulator, past), digest(np.asarray(past))
+    provenance = describe(simulator, key, initial=origin)
+    return _in_chunks(simulator, first, steps, carry, key, provenance, progress)
 
 
-def _in_chunks(simulator, first, steps, carry, key, progress) -> Result:
+def _in_chunks(simulator, first, steps, carry, key, provenance, progress) -> Result:
     """Chunk by chunk; what is finished when the run is interrupted or diverges is kept."""
-    provenance = describe(simulator, key)
-    pieces, done, complete = [], 0, True
-    chunk = _chunk_steps(simulator, steps)
+    chunk, complete = _chunk_steps(simulator, steps), True
+    finished = carry, [], 0  # replaced as one, so that an interruption finds them in agreement
     label = f"simulating {steps * simulator.integrator.dt:g} ms"
-    with progress_bar(label, steps, progress and steps > chunk) as advance_bar:
-        while done < steps:
-            length = min(chunk, steps - done)
-            phases = _phases(simulator, first + done)
-            try:
-                carry, values = _advance(simulator, carry, key, length, phases)
-                pieces.append([np.asarray(value) for value in jax.block_until_ready(values)])
-            except KeyboardInterrupt:
-                complete = False
-                break
-            done += length
-            advance_bar(length)
-            if int(carry.trouble[0]) >= 0:
-                break
-    values = [np.concatenate(parts) for parts in zip(*pieces, strict=True)] if pieces else None
-    if values is None:
-        values = [np.zeros((0, len(v), simulator.nodes)) for v in simulator.observed]
+    try:
+        with progress_bar(label, steps, progress and steps > chunk) as advance_bar:
+            while finished[2] < steps:
+                carry, pieces, done = finished
+                length = min(chunk, steps - done)
+                carry, values = _advance(
+                    simulator, carry, key, length, _phases(simulator, first + done)
+                )
+                cut = _cut(simulator, values, first + done, length)
+                finished = carry, [*pieces, [np.asarray(v) for v in cut]], done + length
+                advance_bar(length)
+                if int(carry.trouble[0]) >= 0:
+                    break
+    except KeyboardInterrupt:
+        complete = False
+    carry, pieces, done = finished
+    if pieces:
+        values = [np.concatenate(parts) for parts in zip(*pieces, strict=True)]
+    else:
+        values = [np.zeros((0, len(v), simulator.nodes), _dtype()) for v in simulator.observed]
     result = _result(simulator, first, done, carry, values, provenance, complete)
     if not complete:
         time = (first + done) * simulator.integrator.dt
@@ -111,23 +130,42 @@ def _in_chunks(simulator, first, steps, carry, key, progress) -> Result:
     return result
 
 
+def _cut(simulator, values, first: int, steps: int) -> list:
+    """Every monitor's samples without the rows that hold nothing."""
+    dt = simulator.integrator.dt
+    counts = [len(monitor.times(first, steps, dt)) for monitor in simulator.monitors]
+    return [value[:count] for value, count in zip(values, counts, strict=True)]
+
+
 def _raise_trouble(simulator: Simulator, result: Result) -> None:
     step, variable, region = (int(i) for i in result.final.trouble)
+    dt = simulator.integrator.dt
     if step >= 0:
-        dt = simulator.integrator.dt
         raise DivergenceError(
             f"simulate: {simulator.model.state_variables[variable]} of region "
             f"{simulator.connectome.labels[region]} was no finite number at {step * dt:.10g} ms "
             f"(step {step}); try a smaller dt than {dt:g} ms, weaker coupling, or an initial state "
-            "nearer to the model's range. The error's `result` holds the samples.",
+            "nearer to the model's range.",
             result,
         )
+    for name, samples in result.samples.items():
+        bad = np.argwhere(~np.isfinite(samples.values))
+        if bad.size:
+            row, variable, region = bad[0]
+            raise DivergenceError(
+                f"simulate: the samples of '{name}' have {samples.variables[variable]} = "
+                f"{samples.values[row, variable, region]} in region "
+                f"{simulator.connectome.labels[region]} at {samples.time[row]:.10g} ms, though the "
+                "state is finite; look at the monitor's parameters and at what it observes.",
+                result,
+            )
 
 
 def _result(simulator, first, steps, carry, values, provenance, complete) -> Result:
     dt = simulator.integrator.dt
     units = simulator.model.units
     samples = {}
+    values = _cut(simulator, values, first, steps)
     for i, (monitor, value) in enumerate(zip(simulator.monitors, values, strict=True)):
         variables = simulator.observed[i]
         samples[monitor.name] = Samples(
@@ -137,54 +175,69 @@ def _result(simulator, first, steps, carry, values, provenance, complete) -> Res
             tuple(units.get(name, "") for name in variables),
         )
     labels = simulator.connectome.labels
-    return Result(samples, carry, labels, first, first + steps, complete, provenance)
+    return Result(samples, carry, labels, first, first + steps, complete, Note(provenance))
+
+
+def check_key(simulator: Simulator, key: Array | None, who: str) -> None:
+    """A key where there is noise, and a key of JAX in any case."""
+    if key is None:
+        if simulator.noise is not None and simulator.noise.needs_key:
+            raise ValueError(f"{who}: the simulator has noise; give a key, e.g. jax.random.key(0).")
+        return
+    typed = isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
+    if not typed and not (isinstance(key, jax.Array) and key.dtype == jnp.uint32):
+        raise TypeError(f"{who}: key is {key!r:.80}; give a key of JAX, e.g. jax.random.key(0).")
 
 
 def whole_steps(duration: float, dt: float) -> int:
     """The steps of a run of `duration` ms, rounded up."""
+    if isinstance(duration, str | bool) or np.ndim(duration) != 0 or duration is None:
+        raise TypeError(f"simulate: the duration is {duration!r:.80}; give a number of ms.")
     if not duration > 0 or not math.isfinite(duration):
         raise ValueError(f"simulate: the duration is {duration!r} ms; give a positive time.")
     return max(1, math.ceil(duration / dt - 1e-6))
 
 
-def _traced(tree) -> bool:
-    """Whether we are inside a JAX transformation: of these leaves, or of everything (jit)."""
-    leaves = [*jax.tree.leaves(tree), jnp.zeros(())]
-    return any(isinstance(leaf, Tracer) for leaf in leaves)
-
-
-def _phases(simulator: Simulator, first: int) -> tuple[int, ...]:
+def _phases(simulator: Simulator, first: int) -> tuple[int | Array, ...]:
+    """Per monitor, the steps of its window before `first`; a number other than 0 is traced."""
     dt = simulator.integrator.dt
-    return tuple(first % monitor.period_steps(dt) for monitor in simulator.monitors)
+    phases = [first % monitor.window_steps(dt) for monitor in simulator.monitors]
+    return tuple(jnp.asarray(phase, jnp.int32) if phase else 0 for phase in phases)
 
 
 def _chunk_steps(simulator: Simulator, steps: int) -> int:
-    """Equal chunks, whole in all periods where that is possible, so that they compile once."""
+    """Equal chunks, whole in all windows where that is possible, so that they compile once."""
     count = math.ceil(steps * simulator.nodes / _NODE_STEPS_PER_CHUNK)
     dt = simulator.integrator.dt
-    common = math.lcm(*(monitor.period_steps(dt) for monitor in simulator.monitors))
+    common = math.lcm(*(monitor.window_steps(dt) for monitor in simulator.monitors))
     if count == 1 or common * count > 4 * steps:
         return math.ceil(steps / count)
     return math.ceil(steps / (count * common)) * common
 
 
-def _continued(simulator: Simulator, earlier: Result) -> Carry:
+def continued(simulator: Simulator, earlier: Result) -> Carry:
     """The carry of an earlier result, if it is one of this simulator."""
     nodes, variables = simulator.nodes, len(simulator.model.state_variables)
     expected = jax.eval_shape(
         engine.start, simulator, jax.ShapeDtypeStruct((1, variables, nodes), _dtype())
     )
-    same = jax.tree.structure(expected) == jax.tree.structure(earlier.final)
-    shapes = [leaf.shape for leaf in jax.tree.leaves(expected)]
-    if not same or shapes != [jnp.shape(leaf) for leaf in jax.tree.leaves(earlier.final)]:
+    differs = []
+    if not is_traced(simulator):
+        began, now = json.loads(earlier.provenance.text), json.loads(describe(simulator, None))
+        differs = [name for name in _SHAPING if name in began and began[name] != now[name]]
+    if jax.tree.structure(expected) != jax.tree.structure(earlier.final):
+        differs.append("monitors")
+    leaves = zip(jax.tree.leaves(expected), jax.tree.leaves(earlier.final), strict=False)
+    if differs or any((a.shape, a.dtype) != (jnp.shape(b), b.dtype) for a, b in leaves):
+        what = ", ".join(differs) or "regions, delays or precision"
         raise ValueError(
-            "simulate: the result given as initial is of another simulator (model, regions, "
-            "delays or monitors differ); give the one that made it, or an array."
+            f"simulate: the result given as initial is of another simulator ({what} differ); give "
+            "the one that made it, or an array."
         )
     return earlier.final
 
 
-def _past(simulator: Simulator, initial) -> Float[Array, "horizon state node"]:
+def past_of(simulator: Simulator, initial) -> Float[Array, "horizon state node"]:
     """The history up to t = 0 as the engine wants it."""
     model, nodes = simulator.model, simulator.nodes
     shape = (len(model.state_variables), nodes)

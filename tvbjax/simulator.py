@@ -7,14 +7,17 @@ leaves, for gradients, sweeps and priors; what shapes the computation is fixed h
 from collections.abc import Mapping, Sequence
 
 import equinox as eqx
+import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
+from tvbjax.arrays import is_traced
 from tvbjax.connectome import Connectome
 from tvbjax.coupling import AbstractCoupling, Declared
 from tvbjax.engine import Edges, edges_of
 from tvbjax.integrators import AbstractIntegrator
-from tvbjax.monitors import AbstractMonitor, TemporalAverage
+from tvbjax.monitors import RESERVED_NAMES, AbstractMonitor, TemporalAverage
 from tvbjax.noise import AbstractNoise
 from tvbjax_lems import Model
 
@@ -36,10 +39,10 @@ class Simulator(eqx.Module):
     integrator: AbstractIntegrator
     noise: AbstractNoise | None
     monitors: tuple[AbstractMonitor, ...]
-    edges: Edges
+    edges: Edges = eqx.field(init=False)
     horizon: int = eqx.field(static=True)
-    reads: tuple[tuple[int, ...], ...] = eqx.field(static=True)
-    observed: tuple[tuple[str, ...], ...] = eqx.field(static=True)
+    reads: tuple[tuple[int, ...], ...] = eqx.field(init=False, static=True)
+    observed: tuple[tuple[str, ...], ...] = eqx.field(init=False, static=True)
 
     def __init__(
         self,
@@ -52,6 +55,7 @@ class Simulator(eqx.Module):
         *,
         horizon: int | None = None,
     ):
+        _check_kinds(model, connectome, coupling, integrator, noise, monitors)
         if monitors is None:
             monitors = (_default_monitor(integrator.dt),)
         elif isinstance(monitors, AbstractMonitor):
@@ -71,7 +75,7 @@ class Simulator(eqx.Module):
             for name, available, rule in zip(model.inputs, model.sources, self.rules, strict=True)
         )
         self.observed = tuple(_observed(model, monitor) for monitor in self.monitors)
-        _check_parameters(model, nodes)
+        _check_parameters(model, self.rules, nodes)
         _check_monitors(self.monitors, integrator.dt)
 
     @property
@@ -97,6 +101,25 @@ class Simulator(eqx.Module):
         return self.edges.sources.shape[0]
 
 
+def _check_kinds(model, connectome, coupling, integrator, noise, monitors) -> None:
+    """Every argument is what it should be, for those who pass a name, a number or a class."""
+    rules = list(coupling.values()) if isinstance(coupling, Mapping) else [coupling]
+    watch = monitors if isinstance(monitors, tuple | list) else [monitors]
+    nothing = type(None)
+    expected = [
+        ("model", [model], (Model,), "tvbjax.lems.load('JansenRit')"),
+        ("connectome", [connectome], (Connectome,), "tvbjax.datasets.connectome('tvb76')"),
+        ("coupling", rules, (AbstractCoupling, nothing), "tvbjax.coupling.Linear(a=0.01)"),
+        ("integrator", [integrator], (AbstractIntegrator,), "tvbjax.integrators.Heun(dt=0.1)"),
+        ("noise", [noise], (AbstractNoise, nothing), "tvbjax.noise.Additive(0.001)"),
+        ("monitors", watch, (AbstractMonitor, nothing), "tvbjax.monitors.TemporalAverage(1.0)"),
+    ]
+    for name, values, kinds, example in expected:
+        for value in values:
+            if not isinstance(value, kinds):
+                raise TypeError(f"Simulator: {name} is {value!r:.80}; give e.g. {example}.")
+
+
 def _default_monitor(dt: float) -> AbstractMonitor:
     return TemporalAverage(period=dt * max(1, round(1.0 / dt)))
 
@@ -116,6 +139,13 @@ def _horizon(simulator: Simulator, horizon: int | None) -> int:
     lengths = _concrete("connectome.tract_lengths", connectome.tract_lengths)
     speed = _concrete("connectome.speed", connectome.speed)
     delays = np.asarray(simulator.edges.delay_steps(lengths, speed, dt))
+    if delays.min(initial=0) < 0:
+        raise ValueError(
+            "Simulator: a delay is NaN, negative or endless; look at the connectome's "
+            "tract_lengths (mm, >= 0) and speed (mm/ms, > 0)."
+        )
+    if horizon is not None and (not isinstance(horizon, int) or horizon < 1):
+        raise ValueError(f"Simulator: horizon is {horizon!r}; give a number of steps, at least 1.")
     needed = int(delays.max(initial=0)) + 1
     if horizon is not None and horizon < needed:
         raise ValueError(
@@ -123,6 +153,41 @@ def _horizon(simulator: Simulator, horizon: int | None) -> int:
             f"{dt:g} ms; give at least {needed}, or none to have it chosen."
         )
     return needed if horizon is None else horizon
+
+
+def check_connections(simulator: Simulator) -> None:
+    """That the leaves of the connectome still fit the edges and the history, as far as known.
+
+    They may have been replaced since the simulator was built; raises `ValueError`.
+    """
+    connectome = simulator.connectome
+    if is_traced(connectome):
+        return  # the engine then checks when it runs
+    delays = simulator.edges.delay_steps(
+        connectome.tract_lengths, connectome.speed, simulator.integrator.dt
+    )
+    longest = int(jnp.max(delays))
+    if int(jnp.min(delays)) < 0:
+        raise ValueError(
+            "simulate: a delay is NaN, negative or endless; look at the connectome's tract_lengths "
+            "(mm, >= 0) and speed (mm/ms, > 0)."
+        )
+    if longest >= simulator.horizon:
+        raise ValueError(
+            f"simulate: a delay of {longest} steps exceeds the history of {simulator.horizon} "
+            "steps; build the Simulator with the slowest speed or the longest tracts, or give it "
+            "horizon=."
+        )
+    weights = np.asarray(connectome.weights)
+    known = np.asarray(simulator.edges.matrix(simulator.edges.weights(connectome.weights)))
+    new = np.argwhere((weights != 0) & (known == 0))
+    if new.size:
+        target, source = (connectome.labels[i] for i in new[0])
+        raise ValueError(
+            f"simulate: the connection from {source} to {target} was not there when the Simulator "
+            "was built; build it from a connectome in which every connection that may vary is not "
+            "zero."
+        )
 
 
 def _check_coupling(
@@ -171,13 +236,20 @@ def _observed(model: Model, monitor: AbstractMonitor) -> tuple[str, ...]:
     return chosen
 
 
-def _check_parameters(model: Model, nodes: int) -> None:
-    for name, value in model.params.items():
-        if value.shape not in ((), (nodes,)):
+def _check_parameters(model: Model, rules: tuple[AbstractCoupling, ...], nodes: int) -> None:
+    owned = [(f"parameter '{n}' of {model.name}", v) for n, v in model.params.items()]
+    for rule in rules:
+        for path, leaf in jax.tree_util.tree_leaves_with_path(rule):
+            name = jax.tree_util.keystr(path).lstrip(".")
+            owned.append((f"'{name}' of {type(rule).__name__}", leaf))
+    for name, value in owned:
+        if jnp.shape(value) not in ((), (nodes,)):
             raise ValueError(
-                f"Simulator: parameter '{name}' of {model.name} has shape {value.shape}; give a "
-                f"number, or one value for each of the {nodes} regions."
+                f"Simulator: {name} has shape {jnp.shape(value)}; give a number, or one value for "
+                f"each of the {nodes} regions."
             )
+        if not is_traced(value) and not np.isfinite(value).all():
+            raise ValueError(f"Simulator: {name} is {np.asarray(value)}; give finite numbers.")
 
 
 def _check_monitors(monitors: tuple[AbstractMonitor, ...], dt: float) -> None:
@@ -190,3 +262,10 @@ def _check_monitors(monitors: tuple[AbstractMonitor, ...], dt: float) -> None:
             )
     for monitor in monitors:
         monitor.period_steps(dt)
+        if monitor.name in RESERVED_NAMES or not monitor.name.isidentifier():
+            raise ValueError(
+                f"Simulator: a monitor cannot be called '{monitor.name}'; give it a name of "
+                f"letters, digits and _ other than {', '.join(RESERVED_NAMES)}."
+            )
+        if monitor.variables == ():
+            raise ValueError(f"Simulator: the monitor '{monitor.name}' observes no variables.")

@@ -7,6 +7,7 @@ A member's noise depends on the key and on its number alone: member i is `simula
 
 import dataclasses
 import os
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -18,12 +19,13 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, ArrayLike, PyTree
 
-from tvbjax.free import Free
+from tvbjax.arrays import strong
+from tvbjax.free import Free, replace_leaf
 from tvbjax.progress import progress_bar
 from tvbjax.provenance import describe
 from tvbjax.result import Result
-from tvbjax.simulation import simulate, whole_steps
-from tvbjax.simulator import Simulator
+from tvbjax.simulation import check_key, continued, past_of, simulate, whole_steps
+from tvbjax.simulator import Simulator, check_connections
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -47,7 +49,7 @@ def sweep(
     space: Mapping[Free, Values] | Points,
     duration: float,
     *,
-    initial: Values | None = None,
+    initial: Values | Result | None = None,
     key: Array | None = None,
     measure: Measure | None = None,
     tile: int = _TILE,
@@ -58,38 +60,124 @@ def sweep(
     `measure`: a pure function of one member's `Result` that gives named arrays, evaluated inside
     the compiled run so that only they are kept; by default all samples of all monitors are.
     `initial`, `key`: as for `simulate`. `tile`: members in one compiled call.
+    Hold on to `measure`: a new function of the same text compiles anew.
 
     Gives an `xarray.Dataset` with one dim per parameter (`member` for `Points`), a variable per
     measure or monitor, and `diverged`: a member whose state became NaN or infinite is marked there,
-    with the time in `diverged_at` (ms), its measures are NaN, and the others are unharmed.
+    with the time in `diverged_at` (ms), its measures that are no integers are NaN, and the others
+    are unharmed. Ctrl-C ends the sweep early: `finished` says which members there are.
+
+    Raises `ValueError` for a space, names or an initial state that do not fit.
     """
+    simulator = strong(simulator)
     axes = _axes(simulator, space)
     if tile < 1:
         raise ValueError(f"sweep: tile is {tile}; give the members of one call, at least 1.")
-    if simulator.noise is not None and simulator.noise.needs_key and key is None:
-        raise ValueError("sweep: the simulator has noise; give a key, e.g. jax.random.key(0).")
+    check_key(simulator, key, "sweep")
     listed = isinstance(space, Points)
     values = axes if listed else _product(axes)
+    if isinstance(initial, Result):
+        continued(simulator, initial)
+    else:
+        past = past_of(simulator, initial)
+        initial = past[0] if past.shape[0] == 1 else past
+    calls = _calls(values, tile)
+    paths = tuple(free.path(simulator) for free in axes)
+    fixed = (paths, duration, measure)
+    _check_members(simulator, paths, values)
+    _check_names(simulator, tuple(axes), _run_tile, (simulator, key, initial, *calls[0], *fixed))
+    # Compiled here: the threads of the pool would not know the JAX settings of this one.
+    compiled = _run_tile.lower(simulator, key, initial, *calls[0], *fixed).compile()
+
+    def one(call):
+        return jax.device_get(compiled(simulator, key, initial, *call, *fixed))
+
     members = len(next(iter(values.values())))
-    tiles = [np.arange(i, i + tile) for i in range(0, members, tile)]
+    done = _run_all(one, calls, members, progress)
+    outcome = jax.tree.map(lambda *parts: np.concatenate(parts)[:members], *done)
+    first = initial.last if isinstance(initial, Result) else 0
+    outcome, unfinished = _padded(outcome, members)
+    dataset = _dataset(simulator, axes, listed, outcome, measure is not None, (first, duration))
+    dataset["finished"] = (dataset["diverged"].dims, ~unfinished.reshape(dataset["diverged"].shape))
+    return dataset.assign_attrs(provenance=describe(simulator, key), duration=duration)
 
-    def one(numbers: np.ndarray) -> PyTree:
-        numbers = np.minimum(numbers, members - 1)  # the last tile is filled up with its last
-        chosen = tuple(v[numbers] for v in values.values())
-        frees = tuple(axes)
-        run = _run_tile(simulator, key, initial, numbers, chosen, frees, duration, measure)
-        return jax.device_get(run)
 
-    with progress_bar(f"sweeping {members} simulations", members, progress) as advance_bar:
-        done = [one(tiles[0])]  # compiles; the threads of the pool then share what it compiled
-        advance_bar(min(tile, members))
-        with ThreadPoolExecutor(_workers()) as pool:
-            for outcome in pool.map(one, tiles[1:]):
+def _check_members(simulator, paths: tuple, values: dict[Free, np.ndarray]) -> None:
+    """Where the sweep changes the connectome, that every member fits the simulator."""
+    if all(path[0].name != "connectome" for path in paths):
+        return
+    for chosen in zip(*values.values(), strict=True):
+        member = simulator
+        for path, value in zip(paths, chosen, strict=True):
+            member = replace_leaf(member, path, value)
+        check_connections(member)
+
+
+def _calls(values: dict[Free, np.ndarray], tile: int) -> list[tuple]:
+    """Per tile, the numbers of its members and their values; the last is filled with its last."""
+    members = len(next(iter(values.values())))
+    tile = min(tile, members)
+    calls = []
+    for first in range(0, members, tile):
+        numbers = np.minimum(np.arange(first, first + tile), members - 1)
+        chosen = tuple(jnp.asarray(v[numbers]) for v in values.values())
+        calls.append((jnp.asarray(numbers, jnp.uint32), chosen))
+    return calls
+
+
+def _run_all(one, calls: list[tuple], members: int, progress: bool) -> list:
+    """The outcomes of the calls in their order, as far as they come before Ctrl-C."""
+    done = []
+    tile = len(calls[0][0])
+    pool = ThreadPoolExecutor(_workers())
+    try:
+        with progress_bar(f"sweeping {members} simulations", members, progress) as advance_bar:
+            for outcome in pool.map(one, calls):
                 done.append(outcome)
                 advance_bar(min(tile, members - tile * (len(done) - 1)))
-    outcome = jax.tree.map(lambda *parts: np.concatenate(parts)[:members], *done)
-    dataset = _dataset(simulator, axes, listed, outcome, measure is not None, duration)
-    return dataset.assign_attrs(provenance=describe(simulator, key), duration=duration)
+    except KeyboardInterrupt:
+        if not done:
+            raise
+        warnings.warn(
+            f"sweep: interrupted; {min(members, tile * len(done))} of {members} members are in the "
+            "result (see its variable 'finished').",
+            stacklevel=3,
+        )
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+    return done
+
+
+def _padded(outcome: PyTree, members: int) -> tuple[PyTree, np.ndarray]:
+    """The outcome with NaN (integers: 0) for members that there is none of, and which those are."""
+    finished = len(outcome[1])
+
+    def pad(array: np.ndarray) -> np.ndarray:
+        fill = np.nan if np.issubdtype(array.dtype, np.floating) else 0
+        missing = np.full((members - finished, *array.shape[1:]), fill, array.dtype)
+        return np.concatenate([array, missing])
+
+    values, steps = jax.tree.map(pad, outcome)
+    unfinished = np.arange(members) >= finished
+    steps[unfinished] = -1
+    return (values, steps), unfinished
+
+
+def _check_names(simulator, frees, run, arguments) -> None:
+    """Names of parameters, measures and ours must differ; found before anything is run."""
+    shapes, _ = eqx.filter_eval_shape(run, *arguments)
+    labels = _labels(simulator, frees)
+    ours = {"member", "region", "time", "variable", "diverged", "diverged_at", "finished"}
+    for label in labels:
+        if label in ours or "/" in label:
+            raise ValueError(f"sweep: a parameter cannot be called '{label}'; name it (Free).")
+    taken = {*labels, *ours}
+    for name in shapes:
+        if name in taken:
+            raise ValueError(
+                f"sweep: '{name}' names a measure or monitor and something else of the result; "
+                "rename it (Free(..., name=) renames a parameter)."
+            )
 
 
 def _axes(simulator, space) -> dict[Free, np.ndarray]:
@@ -114,13 +202,13 @@ def _product(axes: dict[Free, np.ndarray]) -> dict[Free, np.ndarray]:
 
 
 @eqx.filter_jit
-def _run_tile(simulator, key, initial, numbers, values, frees, duration, measure):
+def _run_tile(simulator, key, initial, numbers, values, paths, duration, measure):
     """The outcomes of a few members side by side, and the step at which each diverged, or -1."""
 
     def member(number, chosen):
         own = simulator
-        for free, value in zip(frees, chosen, strict=True):
-            own = free.replace(own, value)
+        for path, value in zip(paths, chosen, strict=True):
+            own = replace_leaf(own, path, value)
         member_key = None if key is None else jr.fold_in(key, number)
         result = simulate(own, duration, initial=initial, key=member_key)
         at = result.final.trouble[0]
@@ -140,10 +228,14 @@ def _masked(value: Array, diverged: Array) -> Array:
 
 def _workers() -> int:
     """Threads that run tiles: one per core where the cores are the device."""
-    return len(os.sched_getaffinity(0)) if jax.default_backend() == "cpu" else 1
+    if jax.default_backend() != "cpu":
+        return 1
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
-def _dataset(simulator, axes, listed, outcome, measured, duration) -> "xr.Dataset":
+def _dataset(simulator, axes, listed, outcome, measured, span) -> "xr.Dataset":
     import xarray as xr
 
     values, steps = outcome
@@ -163,7 +255,7 @@ def _dataset(simulator, axes, listed, outcome, measured, duration) -> "xr.Datase
         else:
             suffix = "" if alone else f"_{name}"
             own = (f"time{suffix}", f"variable{suffix}", "region")
-            coords |= _sample_coords(simulator, name, own, duration)
+            coords |= _sample_coords(simulator, name, own, *span)
         variables[name] = ((*dims, *own), value.reshape(*grid, *value.shape[1:]))
     return xr.Dataset(variables, coords)
 
@@ -188,10 +280,12 @@ def _parameter_coords(labels, axes, listed) -> dict:
     return coords
 
 
-def _sample_coords(simulator: Simulator, name: str, dims: tuple[str, ...], duration: float) -> dict:
+def _sample_coords(
+    simulator: Simulator, name: str, dims: tuple[str, ...], first: int, duration: float
+) -> dict:
     dt = simulator.integrator.dt
     number = [monitor.name for monitor in simulator.monitors].index(name)
-    times = simulator.monitors[number].times(0, whole_steps(duration, dt), dt)
+    times = simulator.monitors[number].times(first, whole_steps(duration, dt), dt)
     return {
         dims[0]: (dims[0], times, {"units": "ms"}),
         dims[1]: list(simulator.observed[number]),

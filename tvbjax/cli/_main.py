@@ -25,7 +25,16 @@ app.command("sweep")(_sweep.sweep)
 app.command("models")(_lems.models)
 app.add_typer(_lems.app, name="lems")
 
-_EXPECTED = (ValueError, TypeError, OSError, ImportError, ArithmeticError, KeyError, RuntimeError)
+_EXPECTED = (
+    ValueError,
+    TypeError,
+    OSError,
+    ImportError,
+    ArithmeticError,
+    LookupError,
+    RuntimeError,
+    MemoryError,
+)
 
 
 def main() -> None:
@@ -48,10 +57,11 @@ def main() -> None:
 
 
 def _message(error: BaseException) -> str:
-    """The message alone: of a KeyError without its quotes, of an error inside jit without advice
-    about JAX's options."""
+    """The message alone: of a KeyError without its quotes, of an error raised inside a compiled
+    function without the stack that JAX puts around it."""
     text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
-    return text.split("\n\n")[0].strip() or type(error).__name__
+    _, marker, inner = text.rpartition("EquinoxRuntimeError: ")
+    return (inner if marker else text).split("\n\n")[0].strip() or type(error).__name__
 
 
 def _fail(console: Console, message: str) -> None:

@@ -1,6 +1,7 @@
 """The texts of options turned into the parts of a simulator."""
 
 import inspect
+import math
 import os
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -15,7 +16,7 @@ import typer
 
 from tvbjax import Simulator, coupling, datasets, integrators, lems, monitors, noise
 from tvbjax.connectome import Connectome
-from tvbjax.free import Free
+from tvbjax.free import Free, Positive
 from tvbjax.io.tvb_zip import read_connectome_zip
 from tvbjax_lems import Model
 
@@ -59,7 +60,7 @@ Settings = Annotated[
     list[str] | None,
     typer.Option("--set", help="A model parameter, e.g. eta=-4.6; repeatable."),
 ]
-Seed = Annotated[int, typer.Option(help="Seed of the noise.")]
+Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of the noise.")]
 Double = Annotated[bool, typer.Option("--float64", help="Compute in double precision.")]
 
 
@@ -115,6 +116,8 @@ def monitor_of(text: str) -> monitors.AbstractMonitor:
     name, _, period = text.partition(":")
     kind = _chosen("monitor", name, MONITORS)
     if kind is monitors.Raw:
+        if period:
+            raise ValueError(f"--monitor: Raw records every step and has no period; not '{text}'.")
         return kind()
     if not period:
         raise ValueError(f"--monitor: {name} needs a period in ms, e.g. {name}:1.0.")
@@ -147,7 +150,13 @@ def parameter_of(model: Model, name: str) -> jax.Array:
     return model.params[name]
 
 
-def axis_of(text: str, model: Model) -> tuple[Free, np.ndarray]:
+def slowest(over: list[str], speed: float) -> float:
+    """The slowest speed of the axes, so that the history is long enough for every member."""
+    swept = [axis_of(text, None)[1] for text in over if text.startswith("speed=")]
+    return min([float(values.min()) for values in swept], default=speed)
+
+
+def axis_of(text: str, model: Model | None) -> tuple[Free, np.ndarray]:
     """`eta=-6:-4:16` (from, to, how many) or `coupling.a=0,0.1,0.3`; also `speed`."""
     name, _, values = text.partition("=")
     if not values:
@@ -158,21 +167,24 @@ def axis_of(text: str, model: Model) -> tuple[Free, np.ndarray]:
             raise ValueError(f"--over: '{values}' must be from:to:count, e.g. -6:-4:16.")
         low, high = (_number("--over", part) for part in parts[:2])
         count = _number("--over", parts[2])
-        if count < 1 or count != int(count):
-            raise ValueError(f"--over: the count {parts[2]} of '{name}' is no whole number >= 1.")
+        if count < 1 or count > 1e6 or count != int(count):
+            raise ValueError(
+                f"--over: the count {parts[2]} of '{name}' is no whole number from 1 to 1000000."
+            )
         numbers = np.linspace(low, high, int(count))
     else:
         numbers = np.array([_number("--over", part) for part in values.split(",")])
     return _free(name, model), numbers
 
 
-def _free(name: str, model: Model) -> Free:
+def _free(name: str, model: Model | None) -> Free:
     if name == "speed":
-        return Free(lambda s: s.connectome.speed, name="speed")
+        return Free(lambda s: s.connectome.speed, Positive(), "speed")
     owner, _, field = name.partition(".")
     if owner == "coupling" and field:
         return Free(lambda s: getattr(s.coupling, field), name=name)
-    parameter_of(model, name)
+    if model is not None:
+        parameter_of(model, name)
     return Free(lambda s: s.model.params[name], name=name)
 
 
@@ -185,9 +197,12 @@ def _assignment(option: str, text: str) -> tuple[str, float]:
 
 def _number(option: str, text: str) -> float:
     try:
-        return float(text)
+        number = float(text)
     except ValueError:
         raise ValueError(f"{option}: '{text}' is no number.") from None
+    if not math.isfinite(number):
+        raise ValueError(f"{option}: '{text}' is no finite number.")
+    return number
 
 
 def _chosen(what: str, name: str, kinds: tuple[type, ...]) -> Any:

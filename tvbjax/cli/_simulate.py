@@ -1,6 +1,9 @@
 """`tvbjax simulate`: one simulation to a file; it can be interrupted and resumed."""
 
 import json
+import os
+import signal
+import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -57,9 +60,17 @@ def simulate(
     if earlier and left <= 0.5 * dt:
         console.print(f"{out} already holds {duration:g} ms; nothing to do.")
         return
+    console.print(f"simulating {simulator.model.name} for {left:g} ms", highlight=False)
     result = run(simulator, left, initial=earlier, key=key)
+    if result.last == result.first:
+        console.print("interrupted before anything was finished; nothing is written")
+        raise typer.Exit(130)
     result = join(earlier, result) if earlier else result
-    result.save(out)
+    held = signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not cost the result
+    try:
+        result.save(out)
+    finally:
+        signal.signal(signal.SIGINT, held)
     _report(console, result, out, dt)
     if not result.complete:
         raise typer.Exit(130)
@@ -67,8 +78,8 @@ def simulate(
 
 def _check_same(earlier: Result, wanted: str, out: Path) -> None:
     """A run goes on as it began: with the same model, parameters, noise and seed."""
-    began, goes_on = json.loads(earlier.provenance), json.loads(wanted)
-    for name in began.keys() - {"versions", "backend"}:
+    began, goes_on = json.loads(earlier.provenance.text), json.loads(wanted)
+    for name in (n for n in began if n not in ("versions", "backend", "initial")):
         if began[name] != goes_on.get(name):
             raise ValueError(
                 f"--resume: {out} was begun with another {name}: {_short(began[name])}, and now "
@@ -83,10 +94,26 @@ def _short(value) -> str:
 
 def check_target(out: Path) -> None:
     """What would fail at the end of the run fails now."""
+    folder = out.resolve().parent
     if out.suffix not in (".nc", ".zarr"):
         raise ValueError(f"--out: {out} must end in .nc or .zarr.")
-    if not out.resolve().parent.is_dir():
-        raise FileNotFoundError(f"--out: there is no folder {out.resolve().parent}.")
+    if not folder.is_dir():
+        raise FileNotFoundError(f"--out: there is no folder {folder}.")
+    if not os.access(folder, os.W_OK) or not _can_create_in(folder):
+        raise PermissionError(f"--out: nothing can be written to the folder {folder}.")
+    if out.is_dir() and out.suffix == ".nc":
+        raise IsADirectoryError(f"--out: {out} is a folder; name a file.")
+    if out.is_file() and out.suffix == ".zarr":
+        raise NotADirectoryError(f"--out: {out} is a file; name a folder.")
+
+
+def _can_create_in(folder: Path) -> bool:
+    """Whether a file can be made there; permissions alone do not tell."""
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
 
 
 def _report(console: Console, result: Result, out: Path, dt: float) -> None:

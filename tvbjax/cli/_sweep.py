@@ -48,8 +48,9 @@ def sweep(
     if float64:
         jax.config.update("jax_enable_x64", True)
     check_target(out)
+    slowest = options.slowest(over, speed)
     simulator = options.simulator_of(
-        model, connectome, normalise, speed, coupling, integrator, dt, noise, monitor, set_
+        model, connectome, normalise, slowest, coupling, integrator, dt, noise, monitor, set_
     )
     space = dict(options.axis_of(text, simulator.model) for text in over)
     result = run(simulator, space, duration, key=jax.random.key(seed))

@@ -41,9 +41,11 @@ class Carry(eqx.Module):
 
 
 class _Network(eqx.Module):
-    """What stays the same over a run, gathered once outside the loop."""
+    """What stays the same over a run, gathered once outside the loop. `dense`: the weights as a
+    matrix, where there are no delays."""
 
     weights: Float[Array, "node degree"]
+    dense: Float[Array, "node node"] | None
     delays: Int[Array, "node degree"]
     strength: Float[Array, " node"]
     lower: Float[Array, "state 1"]
@@ -63,16 +65,21 @@ def start(simulator: "Simulator", past: Float[Array, "horizon state node"]) -> C
 
 
 def advance(
-    simulator: "Simulator", carry: Carry, key: Array | None, steps: int, phases: tuple[int, ...]
+    simulator: "Simulator",
+    carry: Carry,
+    key: Array | None,
+    steps: int,
+    phases: tuple[int | Int[Array, ""], ...],
 ) -> tuple[Carry, tuple[Float[Array, "sample voi node"], ...]]:
     """Take `steps` steps; give the new carry and every monitor's samples of that time.
 
-    `phases`: per monitor, how many steps of its period had passed before (static, so that all
-    chunks of one length share one compilation).
+    `phases`: per monitor, how many steps of its window had passed before: the number 0, or traced,
+    so that chunks of one length share one compilation, or two. Samples may have rows too many.
     """
     network = _network(simulator)
     block = _block_length(simulator, steps)
-    chunks = tuple(Chunk(phase, steps, block, simulator.integrator.dt) for phase in phases)
+    dt = simulator.integrator.dt
+    chunks = tuple(Chunk(phase, carry.step, steps, block, dt) for phase in phases)
     monitors = simulator.monitors
     buffers = tuple(
         monitor.open(carried, chunk)
@@ -139,7 +146,7 @@ def _inputs(simulator, network, state, ring, step):
         return jnp.zeros((0, state.shape[1]), state.dtype), ring
     channels = _channels(simulator, state)
     if simulator.horizon == 1:
-        sums = channels.T @ simulator.connectome.weights.T
+        sums = jnp.matmul(channels.T, network.dense.T, precision=lax.Precision.HIGHEST)
     else:
         ring = _history.write(ring, channels, step)
         sources = simulator.edges.sources
@@ -194,8 +201,8 @@ def _network(simulator: "Simulator") -> _Network:
     weights = edges.weights(connectome.weights)
     dt = simulator.integrator.dt
     delays = edges.delay_steps(connectome.tract_lengths, connectome.speed, dt)
-    delays = eqx.error_if(
-        delays,
+    weights = eqx.error_if(
+        weights,
         (delays >= simulator.horizon) | (delays < 0),
         f"simulate: a delay exceeds the history of {simulator.horizon} steps; build the Simulator "
         "with the slowest speed or the longest tracts, or give it horizon=.",
@@ -208,7 +215,8 @@ def _network(simulator: "Simulator") -> _Network:
     )
     dtype = weights.dtype
     lower, upper = (jnp.asarray(b, dtype)[:, None] for b in zip(*simulator.bounds, strict=True))
-    return _Network(weights, delays, weights.sum(axis=1), lower, upper)
+    dense = edges.matrix(weights) if simulator.horizon == 1 else None
+    return _Network(weights, dense, delays, weights.sum(axis=1), lower, upper)
 
 
 def _block_length(simulator: "Simulator", steps: int) -> int:

@@ -21,15 +21,25 @@ class Edges(eqx.Module):
         rows = jnp.arange(self.sources.shape[0])[:, None]
         return jnp.where(self.present, matrix[rows, self.sources], jnp.zeros((), matrix.dtype))
 
+    def matrix(self, weights: Float[Array, "node degree"]) -> Float[Array, "node node"]:
+        """The weights of the edges as a matrix."""
+        nodes = self.sources.shape[0]
+        rows = jnp.arange(nodes)[:, None]
+        return jnp.zeros((nodes, nodes), weights.dtype).at[rows, self.sources].add(weights)
+
     def delay_steps(
         self, lengths: Float[Array, "node node"], speed: Array, dt: float
     ) -> Int[Array, "node degree"]:
-        """Delays in whole steps, nearest, ties to even as in TVB; zero in the padding."""
+        """Delays in whole steps, nearest, ties to even as in TVB; zero in the padding.
+
+        -1 where there is no such delay: NaN, negative or beyond all counting.
+        """
         rows = jnp.arange(self.sources.shape[0])[:, None]
         of_edges = lengths[rows, self.sources]
         edge_speed = speed if speed.ndim == 0 else speed[rows, self.sources]
-        steps = jnp.rint(of_edges / edge_speed / dt).astype(jnp.int32)
-        return jnp.where(self.present, steps, 0)
+        steps = jnp.rint(of_edges / edge_speed / dt)
+        known = jnp.where((steps >= 0) & (steps < 2**30), steps, -1.0).astype(jnp.int32)
+        return jnp.where(self.present, known, 0)
 
 
 def edges_of(weights: Float[ArrayLike, "node node"]) -> Edges:

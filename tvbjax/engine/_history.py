@@ -42,4 +42,5 @@ def delayed_sums(
     nodes = sources.shape[0]
     slots = ring.shape[0] // nodes
     rows = ((step - delays) & (slots - 1)) * nodes + sources
-    return jnp.einsum("nd,ndc->cn", weights, ring.at[rows].get(mode="promise_in_bounds"))
+    sent = ring.at[rows].get(mode="promise_in_bounds")
+    return jnp.einsum("nd,ndc->cn", weights, sent, precision=lax.Precision.HIGHEST)

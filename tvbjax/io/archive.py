@@ -93,6 +93,8 @@ class Archive:
 def open_archive(path: str | os.PathLike[str], limit_bytes: int) -> Iterator[Archive]:
     """Open a zip for reading; in all it may unpack to `limit_bytes`. Raises ValueError."""
     path = Path(path)
+    if path.exists() and not path.is_file():
+        raise ValueError(f"{path}: not a file; name a zip archive.")
     try:
         file = zipfile.ZipFile(path)
     except zipfile.BadZipFile as error:

@@ -26,9 +26,14 @@ def atomic_path(path: Path) -> Iterator[Path]:
             raise IsADirectoryError(f"cannot write {path}: there is a folder of that name.")
         if path.is_file() and temporary.is_dir():
             raise NotADirectoryError(f"cannot write {path}: there is a file of that name.")
-        if path.is_dir():
-            path.replace(replaced)
-        temporary.replace(path)
+        try:
+            if path.is_dir():
+                path.replace(replaced)
+            temporary.replace(path)
+        except BaseException:
+            if replaced.exists() and not path.exists():
+                replaced.replace(path)
+            raise
     finally:
         _remove(temporary)
         _remove(replaced)

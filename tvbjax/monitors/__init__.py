@@ -5,7 +5,11 @@ from tvbjax.monitors._bold import (
     Bold as Bold,
     FirstOrderVolterra as FirstOrderVolterra,
 )
-from tvbjax.monitors._monitor import AbstractMonitor as AbstractMonitor, Chunk as Chunk
+from tvbjax.monitors._monitor import (
+    RESERVED_NAMES as RESERVED_NAMES,
+    AbstractMonitor as AbstractMonitor,
+    Chunk as Chunk,
+)
 from tvbjax.monitors._sampling import (
     Raw as Raw,
     SubSample as SubSample,

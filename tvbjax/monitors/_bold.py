@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
+from tvbjax.arrays import as_floats, is_traced
 from tvbjax.monitors._monitor import AbstractMonitor, period_ends
 from tvbjax.monitors._sampling import chosen_variables
 from tvbjax.monitors._windows import add_block, close_windows, open_windows
@@ -37,10 +38,6 @@ class AbstractKernel(eqx.Module):
         """BOLD of the convolved activity."""
 
 
-def _leaf(value) -> Array:
-    return jnp.asarray(value, dtype=jnp.result_type(float))
-
-
 class FirstOrderVolterra(AbstractKernel):
     """The first-order Volterra kernel of the haemodynamic model:
     `1/3 exp(-t / (2 tau_s)) sin(w t) / w`, `w = sqrt(1/tau_f - 1/(4 tau_s^2))`, and
@@ -50,11 +47,18 @@ class FirstOrderVolterra(AbstractKernel):
     Friston et al. (2000), NeuroImage 12:466; constants as in TVB.
     """
 
-    tau_s: Array = eqx.field(default=0.8, converter=_leaf)
-    tau_f: Array = eqx.field(default=0.4, converter=_leaf)
-    k1: Array = eqx.field(default=5.6, converter=_leaf)
-    V0: Array = eqx.field(default=0.02, converter=_leaf)
+    tau_s: Array = eqx.field(default=0.8, converter=as_floats)
+    tau_f: Array = eqx.field(default=0.4, converter=as_floats)
+    k1: Array = eqx.field(default=5.6, converter=as_floats)
+    V0: Array = eqx.field(default=0.02, converter=as_floats)
     length: float = eqx.field(default=20.0, static=True)
+
+    def __check_init__(self):
+        if not is_traced((self.tau_s, self.tau_f)) and not 0 < self.tau_f < 4 * self.tau_s**2:
+            raise ValueError(
+                f"FirstOrderVolterra: tau_f = {self.tau_f} s and tau_s = {self.tau_s} s give no "
+                "oscillation; the kernel needs 0 < tau_f < 4 tau_s^2."
+            )
 
     def response(self, age):
         frequency = jnp.sqrt(1.0 / self.tau_f - 1.0 / (4.0 * self.tau_s**2))
@@ -93,25 +97,27 @@ class Bold(AbstractMonitor):
         return open_windows(carried[0], self.window_steps(chunk.dt), chunk)
 
     def update(self, buffer, block, offset, chunk):
-        interim = self.window_steps(chunk.dt)
-        return add_block(buffer, block / interim, offset, interim, chunk)
+        return add_block(buffer, block, offset, self.window_steps(chunk.dt), chunk)
 
     def close(self, carried, buffer, chunk):
         interim = self.window_steps(chunk.dt)
         per_sample = self.period_steps(chunk.dt) // interim
-        unfinished, means = close_windows(buffer, interim, chunk)
-        stock = jnp.concatenate([carried[1], means])
+        unfinished, sums, finished = close_windows(buffer, interim, chunk)
+        stock = jnp.concatenate([carried[1], sums / interim])
         age = self._stock_length(chunk.dt)
-        before = (chunk.phase // interim) % per_sample
-        samples = (before + means.shape[0]) // per_sample
-        ends = per_sample * jnp.arange(1, samples + 1, dtype=jnp.int32) - before
         weights = self._weights(chunk.dt, stock.dtype)
 
         def sample(end):
             window = lax.dynamic_slice_in_dim(stock, end, age, axis=0)
-            return self.kernel.signal(jnp.tensordot(weights, window, axes=1))
+            return self.kernel.signal(
+                jnp.tensordot(weights, window, axes=1, precision=lax.Precision.HIGHEST)
+            )
 
-        return (unfinished, stock[stock.shape[0] - age :]), lax.map(sample, ends)
+        before = chunk.first // interim % per_sample
+        most = (sums.shape[0] + per_sample - 1) // per_sample
+        ends = per_sample * jnp.arange(1, most + 1, dtype=jnp.int32) - before
+        newest = lax.dynamic_slice_in_dim(stock, finished, age, axis=0)
+        return (unfinished, newest), lax.map(sample, ends)
 
     def times(self, first, steps, dt):
         return period_ends(first, steps, self.period_steps(dt)) * dt

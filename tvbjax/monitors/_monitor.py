@@ -11,16 +11,21 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Array, Float, Int, PyTree
 
+# What files of results call other things.
+RESERVED_NAMES = ("checkpoint", "time", "variable", "region", "unit")
+
 
 @dataclasses.dataclass(frozen=True)
 class Chunk:
-    """A stretch of steps, known when tracing.
+    """A stretch of steps.
 
-    `phase`: steps of the period that had passed before it; `block`: blocks begin at multiples of
-    this; `dt`: ms.
+    `phase`: how many steps of the monitor's window had passed before it: 0 where windows and chunk
+    begin together, which is known when tracing and cheap, else traced. `first`: steps of the run
+    before it, traced. `block`: blocks begin at multiples of this; `dt`: ms.
     """
 
-    phase: int
+    phase: int | Int[Array, ""]
+    first: Int[Array, ""]
     steps: int
     block: int
     dt: float
@@ -58,7 +63,8 @@ class AbstractMonitor(eqx.Module):
     def close(
         self, carried: tuple[Array, ...], buffer: PyTree, chunk: Chunk
     ) -> tuple[tuple[Array, ...], Float[Array, "sample voi node"]]:
-        """What is carried on, and the samples that the chunk completed."""
+        """What is carried on, and the samples that the chunk completed; rows beyond the number of
+        `times` hold nothing and are cut off by the caller."""
 
     @abc.abstractmethod
     def times(self, first: int, steps: int, dt: float) -> np.ndarray:
@@ -66,18 +72,20 @@ class AbstractMonitor(eqx.Module):
 
     def period_steps(self, dt: float) -> int:
         """The period in steps; an error where it is no multiple of dt."""
-        return 1 if self.period is None else whole_steps(self.period, dt, type(self).__name__)
+        return 1 if self.period is None else steps_of_period(self.period, dt, type(self).__name__)
 
     def window_steps(self, dt: float) -> int:
-        """The steps that are reduced together, a divisor of the period."""
+        """The steps that are reduced together: the period, or a divisor of it."""
         return self.period_steps(dt)
 
 
-def whole_steps(period: float, dt: float, who: str) -> int:
+def steps_of_period(period: float, dt: float, who: str) -> int:
     """`period / dt` where that is a whole number >= 1, else an error that names the neighbours."""
     if not period > 0 or not np.isfinite(period):
         raise ValueError(f"{who}: the period is {period!r} ms; give a positive multiple of dt.")
     ratio = period / dt
+    if ratio >= 2**31:
+        raise ValueError(f"{who}: the period of {period:g} ms has more steps than can be counted.")
     steps = round(ratio)
     if steps < 1 or abs(ratio - steps) > 1e-6 * max(1.0, ratio):
         below, above = max(1, int(np.floor(ratio))), max(1, int(np.ceil(ratio)))

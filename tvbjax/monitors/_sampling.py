@@ -60,7 +60,7 @@ class SubSample(AbstractMonitor):
         return add_block(buffer, jnp.where(ends, block, 0.0), offset, period, chunk)
 
     def close(self, carried, buffer, chunk):
-        unfinished, samples = close_windows(buffer, self.period_steps(chunk.dt), chunk)
+        unfinished, samples, _ = close_windows(buffer, self.period_steps(chunk.dt), chunk)
         return (unfinished,), samples
 
     def times(self, first, steps, dt):
@@ -85,11 +85,12 @@ class TemporalAverage(AbstractMonitor):
 
     def update(self, buffer, block, offset, chunk):
         period = self.period_steps(chunk.dt)
-        return add_block(buffer, block / period, offset, period, chunk)
+        return add_block(buffer, block, offset, period, chunk)
 
     def close(self, carried, buffer, chunk):
-        unfinished, samples = close_windows(buffer, self.period_steps(chunk.dt), chunk)
-        return (unfinished,), samples
+        period = self.period_steps(chunk.dt)
+        unfinished, sums, _ = close_windows(buffer, period, chunk)
+        return (unfinished,), sums / period
 
     def times(self, first, steps, dt):
         period = self.period_steps(dt)

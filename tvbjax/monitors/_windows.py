@@ -4,49 +4,62 @@ Windows are counted from t = 0: window k holds steps k p + 1 to (k + 1) p. A buf
 windows of one chunk, the first preloaded with what an earlier chunk left unfinished.
 """
 
+import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int
 
 from tvbjax.monitors._monitor import Chunk
 
+Windows = Float[Array, "window voi node"]
 
-def open_windows(
-    unfinished: Float[Array, "voi node"], period: int, chunk: Chunk
-) -> Float[Array, "window voi node"]:
-    """Empty windows for a chunk, and what was left unfinished before it."""
-    count = -(-(chunk.phase % period + chunk.steps) // period)
+
+def open_windows(unfinished: Float[Array, "voi node"], period: int, chunk: Chunk) -> Windows:
+    """Empty windows for a chunk, and what was left unfinished before it.
+
+    One row more than can be filled, so that there always is an unfinished one.
+    """
+    longest_phase = 0 if _in_phase(chunk) else period - 1
+    count = (longest_phase + chunk.steps) // period + 1
     windows = jnp.zeros((count, *unfinished.shape), unfinished.dtype)
     return windows.at[0].set(unfinished)
 
 
 def add_block(
-    windows: Float[Array, "window voi node"],
+    windows: Windows,
     values: Float[Array, "steps voi node"],
     offset: Int[Array, ""],
     period: int,
     chunk: Chunk,
-) -> Float[Array, "window voi node"]:
+) -> Windows:
     """Add a block's values to their windows.
 
-    Blocks begin at multiples of `chunk.block`: where that and the period fit, a block goes to one
-    window or to whole windows, and no scatter is needed.
+    Blocks begin at multiples of `chunk.block`: where that, the period and the chunk fit, a block
+    goes to one window or to whole windows. Otherwise each window's part of the block is summed
+    first: a long sum of single steps would round more.
     """
-    phase, length = chunk.phase % period, values.shape[0]
-    first = (phase + offset) // period
-    if phase % chunk.block == 0 and period % chunk.block == 0:
+    length = values.shape[0]
+    first = (chunk.phase + offset) // period
+    if _in_phase(chunk) and period % chunk.block == 0:
         return windows.at[first].add(values.sum(axis=0))
-    if phase == 0 and chunk.block % period == 0 and length % period == 0:
+    if _in_phase(chunk) and chunk.block % period == 0 and length % period == 0:
         sums = values.reshape(length // period, period, *values.shape[1:]).sum(axis=1)
         return lax.dynamic_update_slice_in_dim(windows, sums, first, axis=0)
-    index = (phase + offset + jnp.arange(length, dtype=jnp.int32)) // period
-    return windows.at[index].add(values)
+    own = (chunk.phase + offset + jnp.arange(length, dtype=jnp.int32)) // period - first
+    touched = (length - 1) // period + 2
+    sums = jax.ops.segment_sum(values, own, num_segments=touched, indices_are_sorted=True)
+    rows = first + jnp.arange(touched, dtype=jnp.int32)
+    return windows.at[rows].add(sums, mode="drop")
 
 
 def close_windows(
-    windows: Float[Array, "window voi node"], period: int, chunk: Chunk
-) -> tuple[Float[Array, "voi node"], Float[Array, "finished voi node"]]:
-    """The unfinished window, and the finished ones."""
-    finished = (chunk.phase % period + chunk.steps) // period
-    last = windows[-1] if windows.shape[0] > finished else jnp.zeros_like(windows[0])
-    return last, windows[:finished]
+    windows: Windows, period: int, chunk: Chunk
+) -> tuple[Float[Array, "voi node"], Float[Array, "finished voi node"], Int[Array, ""]]:
+    """The unfinished window, the others, and how many of them are finished."""
+    finished = jnp.asarray((chunk.phase + chunk.steps) // period, jnp.int32)
+    unfinished = lax.dynamic_index_in_dim(windows, finished, keepdims=False)
+    return unfinished, windows[:-1], finished
+
+
+def _in_phase(chunk: Chunk) -> bool:
+    return isinstance(chunk.phase, int) and chunk.phase == 0

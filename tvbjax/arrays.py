@@ -1,0 +1,40 @@
+"""Arrays of the working float type: what makes leaves alike, so that nothing compiles twice."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax.core import Tracer
+from jaxtyping import Array
+
+
+def as_floats(values: Any) -> Array:
+    """`values` in JAX's default float type, float64 where x64 is on.
+
+    As a converter of Module fields: a Python float would recompile at every new value.
+    """
+    return jnp.asarray(values, dtype=jnp.result_type(float))
+
+
+def strong(tree: Any) -> Any:
+    """The same tree, its Python floats as arrays and no leaf weakly typed.
+
+    A user's `tree_at(..., jnp.asarray(0.03))` gives a weakly typed leaf, which would recompile.
+    """
+
+    def one(leaf):
+        if isinstance(leaf, float):
+            return as_floats(leaf)
+        if isinstance(leaf, jax.Array):
+            weak = leaf.weak_type and jnp.issubdtype(leaf.dtype, jnp.floating)
+            return jnp.asarray(leaf, dtype=leaf.dtype) if weak else leaf
+        return jnp.asarray(leaf) if eqx.is_inexact_array_like(leaf) else leaf
+
+    return jax.tree.map(one, tree)
+
+
+def is_traced(tree: Any) -> bool:
+    """Whether we are inside a JAX transformation: of these leaves, or of everything (jit)."""
+    leaves = [*jax.tree.leaves(tree), jnp.zeros(())]
+    return any(isinstance(leaf, Tracer) for leaf in leaves)
