@@ -2,6 +2,7 @@
 
 import importlib.util
 import math
+import re
 from pathlib import Path
 
 import jax
@@ -217,3 +218,22 @@ def test_latex_has_an_equation_per_state_and_derived_variable():
     text = lems.equations_latex(lems.load("JansenRit"))
     assert text.startswith(r"\begin{align}") and text.count("&=") == 9
     assert r"\nu_{\mathrm{max}}" in text and r"\frac{d y_{0}}{d t} &= y_{3}" in text
+
+
+def test_the_examples_of_the_docs_load(tmp_path):
+    """Every LEMS example of docs/lems.md, whole or as a ComponentType, compiles."""
+    page = (Path(__file__).parents[1] / "docs" / "lems.md").read_text()
+    examples = re.findall(r"```xml\n(.*?)```", page, re.DOTALL)
+    assert len(examples) >= 2
+    for number, text in enumerate(examples):
+        path = tmp_path / f"example{number}.xml"
+        if "<Lems" in text:
+            path.write_text(text)
+        elif "FitzHughNagumo" in text:
+            component = '<Component id="fhn" type="FitzHughNagumo" a="0.7"/>'
+            head = '<Lems xmlns:tvbjax="urn:tvbjax:lems:1"><Include file="units.xml"/>'
+            path.write_text(f"{head}{text}{component}</Lems>")
+        else:
+            continue
+        model = lems.load(path)
+        assert model.state_variables

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from lxml import etree  # pyright: ignore[reportAttributeAccessIssue]
 
-from .errors import Code, Place, failure
+from .errors import Code, LemsError, Place, failure
 
 NAMESPACE = "urn:tvbjax:lems:1"
 SIZE_LIMIT = 16 * 1024 * 1024  # bytes; NeuroML's largest core file has 0.1 MB
@@ -139,6 +139,8 @@ def _bytes(path: Path) -> bytes:
                 Code.UNREADABLE, place, f"the file has {size} bytes; at most {SIZE_LIMIT} are read"
             )
         return path.read_bytes()
+    except LemsError:
+        raise
     except FileNotFoundError:
         raise failure(Code.UNREADABLE, place, "no such file") from None
     except (OSError, ValueError) as error:

@@ -1,10 +1,13 @@
 """Write a file or folder whole or not at all."""
 
 import shutil
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+_TRIES = 10
 
 
 @contextmanager
@@ -41,6 +44,11 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 def _remove(path: Path) -> None:
     if path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
+        # Writers that run in threads of their own may add a file while the folder is removed.
+        for _ in range(_TRIES):
+            shutil.rmtree(path, ignore_errors=True)
+            if not path.exists():
+                return
+            time.sleep(0.1)
     else:
         path.unlink(missing_ok=True)
