@@ -1,5 +1,7 @@
 """The commands together, and errors as one clear message without a traceback."""
 
+import os
+import signal
 import sys
 import warnings
 
@@ -40,6 +42,21 @@ _EXPECTED = (
 def main() -> None:
     """Run the command line; what a user can cause is told in one message."""
     console = Console(stderr=True, soft_wrap=True)
+    held = signal.signal(signal.SIGINT, _stop_once)
+    try:
+        _run(console)
+    finally:
+        signal.signal(signal.SIGINT, held)
+
+
+def _stop_once(signum, frame) -> None:
+    """Ctrl-C ends a run and keeps what was finished; a second one must not cost that."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.write(2, b"\nstopping; what is finished is kept ...\n")
+    raise KeyboardInterrupt
+
+
+def _run(console: Console) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("always", UserWarning)
         warnings.showwarning = lambda message, *_: console.print(

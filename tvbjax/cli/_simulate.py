@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import tempfile
 from pathlib import Path
 from typing import Annotated
@@ -66,11 +65,7 @@ def simulate(
         console.print("interrupted before anything was finished; nothing is written")
         raise typer.Exit(130)
     result = join(earlier, result) if earlier else result
-    held = signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not cost the result
-    try:
-        result.save(out)
-    finally:
-        signal.signal(signal.SIGINT, held)
+    result.save(out)
     _report(console, result, out, dt)
     if not result.complete:
         raise typer.Exit(130)

@@ -61,3 +61,5 @@ def sweep(
     if result["diverged"].any():
         console.print(f"{int(result['diverged'].sum())} diverged (see `diverged`)", style="yellow")
     console.print(f"written to {out}", highlight=False)
+    if not result["finished"].all():
+        raise typer.Exit(130)
