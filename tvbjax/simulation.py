@@ -54,9 +54,9 @@ def simulate(
 
     `initial`: the state at t = 0, `(state, region)`, held in the past as well; or a history
     `(horizon, state, region)` of at least `simulator.horizon` steps, oldest first, whose last row
-    is t = 0; or an earlier `Result`, which
-    is then continued, with the same numbers as one long run; or None, the middle of each state
-    variable's initial range. `key`: random key, needed where the simulator has noise.
+    is t = 0; or an earlier `Result`, which is then continued, with the same numbers as one long
+    run; or None, the middle of each state variable's initial range.
+    `key`: random key, needed where the simulator has noise.
     `progress`: show a bar on a terminal when the run is long.
 
     A run may go on with other parameters, noise or key, but not with another model, step, horizon
