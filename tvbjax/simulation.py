@@ -82,6 +82,7 @@ def simulate(
         else:
             carry = engine.start(simulator, past_of(simulator, initial))
         carry, values = engine.advance(simulator, carry, key, steps, _phases(simulator, first))
+        values = _cut(simulator, values, first, steps)
         return _result(simulator, first, steps, carry, values, "{}", complete=True)
     check_connections(simulator)
     if isinstance(initial, Result):
@@ -165,7 +166,6 @@ def _result(simulator, first, steps, carry, values, provenance, complete) -> Res
     dt = simulator.integrator.dt
     units = simulator.model.units
     samples = {}
-    values = _cut(simulator, values, first, steps)
     for i, (monitor, value) in enumerate(zip(simulator.monitors, values, strict=True)):
         variables = simulator.observed[i]
         samples[monitor.name] = Samples(
