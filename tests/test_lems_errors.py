@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tvbjax import lems
-from tvbjax_lems.declarations import LIBRARY
+from tvbjax_lems.includes import LIBRARY
 
 GOOD = """<?xml version="1.0" encoding="UTF-8"?>
 <Lems xmlns:tvbjax="urn:tvbjax:lems:1">

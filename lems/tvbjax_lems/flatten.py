@@ -58,6 +58,7 @@ def flatten(
             )
         )
         report.stop()
+    _check_rate_model(context)
     constants = _constants(context)
     parameters = _parameters(context, component)
     report.stop()
@@ -90,6 +91,21 @@ def flatten(
         dynamics,
         observation,
     )
+
+
+def _check_rate_model(context: Context) -> None:
+    """Report what only a network has: events, regimes, children, paths to other components."""
+    item, dynamics = context.item, context.item.dynamics
+    assert dynamics is not None
+    beyond = (*dynamics.on_conditions, *dynamics.on_events, *dynamics.regimes)
+    beyond += (*dynamics.kinetic_schemes, *item.attachments)
+    beyond += tuple(d for d in (*item.derived_parameters, *dynamics.derived) if d.select)
+    for one in beyond:
+        message = f"a rate model of a brain region cannot have this {one.element.tag}"
+        hint = "run networks of such components with lems.load_network"
+        where = f"{item.context} > {one.element.tag}"
+        context.report.add(ir.finding(Code.NOT_SUPPORTED, one.element, where, message, hint))
+    context.report.stop()
 
 
 def _constants(context: Context) -> tuple[FlatConstant, ...]:
@@ -211,6 +227,8 @@ def _derived(context: Context) -> tuple[Equation, ...]:
         context.scope[state.name] = context.written[state.name] = symbol(state.name)
     found = []
     for one in ordered_parameters(context.item, context.report):
+        if one.value is None:
+            continue
         value = expression(context, one.value, context.scope)
         written = expression(context, one.value, context.written)
         at_default = expression(context, one.value, numbers(context.default))
@@ -317,6 +335,11 @@ def _derivatives(context: Context) -> tuple[Equation, ...]:
     for state in dynamics.states:
         unit = context.system.unit(context.dimension(state.dimension) / TIME)
         if state.name not in by_name:
+            where = f"{context.item.context} > Dynamics > StateVariable '{state.name}'"
+            message = "it has no TimeDerivative, so it keeps its initial value"
+            context.report.add(
+                ir.finding(Code.DYNAMICS, state.element, where, message, warning=True)
+            )
             found.append(Equation(state.name, sympy.S.Zero, sympy.S.Zero, unit))
             continue
         source = by_name[state.name].value

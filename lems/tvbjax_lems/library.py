@@ -4,12 +4,13 @@ import warnings
 from pathlib import Path
 
 from . import ir
-from .declarations import LIBRARY, check_is_lems, declare, with_includes
+from .declarations import declare
 from .dialects.rateml import desugar, is_rateml
 from .emit import Model
 from .errors import Code, Diagnostic, LemsError, LemsWarning, Place, Report, failure, suggestion
 from .flat import FlatModel
 from .flatten import flatten
+from .includes import LIBRARY, check_is_lems, with_includes
 from .resolve import TypeCheck, choose, inherit
 from .units import NEURAL, DimensionCheck, UnitSystem
 from .xml import Element, read, serialise

@@ -5,6 +5,7 @@ Checks every type of the file, used or not: names, dimensions, cycles, derivativ
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from operator import attrgetter
 from typing import TypeVar
 
 from . import ir
@@ -56,19 +57,56 @@ def _ancestry(
 
 
 def _merge(above: ir.ComponentType, below: ir.ComponentType) -> ir.ComponentType:
+    """The subtype with the supertype's declarations; Dynamics and Structure replace the others."""
+
+    def both(name: str, key: str = "name") -> tuple:
+        get = attrgetter(key)
+        return _by_name(getattr(above, name), getattr(below, name), get)
+
+    dynamics = below.dynamics or above.dynamics
+    if below.dynamics and below.dynamics.inherits and above.dynamics:
+        dynamics = _merge_dynamics(above.dynamics, below.dynamics)
     return replace(
         below,
-        parameters=_by_name(above.parameters, below.parameters, lambda p: p.name),
-        constants=_by_name(above.constants, below.constants, lambda c: c.name),
-        derived_parameters=_by_name(
-            above.derived_parameters, below.derived_parameters, lambda d: d.name
-        ),
-        requirements=_by_name(above.requirements, below.requirements, lambda r: r.name),
-        exposures=_by_name(above.exposures, below.exposures, lambda e: e.name),
-        fixed=_by_name(above.fixed, below.fixed, lambda f: f.parameter),
-        texts=_by_name(above.texts, below.texts, lambda t: t.name),
-        dynamics=below.dynamics or above.dynamics,
+        parameters=both("parameters"),
+        constants=_without(both("constants"), below.parameters),
+        derived_parameters=both("derived_parameters"),
+        requirements=both("requirements"),
+        exposures=both("exposures"),
+        fixed=both("fixed", "parameter"),
+        texts=_without(both("texts"), below.parameters),
+        slots=both("slots"),
+        references=both("references"),
+        ports=both("ports"),
+        attachments=both("attachments"),
+        instance_requirements=both("instance_requirements"),
+        dynamics=dynamics,
+        structure=below.structure or above.structure,
+        run=below.run or above.run,
+        record=below.record or above.record,
+        writer=below.writer or above.writer,
     )
+
+
+def _merge_dynamics(above: ir.Dynamics, below: ir.Dynamics) -> ir.Dynamics:
+    """The supertype's dynamics with the subtype's added, as Super asks; equal names replace."""
+    return replace(
+        below,
+        states=_by_name(above.states, below.states, lambda s: s.name),
+        derivatives=_by_name(above.derivatives, below.derivatives, lambda d: d.variable),
+        derived=_by_name(above.derived, below.derived, lambda d: d.name),
+        on_start=(*above.on_start, *below.on_start),
+        on_conditions=(*above.on_conditions, *below.on_conditions),
+        on_events=(*above.on_events, *below.on_events),
+        regimes=_by_name(above.regimes, below.regimes, lambda r: r.name),
+        kinetic_schemes=_by_name(above.kinetic_schemes, below.kinetic_schemes, lambda k: k.name),
+    )
+
+
+def _without(found: tuple, replaced: Iterable[ir.Parameter]) -> tuple:
+    """What a subtype has not made a parameter of."""
+    names = {parameter.name for parameter in replaced}
+    return tuple(one for one in found if one.name not in names)
 
 
 def _by_name(
@@ -134,7 +172,7 @@ def ordered(item: ir.ComponentType, report: Report) -> tuple[ir.DerivedVariable,
 def ordered_parameters(item: ir.ComponentType, report: Report) -> tuple[ir.DerivedParameter, ...]:
     """The derived parameters of a type, each after those that it uses; reports cycles."""
     derived = item.derived_parameters
-    uses = {d.name: _uses((d.value,)) for d in derived}
+    uses = {d.name: _uses((d.value,) if d.value else ()) for d in derived}
     order = _sorted(uses, lambda cycle: _report_cycle(item, derived, cycle, report))
     by_name = {d.name: d for d in derived}
     return tuple(by_name[name] for name in order)
@@ -197,22 +235,27 @@ class TypeCheck:
         for declared in (*constants, *item.parameters, *item.requirements):
             self.declare(declared.name, declared.dimension, declared.element)
         dynamics = item.dynamics
+        derived = dynamics.derived if dynamics else ()
+        computed = {d.name for d in derived}
         for state in dynamics.states if dynamics else ():
-            self.declare(state.name, state.dimension, state.element)
+            if state.name not in computed:
+                self.declare(state.name, state.dimension, state.element)
         for exposure in item.exposures:
             self.dimension(exposure.dimension, exposure.element)
-        derived = (*ordered_parameters(item, self.report), *ordered(item, self.report))
-        inferred = {
-            d.name: d for d in (*item.derived_parameters, *(dynamics.derived if dynamics else ()))
-        }
-        for name in inferred:
-            self.known.setdefault(name, ANY)
-        for one in derived:
+        for one in (*item.derived_parameters, *derived):
+            if one.name not in self.known or one.name == TIME_NAME:
+                self.known[one.name] = self.declared(one)
+        in_order = (*ordered_parameters(item, self.report), *ordered(item, self.report))
+        for one in in_order:
             self.derive(one)
         if dynamics:
             self.dynamics(dynamics)
         if item.role.scale is not None:
             self.expression(item.role.scale, ANY, extra=("n_node",))
+
+    def declared(self, one: ir.DerivedParameter | ir.DerivedVariable) -> Dimension:
+        known = self.document.dimensions
+        return known.get(one.dimension, ANY) if one.dimension else ANY
 
     def declare(self, name: str, dimension: str, element) -> None:
         found = self.dimension(dimension, element)
@@ -229,7 +272,10 @@ class TypeCheck:
 
     def derive(self, one: ir.DerivedParameter | ir.DerivedVariable) -> None:
         wanted = self.dimension(one.dimension, one.element) if one.dimension else None
-        cases = (ir.Case(None, one.value),) if isinstance(one, ir.DerivedParameter) else one.cases
+        if isinstance(one, ir.DerivedParameter):
+            cases = (ir.Case(None, one.value),) if one.value else ()
+        else:
+            cases = one.cases
         found = [self.expression(case.value, wanted or ANY) for case in cases]
         for case in cases:
             if case.condition is not None:
@@ -294,31 +340,74 @@ class TypeCheck:
             self.report.add(expression.finding(error, warning))
 
     def dynamics(self, dynamics: ir.Dynamics) -> None:
-        states = {state.name for state in dynamics.states}
-        derivatives: set[str] = set()
-        for one in (*dynamics.derivatives, *dynamics.on_start):
-            context = f"{self.item.context} > Dynamics > {one.element.tag} '{one.variable}'"
-            if one.variable not in states:
-                message = f"'{one.variable}' is not a state variable"
-                hint = suggestion(one.variable, states)
-                self.report.add(ir.finding(Code.DYNAMICS, one.element, context, message, hint))
-                continue
-            wanted = self.known[one.variable]
-            if isinstance(one, ir.TimeDerivative):
-                if one.variable in derivatives:
-                    message = "the variable has a TimeDerivative already"
-                    self.report.add(ir.finding(Code.DUPLICATE, one.element, context, message))
-                derivatives.add(one.variable)
-                wanted = wanted / TIME
-            self.expression(one.value, wanted)
-        for state in dynamics.states:
-            if state.name not in derivatives:
-                context = f"{self.item.context} > Dynamics > StateVariable '{state.name}'"
-                message = "it has no TimeDerivative, so it keeps its initial value"
-                self.report.add(
-                    ir.finding(Code.DYNAMICS, state.element, context, message, warning=True)
-                )
+        self.derivatives(dynamics.derivatives, dynamics, "Dynamics")
+        self.actions(dynamics.on_start, dynamics, "OnStart")
+        self.handlers(dynamics.on_conditions, dynamics.on_events, dynamics)
+        for regime in dynamics.regimes:
+            self.derivatives(regime.derivatives, dynamics, f"Dynamics > Regime '{regime.name}'")
+            self.actions(regime.on_entry, dynamics, "OnEntry")
+            self.handlers(regime.on_conditions, regime.on_events, dynamics)
         self.exposures(dynamics)
+
+    def derivatives(
+        self, derivatives: tuple[ir.TimeDerivative, ...], dynamics: ir.Dynamics, where: str
+    ) -> None:
+        states = {state.name for state in dynamics.states}
+        seen: set[str] = set()
+        for one in derivatives:
+            context = f"{self.item.context} > {where} > TimeDerivative '{one.variable}'"
+            if not self.is_state(one.variable, states, one.element, context):
+                continue
+            if one.variable in seen:
+                message = "the variable has a TimeDerivative already"
+                self.report.add(ir.finding(Code.DUPLICATE, one.element, context, message))
+            seen.add(one.variable)
+            self.expression(one.value, self.known[one.variable] / TIME)
+
+    def is_state(self, name: str, states: set[str], element, context: str) -> bool:
+        if name not in states:
+            message = f"'{name}' is not a state variable"
+            hint = suggestion(name, states)
+            self.report.add(ir.finding(Code.DYNAMICS, element, context, message, hint))
+        return name in states
+
+    def handlers(
+        self,
+        on_conditions: tuple[ir.OnCondition, ...],
+        on_events: tuple[ir.OnEvent, ...],
+        dynamics: ir.Dynamics,
+    ) -> None:
+        for one in on_conditions:
+            self.condition(one.test)
+            self.actions(one.actions, dynamics, "OnCondition")
+        ports = {port.name for port in self.item.ports if port.direction == "in"}
+        for one in on_events:
+            context = f"{self.item.context} > Dynamics > OnEvent '{one.port}'"
+            if one.port not in ports:
+                message = f"there is no event port '{one.port}' of direction in"
+                hint = suggestion(one.port, ports)
+                self.report.add(ir.finding(Code.EVENT, one.element, context, message, hint))
+            self.actions(one.actions, dynamics, "OnEvent")
+
+    def actions(self, actions: Iterable[ir.Action], dynamics: ir.Dynamics, where: str) -> None:
+        states = {state.name for state in dynamics.states}
+        ports = {port.name for port in self.item.ports if port.direction == "out"}
+        regimes = {regime.name for regime in dynamics.regimes}
+        for one in actions:
+            context = f"{self.item.context} > Dynamics > {where} > {one.element.tag}"
+            match one:
+                case ir.StateAssignment():
+                    context = f"{context} '{one.variable}'"
+                    if self.is_state(one.variable, states, one.element, context):
+                        self.expression(one.value, self.known[one.variable])
+                case ir.EventOut(port=port) if port not in ports:
+                    message = f"there is no event port '{port}' of direction out"
+                    hint = suggestion(port, ports)
+                    self.report.add(ir.finding(Code.EVENT, one.element, context, message, hint))
+                case ir.Transition(regime=regime) if regime not in regimes:
+                    message = f"there is no Regime '{regime}'"
+                    hint = suggestion(regime, regimes)
+                    self.report.add(ir.finding(Code.EVENT, one.element, context, message, hint))
 
     def exposures(self, dynamics: ir.Dynamics) -> None:
         declared = {exposure.name: exposure for exposure in self.item.exposures}

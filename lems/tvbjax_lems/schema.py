@@ -1,7 +1,7 @@
 """Which elements and attributes a model file may have, and what each may hold.
 
 The check comes first and reports by name what is unknown (with a suggestion) and what is LEMS but
-not supported yet; the passes after it can rely on required attributes being there.
+not supported; the passes after it can rely on required attributes being there.
 """
 
 import re
@@ -20,7 +20,7 @@ METADATA = ("notes", "annotation", "Meta", "About", "text", "meta", "about")
 class Rule:
     """An element: attributes that it must and may have, those of our namespace, and children.
 
-    `named`: whether its name is a name, and not an expression.
+    `named`: whether its name stands in expressions; others name tags or attributes, as dc:title.
     """
 
     required: tuple[str, ...] = ()
@@ -32,12 +32,19 @@ class Rule:
 
 _DECLARATIONS = (
     "Parameter", "DerivedParameter", "Property", "Constant", "Requirement", "Exposure",
-    "Fixed", "Text", "Dynamics",
+    "Fixed", "Text", "Path", "PathParameter", "IndexParameter", "Child", "Children",
+    "ComponentReference", "Link", "ComponentRequirement", "InstanceRequirement", "EventPort",
+    "Attachments", "Dynamics", "Structure", "Simulation",
 )  # fmt: skip
 _ROOT = ("Include", "Dimension", "Unit", "Constant", "Assertion", "ComponentType", "Component",
          "Target")  # fmt: skip
-_IN_DYNAMICS = ("StateVariable", "TimeDerivative", "DerivedVariable", "ConditionalDerivedVariable",
-                "OnStart")  # fmt: skip
+_IN_DYNAMICS = (
+    "StateVariable", "TimeDerivative", "DerivedVariable", "ConditionalDerivedVariable",
+    "OnStart", "OnCondition", "OnEvent", "Regime", "KineticScheme", "Super",
+)  # fmt: skip
+_ACTIONS = ("StateAssignment", "EventOut", "Transition")
+_STRUCTURE = ("ChildInstance", "MultiInstantiate", "ForEach", "With", "EventConnection", "Tunnel")
+_SIMULATION = ("Run", "Record", "EventRecord", "DataDisplay", "DataWriter", "EventWriter")
 
 RULES: dict[str, Rule] = {
     "Include": Rule(optional=("file", "href")),
@@ -58,7 +65,20 @@ RULES: dict[str, Rule] = {
     "Requirement": Rule(("name", "dimension"), (), ("source",)),
     "Exposure": Rule(("name", "dimension"), (), ("voi",)),
     "Fixed": Rule(("parameter", "value")),
-    "Text": Rule(("name",)),
+    "Text": Rule(("name",), named=False),
+    "Path": Rule(("name",), named=False),
+    "PathParameter": Rule(("name",), named=False),
+    "IndexParameter": Rule(("name",), named=False),
+    "Child": Rule(("name", "type"), ("substitute", "required"), named=False),
+    "Children": Rule(("name", "type"), ("min", "max"), named=False),
+    "ComponentReference": Rule(
+        ("name", "type"), ("local", "required", "defaultComponent", "isAny", "root")
+    ),
+    "Link": Rule(("name", "type"), ("required",)),
+    "ComponentRequirement": Rule(("name",), ("type",)),
+    "InstanceRequirement": Rule(("name", "type")),
+    "EventPort": Rule(("name", "direction")),
+    "Attachments": Rule(("name", "type")),
     "Dynamics": Rule((), ("simultaneous",), (), _IN_DYNAMICS),
     "StateVariable": Rule(("name", "dimension"), ("exposure",), ("bounds", "initial", "noise")),
     "TimeDerivative": Rule(("variable", "value")),
@@ -68,15 +88,66 @@ RULES: dict[str, Rule] = {
     "ConditionalDerivedVariable": Rule(("name",), ("dimension", "exposure"), (), ("Case",)),
     "Case": Rule(("value",), ("condition",)),
     "OnStart": Rule(children=("StateAssignment",)),
+    "OnCondition": Rule(("test",), children=_ACTIONS),
+    "OnEvent": Rule(("port",), children=_ACTIONS),
+    "OnEntry": Rule(children=_ACTIONS),
     "StateAssignment": Rule(("variable", "value")),
+    "EventOut": Rule(("port",)),
+    "Transition": Rule(("regime",)),
+    "Regime": Rule(
+        ("name",),
+        ("initial",),
+        (),
+        (
+            "StateVariable",
+            "TimeDerivative",
+            "DerivedVariable",
+            "ConditionalDerivedVariable",
+            "OnEntry",
+            "OnCondition",
+            "OnEvent",
+        ),
+    ),  # fmt: skip
+    "KineticScheme": Rule(
+        (
+            "name",
+            "nodes",
+            "edges",
+            "stateVariable",
+            "edgeSource",
+            "edgeTarget",
+            "forwardRate",
+            "reverseRate",
+        ),
+        ("dependency", "step"),
+    ),  # fmt: skip
+    "Super": Rule(),
+    "Structure": Rule(children=_STRUCTURE),
+    "ChildInstance": Rule(("component",)),
+    "MultiInstantiate": Rule(("number",), ("component", "componentType", "indexVariable")),
+    "ForEach": Rule(("instances", "as"), children=_STRUCTURE),
+    "With": Rule(("as",), ("instance", "list", "index")),
+    "EventConnection": Rule(
+        ("from", "to"),
+        ("sourcePort", "targetPort", "receiver", "receiverContainer", "delay"),
+        (),
+        ("Assign",),
+    ),
+    "Tunnel": Rule(("name", "endA", "endB", "componentA", "componentB"), (), (), ("Assign",)),
+    "Assign": Rule(("property", "value")),
+    "Simulation": Rule(children=_SIMULATION),
+    "Run": Rule(("component", "variable", "increment", "total")),
+    "Record": Rule(("quantity",), ("scale", "timeScale", "color")),
+    "EventRecord": Rule(("quantity", "eventPort")),
+    "DataDisplay": Rule((), ("title", "dataRegion")),
+    "DataWriter": Rule(("path", "fileName")),
+    "EventWriter": Rule(("path", "fileName"), ("format",)),
 }
-NOT_YET = frozenset(
-    """Attachments Child Children Collection ComponentReference ComponentRequirement
-    ComponentTypeReference EventPort InstanceRequirement IndexParameter Link Location PairCollection
-    Path PathParameter Procedure Simulation Structure Geometry OnCondition OnEvent OnEntry EventOut
-    Regime Transition KineticScheme Super StateScalarField DerivedScalarField DerivedPunctateField
-    ChildInstance MultiInstantiate ForEach With EventConnection Tunnel Assign CoInstantiate If
-    Choose Apply Gather Run Record DataDisplay DataWriter EventRecord EventWriter""".split()
+UNSUPPORTED = frozenset(
+    """Collection ComponentTypeReference Location PairCollection Procedure Geometry Equilibrate
+    StateScalarField DerivedScalarField DerivedPunctateField CoInstantiate If Choose Apply Gather
+    GatherPairs PairFilter PairsEventConnection IncludePair Function ForEachComponent Print
+    Equilibrium Solid Skeleton Frustum Show""".split()
 )
 _ALWAYS = ("description", "name", "id", "comment", "metaid")
 
@@ -103,16 +174,6 @@ def check(
     rule = rules[element.tag]
     context = label(element, context)
     _check_attributes(element, rule, context, report)
-    for name in ("select", "reduce"):
-        if element.attribute(name):
-            report.add(
-                finding(
-                    Code.NOT_SUPPORTED,
-                    element,
-                    context,
-                    f"{element.tag} with '{name}' is not supported yet",
-                )
-            )
     for child in element.children:
         if child.tag in METADATA:
             continue
@@ -130,36 +191,16 @@ def label(element: Element, context: str) -> str:
 
 def _check_component(element: Element, report: Report) -> None:
     context = f"Component '{element.get('id') or element.tag}'"
-    if element.tag == "Component" and not element.get("type"):
-        hint = "" if not element.get("extends") else "a prototype (extends) is not supported yet"
-        report.add(
-            finding(Code.ATTRIBUTE, element, context, "the attribute 'type' is missing", hint)
-        )
-    for child in element.children:
-        if child.tag not in METADATA:
-            report.add(
-                finding(
-                    Code.NOT_SUPPORTED,
-                    child,
-                    context,
-                    f"a child component ({child.tag}) is not supported yet",
-                )
-            )
+    if element.tag == "Component" and not (element.get("type") or element.get("extends")):
+        report.add(finding(Code.ATTRIBUTE, element, context, "the attribute 'type' is missing"))
     for attribute in element.attributes:
         _check_namespace(element, attribute.name, attribute.namespace, (), context, report)
 
 
 def _unknown(element: Element, context: str, known: Iterable[str], report: Report) -> None:
-    if element.tag in NOT_YET:
-        report.add(
-            finding(
-                Code.NOT_SUPPORTED,
-                element,
-                context,
-                f"the element {element.tag} is not supported yet",
-                "rate models have Dynamics with state and derived variables",
-            )
-        )
+    if element.tag in UNSUPPORTED:
+        message = f"the element {element.tag} is not supported"
+        report.add(finding(Code.NOT_SUPPORTED, element, context, message))
         return
     elsewhere = element.tag in RULES
     message = f"the element {element.tag} {'does not belong here' if elsewhere else 'is unknown'}"
