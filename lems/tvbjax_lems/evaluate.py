@@ -12,8 +12,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import sympy
+from sympy.codegen.cfunctions import expm1, log1p
 
-from .functions import greater, lesser, sigmoid
+from . import special
+from .functions import greater, lesser, linoid, linoid_slope, sigmoid, softplus
 from .harmless import harmless_point
 
 INTEGER_POWER_LIMIT = 32
@@ -176,7 +178,13 @@ _OPERATIONS: dict[object, Callable[[sympy.Basic, Environment], Value]] = {
     sympy.floor: _unary(jnp.floor),
     sympy.Heaviside: _heaviside,
     sympy.factorial: _factorial,
+    expm1: _unary(jnp.expm1),
+    log1p: _unary(jnp.log1p),
+    sympy.sign: _unary(jnp.sign),
     sigmoid: _unary(jax.nn.sigmoid),
+    softplus: _unary(jax.nn.softplus),
+    linoid: _unary(special.linoid),
+    linoid_slope: _unary(special.linoid_slope),
     greater: _many(jnp.maximum),
     lesser: _many(jnp.minimum),
     sympy.Gt: _many(jnp.greater),

@@ -66,7 +66,8 @@ class linoid_slope(sympy.Function):  # noqa: N801
 
     def _eval_evalf(self, prec: int) -> Any:
         argument = _argument(self)
-        return ((1 - linoid(-argument)) / expm1(argument))._eval_evalf(prec + 20)
+        opposite: Any = linoid(-argument)
+        return ((1 - opposite) / expm1(argument))._eval_evalf(prec + 20)
 
     def fdiff(self, argindex: int = 1) -> Any:
         argument = _argument(self)

@@ -4,7 +4,7 @@ import math
 
 import sympy
 
-from .functions import greater, lesser, sigmoid
+from .functions import greater, lesser, linoid, linoid_slope, sigmoid, softplus
 
 # In these orders nothing overflows and nothing is singular, whatever their argument.
 _TAME = (
@@ -15,7 +15,11 @@ _TAME = (
     sympy.erf,
     sympy.Abs,
     sympy.Heaviside,
+    sympy.sign,
     sigmoid,
+    softplus,
+    linoid,
+    linoid_slope,
     greater,
     lesser,
 )

@@ -10,8 +10,8 @@ import sympy
 
 from .algebra import as_written, symbol
 from .flat import Equation, Program
-from .functions import sigmoid
 from .harmless import is_tame
+from .stable import stable
 
 INLINE_LIMIT = 300  # operations
 TERM_LIMIT = 8
@@ -24,27 +24,6 @@ def program(derived: Iterable[Equation], outputs: Sequence[sympy.Basic]) -> Prog
         assignments = [(symbol(e.name), stable(e.expression)) for e in derived]
         final = [stable(output) for output in outputs]
         return _shared(_needed(_guarded(assignments), final), final)
-
-
-def stable(expression: sympy.Basic) -> sympy.Basic:
-    """The same with 1/(1 + exp(x)) as sigmoid(-x)."""
-
-    def logistic(node: sympy.Basic) -> bool:
-        return (
-            isinstance(node, sympy.Pow)
-            and node.exp.is_Integer is True
-            and node.exp.is_negative is True
-            and isinstance(node.base, sympy.Add)
-            and len(node.base.args) == 2
-            and node.base.args[0] == sympy.S.One
-            and isinstance(node.base.args[1], sympy.exp)
-        )
-
-    def replaced(node: sympy.Basic) -> sympy.Basic:
-        inner = -node.args[0].args[1].args[0]  # pyright: ignore[reportOperatorIssue]
-        return sigmoid(inner) ** -node.args[1]  # pyright: ignore[reportOperatorIssue]
-
-    return expression.replace(logistic, replaced)
 
 
 def _guarded(assignments: list[Assignment]) -> list[Assignment]:

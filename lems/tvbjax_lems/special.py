@@ -1,4 +1,4 @@
-"""JAX forms of functions whose plain formula fails at a point: values and slopes right everywhere."""
+"""JAX forms of functions whose plain formula fails at a point: right everywhere, slopes too."""
 
 import math
 

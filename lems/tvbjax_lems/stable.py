@@ -69,7 +69,8 @@ def _sum(node: Any) -> tuple[str, Any] | None:
         if terms is not None and terms[0] == -sign:
             inner = _exponent(terms[1], sign)
             if inner is not None:
-                return "expm1", sign * expm1(inner)
+                whole: Any = expm1(inner)
+                return "expm1", whole if sign > 0 else -whole
     return None
 
 
@@ -155,20 +156,13 @@ def _close(left: Any, right: Any) -> bool:
     return x == y and abs(float(a) - float(b)) <= _RATIO_ERROR * abs(float(b))
 
 
-def _filled_gap(node: Any) -> tuple[str, Any] | None:
-    """The general Case alone, where another only gives its value at one point.
+def _gap(node: Any) -> tuple[str, Any] | None:
+    """The general Case alone, where the other only fills its gap at one point.
 
     As in: x .neq. 0 gives x/(1 - exp(-x)), x .eq. 0 gives 1.
     """
-    pairs = [(pair.args[0], pair.args[1]) for pair in node.args]
-    if not pairs[0][0].has(linoid) and len(pairs) > 1:
-        pairs[:2] = pairs[1::-1]
-        if pairs[1][1] == sympy.true or not isinstance(node.args[0].args[1], sympy.Eq):
-            pairs[1] = (pairs[1][0], pairs[1][1])
-    return _gap(node)
-
-
-def _gap(node: Any) -> tuple[str, Any] | None:
+    if len(node.args) < 2:
+        return None
     (first, condition), (second, otherwise) = (node.args[0].args, node.args[1].args)
     if isinstance(condition, sympy.Ne):
         general, special, equal = first, second, sympy.Eq(*condition.args)
@@ -181,7 +175,7 @@ def _gap(node: Any) -> tuple[str, Any] | None:
     if not whole or not general.has(linoid):
         return None
     for one, other in (equal.args, equal.args[::-1]):
-        if one.is_Symbol and general.xreplace({one: other}) == special:
+        if one.is_Symbol and _close(general.xreplace({one: other}), special):
             return "filled gap", general
     return None
 
