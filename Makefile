@@ -4,8 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PARITY := .venv-parity
+CONFORMANCE := .venv-conformance
 
-.PHONY: setup demo test test-all lint format bench parity docs clean
+.PHONY: setup demo test test-all lint format bench bench-lems parity conformance docs clean
 
 setup: $(INSTALLED)
 
@@ -42,6 +43,10 @@ format: setup
 bench: setup
 	$(BIN)/python -m benchmarks.simulate
 
+# Beside PyLEMS and jLEMS, as far as they are there.
+bench-lems: setup $(CONFORMANCE)/.installed
+	PYTHONPATH=tests $(BIN)/python -m benchmarks.lems
+
 docs: setup
 	$(BIN)/mkdocs build --strict
 
@@ -58,5 +63,21 @@ parity: setup $(PARITY)/.installed
 	$(PARITY)/bin/python tests/reference/make_rateml.py build/reference
 	TVBJAX_REFERENCE=build/reference $(BIN)/python -m pytest tests/test_parity_tvb.py tests/test_parity_rateml.py
 
+# PyLEMS's examples are in its source distribution alone, NeuroML's and jLEMS in a jar in pyneuroml.
+$(CONFORMANCE)/.installed: tests/conformance/requirements.txt
+	@echo "Setting up $(CONFORMANCE) with PyLEMS and NeuroML's files (once, 250 MB) ..."
+	$(PYTHON) -m venv $(CONFORMANCE)
+	$(CONFORMANCE)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	$(CONFORMANCE)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	$(CONFORMANCE)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps pyneuroml==1.3.22
+	$(CONFORMANCE)/bin/python -m pip download --quiet --disable-pip-version-check --no-deps \
+	  --no-binary PyLEMS --dest $(CONFORMANCE)/sdist PyLEMS==0.6.9 || \
+	  echo "PyLEMS's source distribution cannot be had: its examples will be skipped"
+	@touch $@
+
+# NeuroML's and LEMS's examples, compared with PyLEMS, jLEMS and published spike times: a table.
+conformance: setup $(CONFORMANCE)/.installed
+	PYTHONPATH=tests $(BIN)/python -m conformance
+
 clean:
-	rm -rf $(VENV) $(PARITY) build demo site
+	rm -rf $(VENV) $(PARITY) $(CONFORMANCE) build demo site

@@ -63,7 +63,9 @@ def lems_examples() -> Path:
     """The examples in PyLEMS's source distribution; its wheel has none."""
     found = sorted(ENVIRONMENT.glob("sdist/*.tar.gz"))
     if not found:
-        raise Absent(f"no source distribution of PyLEMS in {ENVIRONMENT / 'sdist'}; make fetches it")
+        raise Absent(
+            f"no source distribution of PyLEMS in {ENVIRONMENT / 'sdist'}; make fetches it"
+        )
     folder = BUILD / found[-1].name.removesuffix(".tar.gz")
     if not folder.is_dir():
         with tarfile.open(found[-1]) as archive:

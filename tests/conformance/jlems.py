@@ -64,7 +64,5 @@ def _copy(path: Path, scratch: Path) -> Path:
 
 def _java(path: Path, timeout: float) -> str:
     command = [corpora.java(), "-Xmx3g", "-jar", corpora.jar(), path.name, "-nogui"]
-    done = subprocess.run(
-        command, cwd=path.parent, capture_output=True, text=True, timeout=timeout
-    )
+    done = subprocess.run(command, cwd=path.parent, capture_output=True, text=True, timeout=timeout)
     return done.stdout + done.stderr

@@ -1,9 +1,11 @@
 """Runs jLEMS on NeuroML's and LEMS's examples; writes `jlems.json`, what it found, in numbers.
 
-`PYTHONPATH=tests python -m conformance.make_jlems` (minutes). Per recorded quantity: lowest,
-highest and last value, and the times of its up-crossings of the middle between lowest and highest,
-at the file's own step and at a fifth of it. Quantities that depend on jLEMS's random numbers, which
-is tried with a second seed, are left out. SI units, times in s.
+`PYTHONPATH=tests python -m conformance.make_jlems [FILE ...]` (a quarter of an hour). Per recorded
+quantity: lowest, highest and last value, and the times of its up-crossings of three levels, at the
+file's own step and at a fifth of it. The levels are quarters of the range in which the quantity is
+99 % of the time. A level that is crossed another number of times at the smaller step is left out,
+and so are quantities that depend on jLEMS's random numbers, which a second seed shows. SI units,
+times in s.
 """
 
 import json
@@ -13,13 +15,14 @@ from pathlib import Path
 import numpy as np
 
 from conformance import corpora, jlems, lems_files
+from conformance.compare import LISTED
 from conformance.recorded import Recorded, up_crossings
 
 STORED = Path(__file__).parent / "jlems.json"
 LEMS_EXAMPLES = ("example4.xml", "example5.xml", "example7.xml", "example8.xml")
 FINER = 5
 MOST_STEPS = 400_000  # of the finer run, which for the longest files would take an hour
-MOST_CROSSINGS = 100
+LEVELS = (0.25, 0.5, 0.75)
 
 
 def main() -> None:
@@ -36,8 +39,14 @@ def main() -> None:
             print(f"{path.name}: {error}", flush=True)
             continue
         print(path.name, len(files[path.name]["quantities"]), flush=True)
-        stored = {"engine": f"jLEMS in {corpora.jar().stem}", "files": dict(sorted(files.items()))}
-        STORED.write_text(json.dumps(stored, indent=1) + "\n")
+        _store(files)
+
+
+def _store(files: dict) -> None:
+    """A line per file."""
+    engine = json.dumps(f"jLEMS in {corpora.jar().stem}")
+    lines = [f'"{name}": {json.dumps(files[name])}' for name in sorted(files)]
+    STORED.write_text(f'{{"engine": {engine},\n"files": {{\n' + ",\n".join(lines) + "\n}}\n")
 
 
 def _described(path: Path) -> dict:
@@ -66,18 +75,24 @@ def _described(path: Path) -> dict:
 
 def _quantity(name: str, coarse: Recorded, finer: Recorded | None) -> dict:
     values = coarse.values[name]
-    low, high = float(values.min()), float(values.max())
-    threshold = (low + high) / 2
-    described = {"low": low, "high": high, "last": float(values[-1]), "threshold": threshold}
-    described["crossings"] = _rounded(coarse.t[up_crossings(values, threshold)])
-    if finer is not None:
-        fine = finer.t[up_crossings(finer.values[name], threshold)]
-        described["crossings_finer"] = _rounded(fine)
-    return described
+    usual = np.quantile(values, [0.005, 0.995])
+    thresholds = [usual[0] + level * (usual[1] - usual[0]) for level in LEVELS if np.ptp(usual) > 0]
+    levels = []
+    for threshold in (float(f"{threshold:.5g}") for threshold in thresholds):
+        level = {"threshold": threshold}
+        level["crossings"] = _rounded(coarse.t[up_crossings(values, threshold)])
+        if finer is not None:
+            fine = finer.t[up_crossings(finer.values[name], threshold)]
+            if len(fine) != len(level["crossings"]):
+                continue
+            level["finer"] = _rounded(fine)
+        levels.append(level)
+    described = {"low": values.min(), "high": values.max(), "last": values[-1]}
+    return {key: float(value) for key, value in described.items()} | {"levels": levels}
 
 
 def _rounded(times: np.ndarray) -> list[float]:
-    return [float(f"{time:.7g}") for time in times[:MOST_CROSSINGS]]
+    return [float(f"{time:.7g}") for time in times[:LISTED]]
 
 
 def _steps(path: Path) -> int:

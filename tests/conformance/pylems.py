@@ -34,7 +34,7 @@ def seconds_for(path: Path, steps: int, timeout: float = 600.0) -> tuple[int, fl
 def _run(path: Path, options: list[str], timeout: float) -> dict[str, np.ndarray]:
     with TemporaryDirectory() as scratch:
         out = Path(scratch) / "recorded.npz"
-        command = [corpora.pylems_python(), SCRIPT, path, out, *options]
+        command = [corpora.pylems_python(), SCRIPT, path.resolve(), out, *options]
         command += ["--include", corpora.core_types()]
         done = subprocess.run(
             command, cwd=path.parent, capture_output=True, text=True, timeout=timeout

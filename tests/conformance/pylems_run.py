@@ -1,11 +1,12 @@
+# pyright: reportMissingImports=false
 """Runs one file in PyLEMS and writes what it recorded: a script for PyLEMS's own environment.
 
-`python pylems_run.py FILE OUT.npz [--include FOLDER] [--steps N] [--length S]`. Needs PyLEMS and
-NumPy, nothing of tvbjax. PyLEMS's own way out is a text file and prints; this reads its recorders.
+`python pylems_run.py FILE OUT.npz [--include FOLDER] [--steps N]`. Needs PyLEMS and NumPy, nothing
+of tvbjax. PyLEMS's own way out is a text file and prints; this reads its recorders.
 
-OUT.npz: `paths`; `values` (path, row), SI; `t` (row,), s, the time at the start of each step (PyLEMS
-records a row after the step taken at that time); `switched`, the times at which a condition of the
-model changed between true and false; `seconds` of the simulation alone.
+OUT.npz: `paths`; `values` (path, row), SI; `t` (row,), s, the time at the start of each step
+(PyLEMS records a row after the step taken at that time); `switched`, the times at which a condition
+of the model changed between true and false; `seconds` of the simulation alone.
 """
 
 import argparse
@@ -92,11 +93,12 @@ def main() -> None:
 
 def _shorten(simulation, steps: int | None) -> float:
     """End the run after so many steps. Gives the step, s."""
-    for runnable in simulation.runnables.values():
-        step, total = runnable.time_step, runnable.time_total
-        if steps is not None and total > (steps - 0.5) * step:
-            runnable.configure_time(step, (steps - 0.5) * step)
-    return step
+    # Beside the simulated component there is the one that describes the simulation, without a step.
+    timed = [runnable for runnable in simulation.runnables.values() if runnable.time_step > 0]
+    for runnable in timed:
+        if steps is not None and runnable.time_total > (steps - 0.5) * runnable.time_step:
+            runnable.configure_time(runnable.time_step, (steps - 0.5) * runnable.time_step)
+    return timed[0].time_step
 
 
 def _tree(runnables):

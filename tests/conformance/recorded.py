@@ -32,8 +32,7 @@ def up_crossings(values: np.ndarray, threshold: float) -> np.ndarray:
     The rule of the Open Source Brain model validation tool, by which the spike times published
     with NeuroML's examples are found: no interpolation.
     """
-    above = values > threshold
-    return 1 + np.flatnonzero(~above[:-1] & above[1:])
+    return 1 + np.flatnonzero((values[:-1] <= threshold) & (values[1:] > threshold))
 
 
 def maxima(values: np.ndarray) -> np.ndarray:
