@@ -14,7 +14,7 @@ from tvbjax import lems
 from tvbjax_lems.algebra import symbol, to_expression
 from tvbjax_lems.evaluate import evaluate, value_of
 from tvbjax_lems.functions import linoid, linoid_slope, sigmoid, softplus
-from tvbjax_lems.stable import stable
+from tvbjax_lems.stable_forms import stable
 from tvbjax_lems.syntax import parse
 
 VALUES = {"a": 0.7, "v0": -31.0, "s": 4.5, "off": 2.0, "rate": 1.5, "y": 0.3}

@@ -15,6 +15,7 @@ from .flat import (
     FlatParameter as FlatParameter,
 )
 from .library import check as check, load as load, models as models, to_lems as to_lems
+from .linear import Jacobian as Jacobian, jacobian as jacobian
 from .optimise import separate as separate
 from .source import equations_latex as equations_latex, python_source as python_source
 from .units import (

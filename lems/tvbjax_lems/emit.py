@@ -1,5 +1,6 @@
 """The Model: a flat model as a frozen equinox Module with its equations as JAX functions."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import equinox as eqx
@@ -112,6 +113,17 @@ class Model(eqx.Module):
         `inputs`: what the network sends, one row per name in `inputs`. `params`: in place of the
         model's own. `t`: time in ms.
         """
+        return self.compute(self.spec.dynamics, state, inputs, params, t)
+
+    def compute(
+        self,
+        program: Program,
+        state: Float[Array, "state *shape"],
+        inputs: Float[Array, "input *shape"],
+        params: Mapping[str, Any] | None = None,
+        t: ArrayLike = 0.0,
+    ) -> Float[Array, "output *shape"]:
+        """The outputs of a program in the symbols of this model; arguments as in `dfun`."""
         spec = self.spec
         if state.shape[0] != len(spec.states) or inputs.shape[0] != len(spec.inputs):
             raise ValueError(
@@ -121,7 +133,7 @@ class Model(eqx.Module):
         environment = self._environment(state, params)
         environment |= {symbol(n): row for n, row in zip(self.inputs, inputs, strict=True)}
         environment[symbol(TIME_NAME)] = t
-        return _rows(spec.dynamics, environment, state)
+        return _rows(program, environment, state)
 
     def observe(
         self,
@@ -137,7 +149,7 @@ class Model(eqx.Module):
         environment = self._environment(state, params)
         return _rows(Program(program.assignments, outputs), environment, state)
 
-    def _environment(self, state: Array, params: dict[str, Any] | None) -> dict[Any, ArrayLike]:
+    def _environment(self, state: Array, params: Mapping[str, Any] | None) -> dict[Any, ArrayLike]:
         values = self.params if params is None else params
         rows = {symbol(n): row for n, row in zip(self.state_variables, state, strict=True)}
         return {symbol(name): values[name] for name in self.params} | rows

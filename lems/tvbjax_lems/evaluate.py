@@ -117,6 +117,13 @@ def _factorial(expression: sympy.Basic, environment: Environment) -> Value:
     return jax.scipy.special.gamma(value_of(expression.args[0], environment) + 1.0)
 
 
+def _polygamma(expression: sympy.Basic, environment: Environment) -> Value:
+    order, argument = expression.args
+    if order != sympy.S.Zero:
+        raise NotImplementedError(f"polygamma of order {order} has no JAX form: {expression}")
+    return jax.scipy.special.digamma(value_of(argument, environment))
+
+
 def _piecewise(expression: sympy.Basic, environment: Environment) -> Value:
     branches = [(pair.args[0], pair.args[1]) for pair in expression.args]
     if branches[-1][1] != sympy.true:
@@ -178,6 +185,8 @@ _OPERATIONS: dict[object, Callable[[sympy.Basic, Environment], Value]] = {
     sympy.floor: _unary(jnp.floor),
     sympy.Heaviside: _heaviside,
     sympy.factorial: _factorial,
+    sympy.gamma: _unary(jax.scipy.special.gamma),
+    sympy.polygamma: _polygamma,
     expm1: _unary(jnp.expm1),
     log1p: _unary(jnp.log1p),
     sympy.sign: _unary(jnp.sign),

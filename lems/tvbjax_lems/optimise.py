@@ -3,6 +3,7 @@
 Nothing is simplified: every step keeps the numbers within a few units in the last place.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ import sympy
 from .algebra import as_written, symbol
 from .flat import Equation, Program
 from .harmless import is_tame
-from .stable import stable
+from .stable_forms import stable
 
 INLINE_LIMIT = 300  # operations
 TERM_LIMIT = 8
@@ -20,10 +21,24 @@ Assignment = tuple[sympy.Symbol, sympy.Basic]
 
 def program(derived: Iterable[Equation], outputs: Sequence[sympy.Basic]) -> Program:
     """The program that computes `outputs` by way of the derived equations, in their order."""
+    return shared(*prepared([(symbol(e.name), e.expression) for e in derived], outputs))
+
+
+def prepared(
+    assignments: Iterable[Assignment],
+    outputs: Iterable[sympy.Basic],
+    found: Counter[str] | None = None,
+) -> tuple[list[Assignment], list[sympy.Basic]]:
+    """Assignments and outputs in stable forms, guarded, without what no output needs.
+
+    `found` counts the stable forms by name.
+    """
     with as_written():
-        assignments = [(symbol(e.name), stable(e.expression)) for e in derived]
-        final = [stable(output) for output in outputs]
-        return _shared(_needed(_guarded(assignments), final), final)
+        final = [stable(output, found) for output in outputs]
+        given = list(assignments)
+        wanted = {name for name, _ in _needed(given, final)}
+        rewritten = [(s, stable(e, found)) for s, e in given if s in wanted]
+        return _needed(_guarded(rewritten), final), final
 
 
 def _guarded(assignments: list[Assignment]) -> list[Assignment]:
@@ -44,7 +59,7 @@ def _guarded(assignments: list[Assignment]) -> list[Assignment]:
     return guarded
 
 
-def _needed(assignments: list[Assignment], outputs: Iterable[sympy.Basic]) -> list[Assignment]:
+def _needed(assignments: Sequence[Assignment], outputs: Iterable[sympy.Basic]) -> list[Assignment]:
     wanted = {s for output in outputs for s in output.free_symbols}
     kept: list[Assignment] = []
     for name, expression in reversed(assignments):
@@ -54,8 +69,13 @@ def _needed(assignments: list[Assignment], outputs: Iterable[sympy.Basic]) -> li
     return kept[::-1]
 
 
-def _shared(assignments: list[Assignment], outputs: list[sympy.Basic]) -> Program:
+def shared(assignments: Sequence[Assignment], outputs: Sequence[sympy.Basic]) -> Program:
     """Common subexpressions, but none out of a Piecewise: its branches are evaluated guarded."""
+    with as_written():
+        return _shared(assignments, outputs)
+
+
+def _shared(assignments: Sequence[Assignment], outputs: Sequence[sympy.Basic]) -> Program:
     plain = [(s, e) for s, e in assignments if not e.has(sympy.Piecewise)]
     pieces = [(s, e) for s, e in assignments if e.has(sympy.Piecewise)]
     # LEMS names have no full stop, so these meet no name of the model.
