@@ -3,7 +3,8 @@
 `PYTHONPATH=tests python -m conformance.make_jlems [FILE ...]` (a quarter of an hour). Per recorded
 quantity: lowest, highest and last value, and the times of its up-crossings of three levels, at the
 file's own step and at a fifth of it. The levels are quarters of the range in which the quantity is
-99 % of the time. A level that is crossed another number of times at the smaller step is left out, and so are quantities that depend on jLEMS's random numbers, which a second seed shows. SI units,
+99 % of the time. A level that is crossed another number of times at the smaller step is left out,
+and so are quantities that depend on jLEMS's random numbers, which a second seed shows. SI units,
 times in s.
 """
 
