@@ -1,6 +1,11 @@
 """The LEMS compiler: neural mass models written in XML become JAX functions."""
 
 from .emit import Model as Model
+from .equilibria import (
+    FixedPoint as FixedPoint,
+    FixedPointKind as FixedPointKind,
+    fixed_points as fixed_points,
+)
 from .errors import (
     Code as Code,
     Diagnostic as Diagnostic,
@@ -17,6 +22,12 @@ from .flat import (
 from .library import check as check, load as load, models as models, to_lems as to_lems
 from .linear import Jacobian as Jacobian, jacobian as jacobian
 from .optimise import separate as separate
+from .phase import (
+    Plane as Plane,
+    nullclines as nullclines,
+    plane as plane,
+    plane_nullclines as plane_nullclines,
+)
 from .source import equations_latex as equations_latex, python_source as python_source
 from .units import (
     NEURAL as NEURAL,
