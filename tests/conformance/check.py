@@ -16,6 +16,7 @@ from tvbjax import lems
 
 PYLEMS_STEPS = 20_000
 LIVE_STEPS = 150_000  # jLEMS's waveforms of longer files are not asked for: minutes
+READ_STEPS = 100_000  # nor are longer files read back
 
 
 @dataclass
@@ -58,10 +59,12 @@ def _run(row: Row, path: Path, live: bool) -> None:
     row.compile_seconds = time.perf_counter() - begun
 
     begun = time.perf_counter()
-    recorded = ours.recorded(network, lems_files.simulation(path).quantities)
+    recording = ours.run(network)
+    recorded = ours.recorded(recording, lems_files.simulation(path).quantities)
     row.run_seconds = time.perf_counter() - begun
     row.ran = True
     _finite(row, recorded)
+    _files(row, path, recording, recorded)
 
     for comparison in (_with_pylems, _with_stored_waveforms, _with_published, _with_jlems):
         try:
@@ -77,6 +80,24 @@ def _finite(row: Row, recorded: Recorded) -> None:
         raise FloatingPointError(f"{wrong[0]} is not finite from row {first} on")
 
 
+def _files(row: Row, path: Path, recording, recorded: Recorded) -> None:
+    """The files that are written hold what was recorded, in the order of their columns."""
+    simulation = lems_files.simulation(path)
+    if not simulation.files or simulation.steps > READ_STEPS:
+        return
+    wrong = []
+    with TemporaryDirectory() as scratch:
+        recording.write(Path(scratch))
+        for name, columns in simulation.files.items():
+            written = np.loadtxt(Path(scratch) / name, ndmin=2).T
+            expected = np.stack([recorded.t, *(recorded.values[column] for column in columns)])
+            scale = np.abs(expected).max(axis=1, keepdims=True)
+            if written.shape != expected.shape or np.any(np.abs(written - expected) > 1e-5 * scale):
+                wrong.append(name)
+    said = f"{len(simulation.files)} files" if not wrong else "differ: " + ", ".join(wrong)
+    row.outcomes.append(Outcome("written files", not wrong, said))
+
+
 def _with_pylems(row: Row, path: Path, network, recorded: Recorded, live: bool) -> None:
     if live and row.case.name in PYLEMS_IS_RIGHT:
         theirs = pylems.run(path, steps=PYLEMS_STEPS)
@@ -85,20 +106,23 @@ def _with_pylems(row: Row, path: Path, network, recorded: Recorded, live: bool) 
 
 
 def _with_stored_waveforms(row: Row, path: Path, network, recorded: Recorded, live: bool) -> None:
+    """PyLEMS's are compared; jLEMS's lag behind inside nested cells: what they differ is noted."""
     for entry in row.case.waveforms():
-        stored = np.load(corpora.shared() / "waveforms" / entry["npz"])
-        late = entry["engine"].startswith("PyLEMS")
-        rows = np.rint(stored["t"] / entry["dt"]).astype(int) + late
-        rows = rows[rows < len(recorded.t)]
-        paths = {quantity["path"]: quantity["key"] for quantity in entry["quantities"]}
-        ours_there = Recorded(
-            recorded.t[rows], {path: recorded.values[path][rows] for path in paths}
-        )
-        theirs = Recorded(
-            recorded.t[rows], {path: stored[key][: len(rows)] for path, key in paths.items()}
-        )
-        difference = compare.waveforms(ours_there, theirs)
-        row.notes.append(f"stored waveforms of {entry['engine'].split()[0]}: {difference}")
+        engine = entry["engine"].split()[0]
+        late = entry["dt"] if engine == "PyLEMS" else 0.0
+        chosen = np.load(corpora.shared() / "waveforms" / entry["npz"])
+        kept = chosen["t"] + late < recorded.t[-1] + entry["dt"] / 2
+        values = {each["path"]: chosen[each["key"]][kept] for each in entry["quantities"]}
+        theirs = Recorded(chosen["t"][kept] + late, values)
+        crossings = {
+            each["path"]: (each["threshold"], np.asarray(each["up_crossings"]) + late)
+            for each in entry["quantities"]
+        }
+        outcome = compare.stored(recorded, theirs, crossings, f"{engine}, stored")
+        if engine == "PyLEMS":
+            row.outcomes.append(outcome)
+        else:
+            row.notes.append(f"{outcome.against}: {outcome.said}")
 
 
 def _with_published(row: Row, path: Path, network, recorded: Recorded, live: bool) -> None:
@@ -106,7 +130,7 @@ def _with_published(row: Row, path: Path, network, recorded: Recorded, live: boo
     if test is None:
         return
     with TemporaryDirectory() as scratch:
-        ours.write(ours.load(path, lems.NEURAL), Path(scratch))
+        ours.run(ours.load(path, lems.NEURAL)).write(Path(scratch))
         written = next(Path(scratch).rglob(next(iter(test["experiments"].values()))["file"]))
         row.outcomes.append(compare.published(written.parent, test))
 
@@ -119,7 +143,7 @@ def _with_jlems(row: Row, path: Path, network, recorded: Recorded, live: bool) -
     levels = [level for each in stored["quantities"].values() for level in each["levels"]]
     if not outcome.passed and levels and "finer" in levels[0]:
         quantities = lems_files.simulation(path).quantities
-        finer = ours.recorded(network, quantities, step=stored["step"] / FINER)
+        finer = ours.recorded(ours.run(network, stored["step"] / FINER), quantities)
         against = f"jLEMS, both at a step {FINER} times smaller"
         outcome = compare.jlems_events(finer, stored, against, "finer")
     if not stored["quantities"]:

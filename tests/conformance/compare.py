@@ -96,6 +96,30 @@ def jlems_events(ours: Recorded, stored: dict, against: str, key: str = "crossin
     return Outcome(against, not failures, said)
 
 
+def stored(
+    ours: Recorded, theirs: Recorded, crossings: dict[str, tuple[float, np.ndarray]], against: str
+) -> Outcome:
+    """Chosen rows of a run kept on disk: equal to 1e-9, or events within one step of those stored.
+
+    `theirs`: rows at the times it has. `crossings`: quantity -> threshold, times, s.
+    """
+    rows = np.rint(theirs.t / ours.step).astype(int)
+    kept = Recorded(theirs.t, {name: ours.values[name][rows] for name in theirs.values})
+    first, worst, _ = _first_difference(kept, theirs)
+    if first is None:
+        return Outcome(against, True, f"equal to {worst:.0e} in {len(rows)} rows")
+    shift = 0.0
+    for name, (threshold, times) in crossings.items():
+        found = ours.t[up_crossings(ours.values[name], threshold)]
+        if len(found) != len(times):
+            return Outcome(against, False, f"{name}: {len(found)} events, expected {len(times)}")
+        shift = max(shift, float(np.abs(found - times).max(initial=0.0)) / ours.step)
+    said = (
+        f"{worst:.0e} at most, from t = {theirs.t[first]:.6g} s on; events within {shift:.1f} steps"
+    )
+    return Outcome(against, shift <= 1.01, said)
+
+
 def waveforms(ours: Recorded, theirs: Recorded) -> str:
     """The largest difference of any quantity as a share of its range, and which: to be read only.
     Around a spike it is large as soon as the spike comes one step apart."""

@@ -11,12 +11,14 @@ _SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6}
 
 @dataclass(frozen=True)
 class Simulation:
-    """`length`, `step`: s. `quantities`: recorded paths. `events`: path/port of recorded events."""
+    """`length`, `step`: s. `quantities`: recorded paths. `events`: path/port of recorded events.
+    `files`: file to write -> the quantities that are its columns."""
 
     length: float
     step: float
     quantities: tuple[str, ...]
     events: tuple[str, ...]
+    files: dict[str, tuple[str, ...]]
 
     @property
     def steps(self) -> int:
@@ -28,11 +30,19 @@ def simulation(path: Path) -> Simulation:
     inside = [child for child in element.iter() if isinstance(child.tag, str)]
     quantities = dict.fromkeys(child.get("quantity") for child in inside)
     events = [(child.get("select"), child.get("eventPort")) for child in inside]
+    columns = {
+        child.get("fileName"): tuple(
+            column.get("quantity") for column in child.iter("{*}OutputColumn")
+        )
+        for child in inside
+        if etree.QName(child).localname == "OutputFile"
+    }
     return Simulation(
         seconds(element.get("length", "")),
         seconds(element.get("step", "")),
         tuple(quantity for quantity in quantities if quantity),
         tuple(dict.fromkeys(f"{select}/{port}" for select, port in events if port)),
+        columns,
     )
 
 
