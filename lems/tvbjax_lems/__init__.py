@@ -28,6 +28,16 @@ from .phase import (
     plane as plane,
     plane_nullclines as plane_nullclines,
 )
+from .runtime.methods import (
+    AbstractMethod as AbstractMethod,
+    Diffrax as Diffrax,
+    Euler as Euler,
+    ExponentialEuler as ExponentialEuler,
+    Heun as Heun,
+    RungeKutta4 as RungeKutta4,
+)
+from .runtime.network import Network as Network, load_network as load_network
+from .runtime.run import DivergenceError as DivergenceError, Recording as Recording, run as run
 from .source import equations_latex as equations_latex, python_source as python_source
 from .units import (
     NEURAL as NEURAL,

@@ -1,0 +1,1 @@
+"""Networks of LEMS components: from bound components to arrays that are stepped in one jit."""

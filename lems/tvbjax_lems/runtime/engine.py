@@ -1,0 +1,345 @@
+"""One step of a network, as a pure function of its state.
+
+The parts of a step: events that arrive, derived values, derivatives, conditions, regimes. `Euler`
+walks the units one after another, as PyLEMS does; the other methods take the whole network's
+derivatives at once, between the events and the conditions.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Int
+
+from .plan import Action, Assign, Emit, Enter, LinkPlan, OnEvent, Phase, Plan, State
+from .values import Name, Params, Values
+
+UNROLLED = 4  # events of one port and step that are written out rather than looped over
+
+
+class NetworkState(eqx.Module):
+    """All that changes. Arrays have one number per instance.
+
+    `regimes`: the active regime; `pending`: events that arrived and were not heard yet; `sent`:
+    rings of the events sent in the last steps, (step, instance); `early`: derived values of the
+    last step that the next one reads; `steps`: steps taken; `t`: the time.
+    """
+
+    states: dict[Name, Array]
+    regimes: dict[int, Array]
+    pending: dict[Name, Array]
+    sent: dict[Name, Array]
+    early: dict[Name, Array]
+    steps: Int[Array, ""]
+    t: Array
+
+
+class Moment:
+    """A step in the making: values, regimes and events as they change within it."""
+
+    def __init__(self, machine: "Machine", values: Values, state: NetworkState):
+        self.machine, self.values = machine, values
+        self.regimes = dict(state.regimes)
+        self.pending = dict(state.pending)
+        self.emitted: dict[Name, Array] = {}
+        self.entering: dict[int, Array] = {}
+
+    # Events.
+
+    def take(self, unit: int) -> dict[str, Array]:
+        """The events that have arrived at a unit, by port; they wait no longer."""
+        ports = [port for i, port in self.pending if i == unit]
+        found = {port: self.pending[unit, port] for port in ports}
+        for port, count in found.items():
+            self.pending[unit, port] = jnp.zeros_like(count)
+        return found
+
+    def send(self, unit: int, port: str, count: Array) -> None:
+        """Events leave a port; those without delay arrive at once."""
+        key = (unit, port)
+        self.emitted[key] = self.emitted[key] + count if key in self.emitted else count
+        for link in self.machine.instant.get(key, ()):
+            target = (link.target, link.target_port)
+            arriving = spread(link, count, self.machine.plan.units[link.target].size)
+            self.pending[target] = self.pending[target] + arriving
+
+    def hear(
+        self, unit: int, phase: Phase, come: Mapping[str, Array], active: Array | None
+    ) -> None:
+        """Act on the events that have come."""
+        for one in phase.on_events:
+            if one.port not in come:
+                continue
+            count = come[one.port]
+            if active is not None:
+                count = jnp.where(active, count, 0)
+            self.act_on_events(unit, one, count)
+
+    def act_on_events(self, unit: int, one: OnEvent, count: Array) -> None:
+        """n events act n times."""
+        assigns = [action for action in one.actions if isinstance(action, Assign)]
+        bound = self.machine.most.get((unit, one.port))
+        if assigns and bound is not None and bound <= UNROLLED:
+            for i in range(bound):
+                self.assign_all(unit, assigns, count > i)
+        elif assigns:
+            self.assign_repeatedly(unit, assigns, count)
+        for action in one.actions:
+            if isinstance(action, Emit):
+                self.send(unit, action.port, count)
+            elif isinstance(action, Enter):
+                self.enter(unit, action.regime, count > 0)
+
+    def assign_repeatedly(self, unit: int, assigns: Sequence[Assign], count: Array) -> None:
+        names = list(dict.fromkeys(assign.variable for assign in assigns))
+        held = {name: self.values.full(unit, self.values.get(unit, name)) for name in names}
+        reads = {name for assign in assigns for name in assign.value.reads}
+        for name in reads:
+            self.values.get(unit, name)  # outside of the loop, so that it is not traced into it
+        before = dict(self.values.known)
+
+        def again(i: Array, now: dict[str, Array]) -> dict[str, Array]:
+            for name, value in now.items():
+                self.values.known[unit, name] = value
+            self.assign_all(unit, assigns, count > i)
+            found = {name: self.values.known[unit, name] for name in names}
+            self.values.known = dict(before)
+            return found
+
+        after = jax.lax.fori_loop(0, jnp.max(count), again, held)
+        self.values.known = before
+        for name, value in after.items():
+            self.values.known[unit, name] = value
+
+    # Assignments and regimes.
+
+    def assign_all(self, unit: int, assigns: Sequence[Assign], where: Array | None) -> None:
+        for assign in assigns:
+            self.assign(unit, assign, where)
+
+    def assign(self, unit: int, assign: Assign, where: Array | None) -> None:
+        value = self.values.full(unit, self.values.formula(unit, assign.value))
+        if where is not None:
+            value = jnp.where(where, value, self.values.get(unit, assign.variable))
+        self.values.known[unit, assign.variable] = value
+
+    def act(self, unit: int, actions: Sequence[Action], where: Array) -> None:
+        """Actions in document order, on the instances where the condition holds."""
+        for action in actions:
+            match action:
+                case Assign():
+                    self.assign(unit, action, where)
+                case Emit():
+                    self.send(unit, action.port, where.astype(jnp.int32))
+                case Enter():
+                    self.enter(unit, action.regime, where)
+
+    def enter(self, unit: int, regime: int, where: Array) -> None:
+        self.entering[unit] = jnp.where(
+            where, regime, self.entering.get(unit, jnp.full_like(self.regimes[unit], -1))
+        )
+
+    def entered(self, unit: int) -> None:
+        """Make the transitions of this turn, with what is done on entry."""
+        target = self.entering.pop(unit, None)
+        if target is None:
+            return
+        self.regimes[unit] = jnp.where(target >= 0, target, self.regimes[unit])
+        for k, regime in enumerate(self.machine.plan.units[unit].regimes):
+            if regime.on_entry:
+                self.act(unit, regime.on_entry, target == k)
+
+    def test(self, unit: int, phase: Phase, active: Array | None) -> None:
+        """Act where conditions hold, one condition after another."""
+        for one in phase.on_conditions:
+            size = self.machine.plan.units[unit].size
+            where = jnp.broadcast_to(self.values.formula(unit, one.test), (size,))
+            self.act(unit, one.actions, where if active is None else where & active)
+
+    def active(self, unit: int, regime: int) -> Array:
+        return self.regimes[unit] == regime
+
+
+class Machine:
+    """A plan made ready for a time step: delays in steps, the ports' most events in a step."""
+
+    def __init__(self, plan: Plan, dt: float):
+        self.plan, self.dt = plan, dt
+        self.instant: dict[Name, list[LinkPlan]] = {}
+        self.delayed: list[tuple[LinkPlan, np.ndarray]] = []
+        self.horizon: dict[Name, int] = {}
+        self.ports: set[Name] = set()
+        for link in plan.links:
+            if not _hears(plan, link):
+                continue
+            steps = np.rint(link.delays / dt).astype(np.int32)
+            self.ports.add((link.target, link.target_port))
+            late = steps > 0
+            if late.all():
+                self._late(link, steps)
+            elif late.any():
+                self._late(_part(link, late), steps[late])
+                self._instant(_part(link, ~late))
+            else:
+                self._instant(link)
+        self.most = {port: self._most(port, ()) for port in self.ports}
+
+    def _late(self, link: LinkPlan, steps: np.ndarray) -> None:
+        key = (link.source, link.source_port)
+        self.delayed.append((link, steps))
+        self.horizon[key] = max(self.horizon.get(key, 0), int(steps.max()))
+
+    def _instant(self, link: LinkPlan) -> None:
+        self.instant.setdefault((link.source, link.source_port), []).append(link)
+
+    def _most(self, port: Name, path: tuple[Name, ...]) -> int | None:
+        """The most events that one instance can hear in one step; None where it is not known."""
+        if port in path:
+            return None
+        total = 0
+        for link in self.plan.links:
+            if (link.target, link.target_port) != port or not len(link.targets):
+                continue
+            degree = int(np.bincount(link.targets).max())
+            each = self._sends(link.source, link.source_port, (*path, port))
+            if each is None:
+                return None
+            total += degree * each
+        return total
+
+    def _sends(self, unit: int, port: str, path: tuple[Name, ...]) -> int | None:
+        mine = self.plan.units[unit]
+        total = 0
+        for phase in (mine.base, *mine.regimes):
+            handled = [a for one in phase.on_conditions for a in one.actions] + [*phase.on_entry]
+            total += sum(isinstance(a, Emit) and a.port == port for a in handled)
+            for one in phase.on_events:
+                relays = sum(isinstance(a, Emit) and a.port == port for a in one.actions)
+                heard = self._most((unit, one.port), path) if relays else 0
+                if heard is None:
+                    return None
+                total += relays * heard
+        return total
+
+    def arrivals(self, state: NetworkState) -> dict[Name, Array]:
+        """The events that wait, and those whose delay is over now."""
+        pending = dict(state.pending)
+        for link, steps in self.delayed:
+            source = (link.source, link.source_port)
+            ring = state.sent[source]
+            slots = (state.steps - steps) % ring.shape[0]
+            come = ring[slots, link.sources] * (state.steps >= steps)
+            target = (link.target, link.target_port)
+            size = self.plan.units[link.target].size
+            pending[target] = pending[target] + _summed(come, link.targets, size)
+        return pending
+
+    def pushed(self, state: NetworkState, emitted: Mapping[Name, Array]) -> dict[Name, Array]:
+        """The rings with the events of this step."""
+        sent = {}
+        for key, ring in state.sent.items():
+            row = emitted.get(key, jnp.zeros(ring.shape[1], ring.dtype)).astype(ring.dtype)
+            sent[key] = ring.at[state.steps % ring.shape[0]].set(row)
+        return sent
+
+    def constants(self, params: Params) -> dict[Name, Any]:
+        """The derived values that do not change in time."""
+        values = Values(self.plan, params, {}, 0.0)
+        return {name: values.get(*name) for name in sorted(self.plan.constant)}
+
+    def start(self, params: Params, constants: Mapping[Name, Any], key: Array | None):
+        """The state at t = 0: OnStart, whatever the order in which its values need each other."""
+        plan = self.plan
+        values = _Start(plan, params, constants, jnp.zeros(()), key)
+        states = {}
+        for i, unit in enumerate(plan.units):
+            for name, variable in unit.variables.items():
+                if isinstance(variable, State):
+                    states[i, name] = values.full(i, values.get(i, name))
+        for unit in plan.units:
+            for scheme in unit.schemes:
+                for k, node in enumerate(scheme.nodes):
+                    size = plan.units[node].size
+                    states[node, scheme.state] = jnp.full((size,), 1.0 if k == 0 else 0.0)
+        values = Values(plan, params, {**constants, **states}, jnp.zeros(()), key)
+        pending = {n: jnp.zeros(plan.units[n[0]].size, jnp.int32) for n in sorted(self.ports)}
+        state = NetworkState(
+            states,
+            {
+                i: jnp.full(unit.size, unit.initial_regime, jnp.int32)
+                for i, unit in enumerate(plan.units)
+                if unit.regimes
+            },
+            pending,
+            {
+                n: jnp.zeros((steps + 1, plan.units[n[0]].size), jnp.int32)
+                for n, steps in sorted(self.horizon.items())
+            },
+            {name: values.full(name[0], values.get(*name)) for name in plan.early},
+            jnp.zeros((), jnp.int32),
+            jnp.zeros(()),
+        )
+        return self._entered_first(state, values)
+
+    def _entered_first(self, state: NetworkState, values: Values) -> NetworkState:
+        """The initial regimes' OnEntry."""
+        moment = Moment(self, values, state)
+        for i, unit in enumerate(self.plan.units):
+            if unit.regimes and unit.regimes[unit.initial_regime].on_entry:
+                everywhere = jnp.ones(unit.size, bool)
+                moment.act(i, unit.regimes[unit.initial_regime].on_entry, everywhere)
+        states = {name: values.known[name] for name in state.states}
+        return eqx.tree_at(lambda s: s.states, state, states)
+
+
+class _Start(Values):
+    """Values in which a state is what OnStart says, 0 where it says nothing or needs itself."""
+
+    def __init__(self, *arguments: Any):
+        super().__init__(*arguments)
+        self.asked: set[Name] = set()
+
+    def compute(self, unit: int, name: str) -> Any:
+        variable = self.plan.units[unit].variables[name]
+        if not isinstance(variable, State):
+            return super().compute(unit, name)
+        if variable.start is None or (unit, name) in self.asked:
+            return 0.0
+        self.asked.add((unit, name))
+        return self.formula(unit, variable.start)
+
+
+def spread(link: LinkPlan, count: Array, size: int) -> Array:
+    """Events of the sources as events at the targets, (size,)."""
+    identity = np.arange(len(link.sources))
+    one_to_one = len(link.sources) == count.shape[0] and np.array_equal(link.sources, identity)
+    from_source = count if one_to_one else count[link.sources]
+    return _summed(from_source, link.targets, size)
+
+
+def _summed(value: Array, targets: np.ndarray, size: int) -> Array:
+    if len(targets) == size and np.array_equal(targets, np.arange(size)):
+        return value
+    return jnp.zeros(size, value.dtype).at[targets].add(value)
+
+
+def _hears(plan: Plan, link: LinkPlan) -> bool:
+    """Whether the target does anything with the events."""
+    unit = plan.units[link.target]
+    phases = (unit.base, *unit.regimes)
+    return any(one.port == link.target_port and one.actions for p in phases for one in p.on_events)
+
+
+def _part(link: LinkPlan, where: np.ndarray) -> LinkPlan:
+    return LinkPlan(
+        link.source,
+        link.source_port,
+        link.target,
+        link.target_port,
+        link.sources[where],
+        link.targets[where],
+        link.delays[where],
+    )

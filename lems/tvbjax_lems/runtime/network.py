@@ -1,0 +1,206 @@
+"""Network: the components of a file, compiled; what `run` runs."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from .. import ir
+from ..declarations import declare
+from ..errors import Code, Diagnostic, LemsWarning, Report
+from ..includes import check_is_lems, with_includes
+from ..resolve import TypeCheck, choose, inherit
+from ..units import NEURAL, TIME, DimensionCheck, UnitSystem
+from ..xml import read
+from .assemble import Assembler
+from .bind import Binder
+from .order import Order
+from .paths import PathError
+from .plan import Elsewhere, Parameter, Plan, Recorded, Selected, formulas_of
+from .request import Column, Output, Reader
+from .tree import Builder, Unit
+from .wiring import Wiring
+
+
+class Network(eqx.Module):
+    """A compiled network of components.
+
+    `params`: per component path and parameter, () or one value per instance: the leaves that one
+    may vary, fit or differentiate. `plan`: everything else, static.
+    """
+
+    params: dict[str, dict[str, Array]]
+    plan: Plan = eqx.field(static=True)
+
+    def __init__(self, plan: Plan, params: Mapping[str, Mapping[str, Any]] | None = None):
+        self.plan = plan
+        self.params = _defaults(plan) if params is None else {k: dict(params[k]) for k in params}
+
+    @property
+    def name(self) -> str:
+        return self.plan.name
+
+    @property
+    def step(self) -> float | None:
+        """The file's time step, in the unit system's time (ms for NEURAL)."""
+        return self.plan.step
+
+    @property
+    def duration(self) -> float | None:
+        """The file's length of simulation, in the unit system's time."""
+        return self.plan.duration
+
+    @property
+    def outputs(self) -> tuple[Output, ...]:
+        """The plots and files that the file asks for."""
+        return self.plan.outputs
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The number of instances of each component of the network, by path."""
+        return {unit.path: unit.size for unit in self.plan.units}
+
+
+def load_network(
+    path: str | Path,
+    target: str | None = None,
+    *,
+    include: Sequence[str | Path] = (),
+    dimensions: DimensionCheck = DimensionCheck.WARN,
+    units: UnitSystem = NEURAL,
+) -> Network:
+    """The network that a LEMS or NeuroML file describes, compiled.
+
+    `target`: the id of the component to run, by default the Target's. `include`: folders in which
+    to look for included files; NeuroML's core types are found where pyneuroml is installed.
+    `dimensions`: what a wrong dimension is. `units`: the system that the network works in. Raises
+    LemsError with everything that is wrong; gives a LemsWarning for what is doubtful.
+    """
+    report = Report()
+    network = compile_network(Path(path), target, include, dimensions, units, report)
+    for finding in report.warnings:
+        warnings.warn(str(finding), LemsWarning, stacklevel=2)
+    return network
+
+
+def compile_network(
+    path: Path,
+    target: str | None,
+    include: Sequence[str | Path],
+    dimensions: DimensionCheck,
+    units: UnitSystem,
+    report: Report,
+) -> Network:
+    """The network of a file; warnings go to the report. Raises LemsError."""
+    root = read(path)
+    check_is_lems(root)
+    document = declare(root, with_includes(root, path, include), str(path))
+    types = inherit(document)
+    for item in types.values():
+        TypeCheck(document, item, dimensions, report).run()
+    report.stop()
+    binder = Binder(document, types, units, report)
+    bound = binder.component(choose(document, target).id)
+    report.stop()
+    assert bound is not None
+    reader = Reader(binder, units, report)
+    request = reader.request(bound)
+    report.stop()
+    builder = Builder(binder, report)
+    tree = builder.build(request.component, None, (request.component.id,))
+    report.stop()
+    wiring = Wiring(builder, binder, report)
+    wiring.wire(tree)
+    report.stop()
+    plan = _plan(tree, wiring, Assembler(binder, units, report), request, report)
+    _check_used(document, plan, report)
+    report.stop()
+    return Network(plan)
+
+
+def _plan(tree: Unit, wiring: Wiring, assembler: Assembler, request, report: Report) -> Plan:
+    every = list(tree.walk())
+    for unit in every:
+        if unit.bound.type.dynamics is not None:
+            assembler.number(unit)
+    links = tuple(assembler.link(link) for link in wiring.links.values())
+    quantities, events = _recordings(assembler, tree, request.outputs, report)
+    plans = []
+    for unit in assembler.units:  # grows as it is walked
+        plans.append(assembler.plan(unit))
+    report.stop()
+    order = tuple(assembler.ids[unit] for unit in every if unit in assembler.ids)
+    walk = Order(plans, report)
+    constant = walk.constant()
+    report.stop()
+    return Plan(
+        request.component.id,
+        tuple(plans),
+        order,
+        links,
+        request.outputs,
+        tuple(quantities),
+        tuple(events),
+        request.step,
+        request.duration,
+        request.seed,
+        assembler.system.name,
+        float(assembler.system.power(TIME)),
+        constant,
+        walk.early(order, constant),
+        lambda path, port="": assembler.recorded(tree, path, port),
+    )
+
+
+def _recordings(
+    assembler: Assembler, tree: Unit, outputs: Sequence[Output], report: Report
+) -> tuple[list[Recorded], list[Recorded]]:
+    quantities: dict[str, Recorded] = {}
+    events: dict[str, Recorded] = {}
+    for column in (column for output in outputs for column in output.columns):
+        found = _recorded(assembler, tree, column, report)
+        if found is not None:
+            (events if column.port else quantities).setdefault(found.path, found)
+    return list(quantities.values()), list(events.values())
+
+
+def _recorded(assembler: Assembler, tree: Unit, column: Column, report: Report) -> Recorded | None:
+    try:
+        return assembler.recorded(tree, column.path, column.port)
+    except PathError as error:
+        message = f"cannot record '{column.path}': {error.message}"
+        report.add(Diagnostic(Code.PATH, column.place, message, error.hint))
+        return None
+
+
+def _check_used(document: ir.Document, plan: Plan, report: Report) -> None:
+    if not any(unit.derived or unit.base.derivatives for unit in plan.units):
+        message = f"'{plan.name}' has no dynamics, so there is nothing to simulate"
+        report.add(Diagnostic(Code.DYNAMICS, document.place, message))
+
+
+def _defaults(plan: Plan) -> dict[str, dict[str, Array]]:
+    """The parameters that something reads."""
+    read: set[tuple[int, str]] = set()
+    for i, unit in enumerate(plan.units):
+        formulas = formulas_of(unit.variables, (unit.base, *unit.regimes))
+        read |= {(i, name) for formula in formulas for name in formula.reads}
+        for variable in unit.variables.values():
+            if isinstance(variable, Elsewhere):
+                read.add((variable.unit, variable.name))
+            elif isinstance(variable, Selected):
+                read |= {(source.unit, source.name) for source in variable.sources}
+    params: dict[str, dict[str, Array]] = {}
+    for i, unit in enumerate(plan.units):
+        own = {
+            name: jnp.asarray(variable.value, float)
+            for name, variable in unit.variables.items()
+            if isinstance(variable, Parameter) and (i, name) in read
+        }
+        if own:
+            params[unit.path] = own
+    return params

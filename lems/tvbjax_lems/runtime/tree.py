@@ -1,0 +1,254 @@
+"""The tree of instances: one unit for all instances of a component that stand in the same place.
+
+A unit has an axis of instances. Most units share their parent's axis; a population has an axis of
+its own (`copies` of a component per instance of the parent), and so have the synapses and inputs
+that connections attach to its cells (`attached`: the parent's instance of each).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .. import ir
+from ..algebra import to_expression
+from ..context import numbers
+from ..errors import Code, Report, suggestion
+from ..syntax import ExpressionError
+from .bind import Binder, Bound
+
+INSTANCE_LIMIT = 50_000_000
+DEPTH_LIMIT = 40
+
+
+@dataclass(eq=False)
+class Unit:
+    """`keys`: the names by which a path reaches it from its parent; `values`: per instance."""
+
+    bound: Bound
+    parent: "Unit | None"
+    keys: tuple[str, ...]
+    slot: str = ""
+    copies: int | None = None
+    attached: list[int] | None = None
+    values: dict[str, list[float]] = field(default_factory=dict)
+    children: "list[Unit]" = field(default_factory=list)
+    peers: "dict[str, Unit]" = field(default_factory=dict)
+    wired: bool = False
+
+    @property
+    def axis_root(self) -> "Unit":
+        """The unit highest up that shares this unit's axis."""
+        at = self
+        while at.copies is None and at.attached is None and at.parent is not None:
+            at = at.parent
+        return at
+
+    @property
+    def size(self) -> int:
+        """The number of instances; final once the whole network is built."""
+        if self.attached is not None:
+            return len(self.attached)
+        if self.parent is None:
+            return 1
+        return self.parent.size * (1 if self.copies is None else self.copies)
+
+    def index(self) -> np.ndarray | None:
+        """The parent's instance of each instance, None where they share an axis."""
+        if self.attached is not None:
+            return np.asarray(self.attached, np.int32)
+        if self.copies is not None and self.parent is not None:
+            return np.repeat(np.arange(self.parent.size, dtype=np.int32), self.copies)
+        return None
+
+    @property
+    def path(self) -> str:
+        above = self.parent.path if self.parent else ""
+        return f"{above}/{self.keys[0]}" if above else self.keys[0] if self.parent else ""
+
+    def walk(self) -> "Iterator[Unit]":
+        """The unit and all below it, children before parents, in order of creation."""
+        for child in self.children:
+            yield from child.walk()
+        yield self
+
+
+class Builder:
+    """Builds the units of components and of what their Structure instantiates."""
+
+    def __init__(self, binder: Binder, report: Report, merge_from: int = 16):
+        self.binder, self.report, self.merge_from = binder, report, merge_from
+
+    def build(
+        self,
+        bound: Bound,
+        parent: Unit | None,
+        keys: Sequence[str],
+        slot: str = "",
+        copies: int | None = None,
+        attached: list[int] | None = None,
+    ) -> Unit:
+        """The unit of a component with its children, and ChildInstances and populations."""
+        self.binder.require_values(bound)
+        if parent is not None:
+            keys = _unique(keys, parent)
+        unit = Unit(bound, parent, tuple(dict.fromkeys(keys)), slot, copies, attached)
+        depth, at = 0, unit.parent
+        while at is not None:
+            depth, at = depth + 1, at.parent
+        if depth > DEPTH_LIMIT:
+            self.fail(unit, bound.component.element, f"components nest over {DEPTH_LIMIT} deep")
+            return unit
+        if parent is not None:
+            parent.children.append(unit)
+        self._children(unit)
+        self._instances(unit)
+        return unit
+
+    def _children(self, unit: Unit) -> None:
+        slots = {slot.name: slot for slot in unit.bound.type.slots}
+        schemes = unit.bound.type.dynamics.kinetic_schemes if unit.bound.type.dynamics else ()
+        kept_apart = {name for one in schemes for name in (one.nodes, one.edges)}
+        for slot_name, group in _groups(unit.bound.children):
+            if not _is_runnable(group[0]):
+                continue
+            many = slots[slot_name].many if slot_name in slots else False
+            if len(group) >= self.merge_from and slot_name not in kept_apart and many:
+                for alike in self._alike(group):
+                    self._merged(unit, alike, slot_name)
+                continue
+            for child in group:
+                keys = (child.id,) if many else (slot_name, child.id)
+                self.build(child, unit, keys, slot_name)
+
+    def _alike(self, group: list[Bound]) -> list[list[Bound]]:
+        """The group in runs of components that differ in nothing but numbers."""
+        found: dict[object, list[Bound]] = {}
+        for child in group:
+            found.setdefault(self.signature(child), []).append(child)
+        return list(found.values())
+
+    def signature(self, bound: Bound) -> object:
+        texts = tuple(sorted(bound.texts.items()))
+        inside = tuple(
+            (child.slot, self.signature(child)) for child in bound.children if _is_runnable(child)
+        )
+        return bound.type.name, texts, tuple(sorted(bound.values)), inside
+
+    def _merged(self, unit: Unit, group: list[Bound], slot: str) -> None:
+        if len(group) < self.merge_from:
+            for child in group:
+                self.build(child, unit, (child.id,), slot)
+            return
+        made = self.build(group[0], unit, [child.id for child in group], slot, len(group))
+        _spread(made, group)
+
+    def _instances(self, unit: Unit) -> None:
+        for item in unit.bound.type.structure:
+            if isinstance(item, ir.ChildInstance):
+                found = self.component_named(unit, item.component, item.element)
+                if found is not None:
+                    self.build(found, unit, (item.component.split("/")[-1], found.id))
+            elif isinstance(item, ir.MultiInstantiate):
+                self._population(unit, item)
+
+    def _population(self, unit: Unit, item: ir.MultiInstantiate) -> None:
+        number = self.number(unit, item.number)
+        name = item.component or item.component_type
+        found = self.component_named(unit, name, item.element)
+        if number is None or found is None:
+            return
+        if number != int(number) or not 0 <= number <= INSTANCE_LIMIT:
+            message = f"the number of instances is {number:g}"
+            self.fail(unit, item.element, message, f"give a whole number up to {INSTANCE_LIMIT}")
+            return
+        self.build(found, unit, (name, found.id), copies=int(number))
+
+    def component_named(self, unit: Unit, name: str, element: ir.Element) -> Bound | None:
+        """The component that a reference, `../reference` or id names. Reports where none does."""
+        at: Unit | None = unit
+        *steps, last = name.split("/")
+        for step in steps:
+            if step == ".." and at is not None:
+                at = at.parent
+        while at is not None:
+            found = self.binder.referenced(at.bound, last)
+            if found is not None:
+                return found
+            if any(one.name == last for one in at.bound.type.references):
+                wanted = at.bound.texts.get(last)
+                if wanted is None:
+                    self.fail(unit, element, f"the reference '{last}' is not given")
+                else:
+                    message = f"'{last}' names the unknown component '{wanted}'"
+                    hint = suggestion(wanted, self.binder.declared)
+                    self.fail(unit, at.bound.component.element, message, hint, Code.REFERENCE)
+                return None
+            at = at.parent
+        direct = self.binder.component(last)
+        if direct is None:
+            self.fail(unit, element, f"there is no component '{name}'", "", Code.REFERENCE)
+        return direct
+
+    def number(self, unit: Unit, expression: ir.Expression) -> float | None:
+        """The number of an expression in the parameters of a unit's component."""
+        bound = unit.bound
+        known = self.binder.constants(bound.type) | bound.values
+        for one in bound.type.derived_parameters:
+            value = self.binder.number(bound, one.name)
+            if value is not None:
+                known[one.name] = value
+        try:
+            return float(to_expression(expression.node, numbers(known)))
+        except ExpressionError as error:
+            self.report.add(expression.finding(error))
+            return None
+
+    def fail(
+        self,
+        unit: Unit,
+        element: ir.Element,
+        message: str,
+        hint: str = "",
+        code: Code = Code.STRUCTURE,
+    ) -> None:
+        self.report.add(ir.finding(code, element, unit.bound.context, message, hint))
+
+
+def _unique(keys: Sequence[str], parent: Unit) -> list[str]:
+    """The keys, the first made unlike those of the siblings: components may lack ids."""
+    taken = {child.keys[0] for child in parent.children if child.keys}
+    first, number = keys[0], 1
+    while first in taken:
+        first, number = f"{keys[0]}#{number}", number + 1
+    return [first, *keys]
+
+
+def _groups(children: list[Bound]) -> list[tuple[str, list[Bound]]]:
+    """Children of one slot that follow each other in the document."""
+    found: list[tuple[str, list[Bound]]] = []
+    for child in children:
+        if found and found[-1][0] == child.slot:
+            found[-1][1].append(child)
+        else:
+            found.append((child.slot, [child]))
+    return found
+
+
+def _is_runnable(bound: Bound) -> bool:
+    """Whether a component, or what is in it, has values, dynamics or structure."""
+    kind = bound.type
+    has = kind.dynamics or kind.structure or kind.parameters or kind.exposures or kind.attachments
+    return bool(has) or any(_is_runnable(child) for child in bound.children)
+
+
+def _spread(unit: Unit, group: list[Bound]) -> None:
+    """Give each instance of a merged unit the values of its own component, all the way down."""
+    for name in unit.bound.values:
+        column = [one.values[name] for one in group]
+        if len(set(column)) > 1:
+            unit.values[name] = column
+    runnable = [[c for c in one.children if _is_runnable(c)] for one in group]
+    static = [child for child in unit.children if child.bound.parent is unit.bound]
+    for child, *column in zip(static, *runnable, strict=True):
+        _spread(child, column)
