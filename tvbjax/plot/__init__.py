@@ -1,3 +1,4 @@
 """Figures. Needs matplotlib (`pip install 'tvbjax[plot]'`), which is imported only when drawing."""
 
 from tvbjax.plot.overview import overview as overview
+from tvbjax.plot.phase import phase_plane as phase_plane
