@@ -14,32 +14,41 @@ from .units import ANY, NONE, SYMBOLS, Dimension, Unit, describe, dimension
 from .xml import Element
 
 
-def declare(root: Element, children: Iterable[Element], file: str) -> ir.Document:
+def declare(
+    root: Element, children: Iterable[Element], file: str, report: Report | None = None
+) -> ir.Document:
     """Everything declared below the root; `children` has the includes replaced by their content.
 
-    Raises LemsError with every finding of this pass.
+    Raises LemsError with every finding of this pass; with a `report` the findings are added to it
+    and the document has what could be read (`complete` says whether that is all of it).
     """
-    children = tuple(children)
-    report = Report()
-    check_root(root, children, report)
-    report.stop()
+    own = Report() if report is None else report
+    checked = check_root(root, children, own, complete=not own.errors)
+    document = _document(checked, file, own)
+    if report is None:
+        own.stop()
+    return document
+
+
+def _document(root: Element, file: str, report: Report) -> ir.Document:
+    children = root.children
     dimensions = _dimensions(children, report)
-    units = _units(children, dimensions, report)
-    _check_assertions(children, dimensions, report)
+    units = _units(root, dimensions, report)
+    _check_assertions(root, dimensions, report)
     types = tuple(declare_type(child, report) for child in children if child.tag == "ComponentType")
     unique(types, "ComponentType", lambda item: item.name, report)
     type_names = {item.name for item in types}
     components = tuple(
         _component(child, type_names)
         for child in children
-        if child.tag in ("Component", *type_names)
+        if child.tag == "Component" or child.tag in type_names
     )
     unique(components, "Component", lambda item: item.id, report)
     constants = tuple(constant(child) for child in children if child.tag == "Constant")
+    unique(constants, "Constant", lambda item: item.name, report)
     targets = tuple(
         ir.Target(child.get("component"), child) for child in children if child.tag == "Target"
     )
-    report.stop()
     return ir.Document(
         file,
         root.get("description"),
@@ -49,6 +58,7 @@ def declare(root: Element, children: Iterable[Element], file: str) -> ir.Documen
         types,
         components,
         targets,
+        root.complete,
     )
 
 
@@ -72,17 +82,15 @@ def _dimensions(children: tuple[Element, ...], report: Report) -> dict[str, Dime
     return known
 
 
-def _units(
-    children: tuple[Element, ...], dimensions: dict[str, Dimension], report: Report
-) -> dict[str, Unit]:
+def _units(root: Element, dimensions: dict[str, Dimension], report: Report) -> dict[str, Unit]:
     known: dict[str, Unit] = {}
-    for child in children:
-        if child.tag != "Unit":
-            continue
+    for child in root.named("Unit"):
         symbol, name = child.get("symbol"), child.get("dimension")
         context = f"Unit '{symbol}'"
         if name not in dimensions:
-            unknown_dimension(name, child, context, dimensions, report)
+            if root.complete:
+                unknown_dimension(name, child, context, dimensions, report)
+            known.setdefault(symbol, Unit(symbol, ANY))
             continue
         unit = Unit(
             symbol,
@@ -99,20 +107,16 @@ def _units(
     return known
 
 
-def _check_assertions(
-    children: tuple[Element, ...], dimensions: dict[str, Dimension], report: Report
-) -> None:
+def _check_assertions(root: Element, dimensions: dict[str, Dimension], report: Report) -> None:
     """Report assertions such as dimension="power" matches="voltage*current" that do not hold."""
-    for child in children:
-        if child.tag != "Assertion":
-            continue
+    for child in root.named("Assertion"):
         name, context = child.get("dimension"), "Assertion"
         matches = parsed(required(child, "matches"), context, report)
         if matches is None:
             continue
         used = [name, *(n.name for n in names(matches.node))]
         unknown = [n for n in used if n not in dimensions]
-        for one in unknown:
+        for one in unknown if root.complete else ():
             unknown_dimension(one, child, context, dimensions, report)
         try:
             found = dimension_of(matches.node, Scope(dimensions, dimensions))

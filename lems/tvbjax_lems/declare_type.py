@@ -32,6 +32,7 @@ def declare_type(element: Element, report: Report) -> ir.ComponentType:
         record=record,
         writer=writer,
         role=_role(element, context, report),
+        complete=element.complete,
     )
     _check_names(built, report)
     return built
@@ -41,11 +42,12 @@ def _declarations(element: Element, context: str, report: Report) -> dict[str, t
     def every(*tags: str) -> tuple[Element, ...]:
         return element.named(*tags)
 
-    derived = (_derived_parameter(child, context, report) for child in every("DerivedParameter"))
     return {
         "parameters": tuple(_parameter(child) for child in every("Parameter", "Property")),
         "constants": tuple(constant(child) for child in every("Constant")),
-        "derived_parameters": tuple(one for one in derived if one is not None),
+        "derived_parameters": tuple(
+            _derived_parameter(child, context, report) for child in every("DerivedParameter")
+        ),
         "requirements": tuple(
             ir.Requirement(c.get("name"), c.get("dimension"), c.ours("source"), c)
             for c in every("Requirement")
@@ -154,14 +156,10 @@ def _exposure(element: Element, context: str, report: Report) -> ir.Exposure:
     return ir.Exposure(element.get("name"), element.get("dimension"), marked, element)
 
 
-def _derived_parameter(
-    element: Element, context: str, report: Report
-) -> ir.DerivedParameter | None:
+def _derived_parameter(element: Element, context: str, report: Report) -> ir.DerivedParameter:
     name, dimension = element.get("name"), element.get("dimension") or None
     where = f"{context} > DerivedParameter '{name}'"
-    if element.attribute("select") and not element.attribute("value"):
-        return ir.DerivedParameter(
-            name, dimension, None, element, select_of(element, where, report)
-        )
-    value = expression_of(element, where, report)
-    return None if value is None else ir.DerivedParameter(name, dimension, value, element)
+    select = select_of(element, where, report)
+    # Where neither can be read, which is reported, the name is still declared.
+    value = None if select else expression_of(element, where, report)
+    return ir.DerivedParameter(name, dimension, value, element, select)

@@ -12,6 +12,8 @@ from .errors import Code
 from .syntax import Binary, Call, ExpressionError, Name, Negative, Node, Number, spine, to_text
 from .units import ANY, NONE, Dimension, describe
 
+EXPONENT_LIMIT = 1_000_000
+_SHOWN = 60  # characters of an expression in a message
 # These give back the dimension of their argument; max and min need equal ones.
 _KEEPS = ("abs", "max", "min", "ceil", "floor")
 
@@ -75,11 +77,12 @@ def _call(node: Call, scope: Scope) -> Dimension:
         known = [d for d in found if not d.is_any]
         for argument, other in zip(node.arguments, found, strict=True):
             if not other.agrees(found[0]):
+                one, two = scope.describe(found[0]), scope.describe(other)
                 raise ExpressionError(
                     Code.DIMENSION,
                     argument.offset,
-                    f"{node.function} compares a {scope.describe(found[0])} "
-                    f"with a {scope.describe(other)}",
+                    f"{node.function} cannot compare '{shown(node.arguments[0])}' ({one}) "
+                    f"with '{shown(argument)}' ({two})",
                 )
         return known[0] if known else ANY
     for argument, other in zip(node.arguments, found, strict=True):
@@ -87,8 +90,8 @@ def _call(node: Call, scope: Scope) -> Dimension:
             raise ExpressionError(
                 Code.DIMENSION,
                 argument.offset,
-                f"{node.function} needs a pure number, but '{to_text(argument)}' "
-                f"is a {scope.describe(other)}",
+                f"{node.function} needs a pure number, but '{shown(argument)}' "
+                f"is {scope.describe(other)}",
                 "divide by a constant of that dimension",
             )
     return NONE
@@ -111,30 +114,45 @@ def _same(
     link: Binary, left: Dimension, left_node: Node, right: Dimension, scope: Scope
 ) -> Dimension:
     if not left.agrees(right):
-        raise ExpressionError(
-            Code.DIMENSION,
-            link.offset,
-            f"'{to_text(left_node)}' is a {scope.describe(left)}, but '{to_text(link.right)}' "
-            f"is a {scope.describe(right)}",
-        )
+        one = f"'{shown(left_node)}' ({scope.describe(left)})"
+        two = f"'{shown(link.right)}' ({scope.describe(right)})"
+        match link.operator:
+            case "+":
+                message = f"cannot add {two} to {one}"
+            case "-":
+                message = f"cannot subtract {two} from {one}"
+            case _:
+                message = f"cannot compare {one} with {two}"
+        raise ExpressionError(Code.DIMENSION, link.offset, message)
     return right if left.is_any else left
 
 
 def _power(link: Binary, left: Dimension, right: Dimension, scope: Scope) -> Dimension:
     if not right.agrees(NONE):
         raise ExpressionError(
-            Code.DIMENSION, link.offset, f"the exponent is a {scope.describe(right)}, not a number"
+            Code.DIMENSION,
+            link.offset,
+            f"the exponent '{shown(link.right)}' is {scope.describe(right)}, not a pure number",
         )
     if left.is_any or left.is_none:
         return left
     exponent = _constant(link.right)
+    base = f"'{shown(link.left)}' is {scope.describe(left)}"
     if exponent is None:
-        raise ExpressionError(
-            Code.DIMENSION,
-            link.offset,
-            f"a {scope.describe(left)} has a power that is not a constant number",
-        )
-    return left**exponent
+        message = f"{base}, so its exponent must be a constant number"
+        raise ExpressionError(Code.DIMENSION, link.offset, message)
+    found = left**exponent
+    parts = [n for e in found.exponents or () for n in (abs(e.numerator), e.denominator)]
+    if max(parts) > EXPONENT_LIMIT:
+        message = f"{base}, and this power of it is beyond all bounds"
+        raise ExpressionError(Code.DIMENSION, link.offset, message)
+    return found
+
+
+def shown(node: Node) -> str:
+    """The text of a tree, cut where it is long."""
+    text = to_text(node)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
 def _constant(node: Node) -> Fraction | None:

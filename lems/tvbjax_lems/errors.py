@@ -5,8 +5,11 @@ A pass collects what it finds in a Report and goes on; the caller raises once, w
 
 import difflib
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
+
+FINDING_LIMIT = 500  # of a report; a hostile file could have a million
+_CANDIDATES = 300  # names that a suggestion is chosen from
 
 
 class Code(StrEnum):
@@ -20,6 +23,7 @@ class Code(StrEnum):
     ATTRIBUTE = "LEMS006"
     NOT_SUPPORTED = "LEMS007"
     INCLUDE = "LEMS008"
+    TOO_LARGE = "LEMS009"
     SYNTAX = "LEMS010"
     UNKNOWN_NAME = "LEMS011"
     ARITHMETIC = "LEMS012"
@@ -45,7 +49,7 @@ class Code(StrEnum):
     RATEML = "LEMS040"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Place:
     """A position in a file; line and column count from 1, 0 where unknown."""
 
@@ -58,7 +62,7 @@ class Place:
         return ":".join(parts)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Diagnostic:
     """One finding: what is wrong, where, and how to mend it.
 
@@ -78,6 +82,19 @@ class Diagnostic:
     @property
     def is_error(self) -> bool:
         return not self.warning
+
+    def as_dict(self) -> dict[str, str | int]:
+        """The finding for an editor: code, severity, file, line, column, context, message, hint."""
+        return {
+            "code": self.code.value,
+            "severity": "warning" if self.warning else "error",
+            "file": self.place.file,
+            "line": self.place.line,
+            "column": self.place.column,
+            "context": self.context,
+            "message": self.message,
+            "hint": self.hint,
+        }
 
     def __str__(self) -> str:
         where = f"in {self.context}: " if self.context else ""
@@ -103,29 +120,57 @@ class LemsWarning(UserWarning):
     """A model file can be used, but probably does not mean what it says."""
 
 
-@dataclass
 class Report:
-    """Collects diagnostics over a pass; the same finding twice counts once."""
+    """Collects diagnostics over the passes; the same finding twice counts once.
 
-    diagnostics: list[Diagnostic] = field(default_factory=list)
+    Keeps FINDING_LIMIT of them at most and says so in a last one.
+    """
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[object, ...], Diagnostic] = {}  # in order
+
+    @property
+    def diagnostics(self) -> tuple[Diagnostic, ...]:
+        return tuple(self._found.values())
+
+    @property
+    def is_full(self) -> bool:
+        return len(self._found) > FINDING_LIMIT
 
     def add(self, diagnostic: Diagnostic) -> None:
-        if diagnostic not in self.diagnostics:
-            self.diagnostics.append(diagnostic)
+        # Not by context: a fault of a type is found again in every type that inherits it.
+        key = (diagnostic.code, diagnostic.place, diagnostic.message)
+        if key in self._found or self.is_full:
+            return
+        if len(self._found) == FINDING_LIMIT:
+            message = f"more than {FINDING_LIMIT} findings; the others are not listed"
+            diagnostic = Diagnostic(Code.TOO_LARGE, Place(diagnostic.place.file), message)
+        self._found[key] = diagnostic
+
+    def extend(self, error: LemsError) -> None:
+        """Take over what a LemsError carries."""
+        for diagnostic in error.diagnostics:
+            self.add(diagnostic)
 
     @property
     def errors(self) -> tuple[Diagnostic, ...]:
-        found = [d for d in self.diagnostics if not d.warning]
-        return tuple(sorted(found, key=lambda d: (d.place.file, d.place.line, d.place.column)))
+        """In file order."""
+        return _in_order(d for d in self._found.values() if not d.warning)
 
     @property
     def warnings(self) -> tuple[Diagnostic, ...]:
-        return tuple(d for d in self.diagnostics if d.warning)
+        """In file order."""
+        return _in_order(d for d in self._found.values() if d.warning)
 
     def stop(self) -> None:
         """Raise LemsError if an error was found so far."""
-        if self.errors:
-            raise LemsError(self.errors)
+        errors = self.errors
+        if errors:
+            raise LemsError(errors)
+
+
+def _in_order(found: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+    return tuple(sorted(found, key=lambda d: (d.place.file, d.place.line, d.place.column)))
 
 
 def failure(code: Code, place: Place, message: str, hint: str = "") -> LemsError:
@@ -136,7 +181,7 @@ def failure(code: Code, place: Place, message: str, hint: str = "") -> LemsError
 def suggestion(name: str, known: Iterable[str]) -> str:
     """`did you mean 'tau'?`, or the list of what is known where nothing is close."""
     names = sorted(set(known))
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    close = difflib.get_close_matches(name[:100], _candidates(name, names), n=1, cutoff=0.6)
     if not close:
         close = [other for other in names if other.lower() == name.lower()]
     if close:
@@ -145,6 +190,14 @@ def suggestion(name: str, known: Iterable[str]) -> str:
         return ""
     shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
     return f"known: {shown}"
+
+
+def _candidates(name: str, names: list[str]) -> list[str]:
+    """Of very many names those of like length, so that a suggestion does not take seconds."""
+    if len(names) > _CANDIDATES:
+        names = [other for other in names if abs(len(other) - len(name)) < 3]
+        names.sort(key=lambda other: other[:2] != name[:2])
+    return [other for other in names[:_CANDIDATES] if len(other) <= 100]
 
 
 def echo(text: str, offset: int, width: int = 90) -> str:

@@ -5,12 +5,13 @@ Constants become numbers, parameters stay symbols. Raises LemsError with everyth
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import sympy
 
 from . import ir
 from .algebra import as_written, number, symbol, to_condition, to_expression
+from .check_type import TIME_NAME
 from .context import Context, expression, numbers
 from .errors import Code, Diagnostic, Report, suggestion
 from .flat import (
@@ -25,9 +26,10 @@ from .flat import (
 )
 from .flatten_coupling import flat_couplings, sweeps
 from .optimise import program
-from .resolve import TIME_NAME, ordered, ordered_parameters
+from .order import ordered, ordered_parameters
 from .syntax import ExpressionError
 from .units import NONE, TIME, UnitSystem
+from .xml import Element
 
 EVERYWHERE: Interval = (-math.inf, math.inf)
 
@@ -93,18 +95,43 @@ def flatten(
     )
 
 
-def _check_rate_model(context: Context) -> None:
-    """Report what only a network has: events, regimes, children, paths to other components."""
-    item, dynamics = context.item, context.item.dynamics
+def is_rate_model(item: ir.ComponentType | None) -> bool:
+    """Whether components of a type are models of a brain region, rather than parts of networks."""
+    if item is None or item.dynamics is None or not item.dynamics.states:
+        return False
+    return item.run is None and not any(_beyond_rate_models(item))
+
+
+def _beyond_rate_models(item: ir.ComponentType) -> Iterator[Element]:
+    """What only a network has: events, regimes, children, paths to other components."""
+    dynamics = item.dynamics
     assert dynamics is not None
-    beyond = (*dynamics.on_conditions, *dynamics.on_events, *dynamics.regimes)
-    beyond += (*dynamics.kinetic_schemes, *item.attachments)
-    beyond += tuple(d for d in (*item.derived_parameters, *dynamics.derived) if d.select)
-    for one in beyond:
-        message = f"a rate model of a brain region cannot have this {one.element.tag}"
+    computed = (*item.derived_parameters, *dynamics.derived)
+    for one in (
+        *dynamics.on_conditions,
+        *dynamics.on_events,
+        *dynamics.regimes,
+        *dynamics.kinetic_schemes,
+        *item.attachments,
+        *(one for one in computed if one.select),
+        *item.structure,
+    ):
+        yield one.element
+
+
+def _check_rate_model(context: Context) -> None:
+    item = context.item
+    assert item.dynamics is not None
+    for element in _beyond_rate_models(item):
+        message = f"a rate model of a brain region cannot have this {element.tag}"
         hint = "run networks of such components with lems.load_network"
-        where = f"{item.context} > {one.element.tag}"
-        context.report.add(ir.finding(Code.NOT_SUPPORTED, one.element, where, message, hint))
+        where = f"{item.context} > {element.tag}"
+        context.report.add(ir.finding(Code.NOT_SUPPORTED, element, where, message, hint))
+    for variable in (*item.dynamics.states, *item.dynamics.derived):
+        if variable.name == TIME_NAME:
+            where = f"{item.context} > {variable.element.tag} '{variable.name}'"
+            message = f"the name '{TIME_NAME}' is taken: it is time"
+            context.report.add(ir.finding(Code.DUPLICATE, variable.element, where, message))
     context.report.stop()
 
 
@@ -264,11 +291,6 @@ def _cases(
     if len(pairs) < len(variable.cases):
         return None
     if variable.cases[-1].condition is not None:
-        message = "it has no default Case (one without a condition), so it is 0 where no Case holds"
-        where = f"{context.item.context} > {variable.element.tag} '{variable.name}'"
-        context.report.add(
-            ir.finding(Code.DYNAMICS, variable.element, where, message, warning=True)
-        )
         pairs.append((sympy.Integer(0), sympy.true))
     with as_written():
         return pairs[0][0] if len(pairs) == 1 else sympy.Piecewise(*pairs)

@@ -15,7 +15,7 @@ from .algebra import as_written, number, symbol
 from .context import Context, expression
 from .errors import Code, suggestion
 from .flat import FlatCoupling, FlatInput, FlatParameter, Interval
-from .resolve import ordered
+from .order import ordered
 from .units import NONE
 
 LATE = "n_node"  # the number of nodes: only the simulation knows it

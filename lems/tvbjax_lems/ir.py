@@ -405,6 +405,7 @@ class ComponentType:
     record: Record | None = None
     writer: Writer | None = None
     role: Role = field(default_factory=Role)
+    complete: bool = True  # False where a part could not be read, so that names may be missing
 
     @property
     def context(self) -> str:
@@ -442,6 +443,7 @@ class Document:
     types: tuple[ComponentType, ...]
     components: tuple[Component, ...]
     targets: tuple[Target, ...]
+    complete: bool = True  # False where a part could not be read, so that names may be missing
 
     @property
     def place(self) -> Place:

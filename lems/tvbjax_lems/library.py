@@ -1,17 +1,22 @@
 """Files and built-in names to models: the passes of the compiler in their order."""
 
 import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from . import ir
+from .check_components import check_components
+from .check_type import TypeCheck
 from .declarations import declare
 from .dialects.rateml import desugar, is_rateml
 from .emit import Model
 from .errors import Code, Diagnostic, LemsError, LemsWarning, Place, Report, failure, suggestion
+from .family import Family
 from .flat import FlatModel
-from .flatten import flatten
-from .includes import LIBRARY, check_is_lems, with_includes
-from .resolve import TypeCheck, choose, inherit
+from .flatten import flatten, is_rate_model
+from .includes import LIBRARY, check_is_lems, is_library, with_includes
+from .resolve import choose, inherit, unknown_component
 from .units import NEURAL, DimensionCheck, UnitSystem
 from .xml import Element, read, serialise
 
@@ -29,18 +34,21 @@ def load(
     *,
     dimensions: DimensionCheck = DimensionCheck.STRICT,
     units: UnitSystem = NEURAL,
+    include: Sequence[str | Path] = (),
 ) -> Model:
     """The model of a LEMS or RateML file, or a built-in one by its name.
 
     `component`: the id of the Component to load; by default the Target's, or the only one.
     `dimensions`: what a wrong dimension is. `units`: the system that all numbers are given in;
-    the simulator expects NEURAL (ms, mm, mV, nA). Raises LemsError with everything that is wrong,
-    with file, line and column; gives a LemsWarning for what is doubtful.
+    the simulator expects NEURAL (ms, mm, mV, nA). `include`: folders in which to look for included
+    files, after the file's own. Raises LemsError with everything that is wrong, with file, line
+    and column; gives a LemsWarning for what is doubtful.
     """
     report = Report()
-    spec = compile_file(locate(name_or_path), component, dimensions, units, report)
+    spec = compile_file(locate(name_or_path), component, dimensions, units, report, include)
     for finding in report.warnings:
-        warnings.warn(str(finding), LemsWarning, stacklevel=2)
+        if not is_library(finding.place.file):
+            warnings.warn(str(finding), LemsWarning, stacklevel=2)
     return Model(spec)
 
 
@@ -48,15 +56,26 @@ def check(
     name_or_path: str | Path,
     component: str | None = None,
     *,
-    dimensions: DimensionCheck = DimensionCheck.STRICT,
+    dimensions: DimensionCheck | None = None,
+    include: Sequence[str | Path] = (),
 ) -> list[Diagnostic]:
-    """Everything that is wrong or doubtful about a file; an empty list where it is good."""
+    """Everything that is wrong or doubtful about a file; an empty list where it is good.
+
+    Every type and component is checked, used or not; what the file runs (or `component`) is
+    compiled, too. `dimensions`: what a wrong dimension is; by default what `load` and
+    `load_network` say: an error in a rate model, a warning elsewhere. Warnings about NeuroML's
+    core types and tvbjax's library are left out where the file only includes them.
+    """
     report = Report()
     try:
-        compile_file(locate(name_or_path), component, dimensions, NEURAL, report)
+        path = locate(name_or_path)
+        examined = examine(path, component, dimensions, report, include)
+        if not report.errors:
+            for one in examined.chosen:
+                examined.compile(one, NEURAL, report)
     except LemsError as error:
-        return [*error.diagnostics, *report.warnings]
-    return list(report.warnings)
+        report.extend(error)
+    return [*report.errors, *(w for w in report.warnings if not is_library(w.place.file))]
 
 
 def to_lems(path: str | Path) -> str:
@@ -95,28 +114,76 @@ def compile_file(
     dimensions: DimensionCheck,
     units: UnitSystem,
     report: Report,
+    include: Sequence[str | Path] = (),
 ) -> FlatModel:
     """The flat model of a file; warnings go to the report. Raises LemsError."""
+    examined = examine(path, component, dimensions, report, include)
+    report.stop()
+    one = choose(examined.document, component)
+    return flatten(examined.document, examined.types, one, units, report)
+
+
+@dataclass(frozen=True)
+class Examined:
+    """A document that has been checked. `chosen`: the components to run, where they are known."""
+
+    document: ir.Document
+    types: Mapping[str, ir.ComponentType]
+    chosen: tuple[ir.Component, ...]
+
+    def compile(self, one: ir.Component, units: UnitSystem, report: Report) -> None:
+        """Go on to what only compiling finds; needs a report without errors."""
+        if is_rate_model(self.types.get(one.type)):
+            flatten(self.document, self.types, one, units, report)
+
+
+def examine(
+    path: Path,
+    component: str | None,
+    dimensions: DimensionCheck | None,
+    report: Report,
+    include: Sequence[str | Path] = (),
+) -> Examined:
+    """Read a file and check every type and component in it; findings go to the report.
+
+    Raises LemsError only for what cannot be gone on from: no XML, no LEMS.
+    """
     root = _tree(path, report)
-    document = declare(root, with_includes(root, path), str(path))
-    return _compile(document, component, dimensions, units, report)
+    children = with_includes(root, path, include, report)
+    document = declare(root, children, str(path), report)
+    types = inherit(document, report)
+    chosen = _chosen(document, component, report)
+    rate_models = {one.id for one in chosen if is_rate_model(types.get(one.type))}
+    if dimensions is None:
+        dimensions = DimensionCheck.STRICT if rate_models else DimensionCheck.WARN
+    family = Family(types)
+    for item in types.values():
+        TypeCheck(document, item, dimensions, report, family).run()
+    check_components(document, family, report, rate_models)
+    return Examined(document, types, chosen)
+
+
+def _chosen(
+    document: ir.Document, component: str | None, report: Report
+) -> tuple[ir.Component, ...]:
+    """The component of that name, else those of the Targets, else the only one."""
+    known = {one.id: one for one in document.components}
+    wanted = [component] if component is not None else [t.component for t in document.targets]
+    found = tuple(known[name] for name in wanted if name in known)
+    if wanted and len(found) < len(wanted) and document.complete:
+        places = [document.place] if component is not None else [
+            target.element.place for target in document.targets
+        ]  # fmt: skip
+        for name, place in zip(wanted, places, strict=True):
+            if name not in known:
+                report.extend(unknown_component(name, place, known, component is None))
+    if document.complete and not (known or document.types or len(document.dimensions) > 2):
+        message = "the file declares nothing"
+        report.add(Diagnostic(Code.COMPONENT, document.place, message, warning=True))
+    return found if wanted else document.components if len(known) == 1 else ()
 
 
 def _tree(path: Path, report: Report) -> Element:
     root = read(path)
     check_is_lems(root)
     return desugar(root, path.stem, report) if is_rateml(root) else root
-
-
-def _compile(
-    document: ir.Document,
-    component: str | None,
-    dimensions: DimensionCheck,
-    units: UnitSystem,
-    report: Report,
-) -> FlatModel:
-    types = inherit(document)
-    for item in types.values():
-        TypeCheck(document, item, dimensions, report).run()
-    report.stop()
-    return flatten(document, types, choose(document, component), units, report)

@@ -6,7 +6,7 @@ not supported; the passes after it can rely on required attributes being there.
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .errors import Code, Report, suggestion
 from .ir import finding
@@ -48,7 +48,7 @@ _SIMULATION = ("Run", "Record", "EventRecord", "DataDisplay", "DataWriter", "Eve
 
 RULES: dict[str, Rule] = {
     "Include": Rule(optional=("file", "href")),
-    "Dimension": Rule(("name",), ("m", "l", "t", "i", "k", "n", "j")),
+    "Dimension": Rule(("name",), ("m", "l", "t", "i", "k", "n", "j"), named=False),
     "Unit": Rule(("symbol", "dimension"), ("power", "scale", "offset", "name")),
     "Assertion": Rule(("dimension", "matches")),
     "Target": Rule(("component",), ("reportFile", "timesFile")),
@@ -61,7 +61,7 @@ RULES: dict[str, Rule] = {
     "Parameter": Rule(("name", "dimension"), (), ("domain",)),
     "Property": Rule(("name", "dimension"), ("defaultValue",), ("domain",)),
     "DerivedParameter": Rule(("name",), ("dimension", "value", "select")),
-    "Constant": Rule(("name", "value"), ("dimension", "symbol")),
+    "Constant": Rule(("name", "value"), ("dimension", "symbol"), named=False),
     "Requirement": Rule(("name", "dimension"), (), ("source",)),
     "Exposure": Rule(("name", "dimension"), (), ("voi",)),
     "Fixed": Rule(("parameter", "value")),
@@ -77,7 +77,7 @@ RULES: dict[str, Rule] = {
     "Link": Rule(("name", "type"), ("required",)),
     "ComponentRequirement": Rule(("name",), ("type",)),
     "InstanceRequirement": Rule(("name", "type")),
-    "EventPort": Rule(("name", "direction")),
+    "EventPort": Rule(("name", "direction"), named=False),
     "Attachments": Rule(("name", "type")),
     "Dynamics": Rule((), ("simultaneous",), (), _IN_DYNAMICS),
     "StateVariable": Rule(("name", "dimension"), ("exposure",), ("bounds", "initial", "noise")),
@@ -137,7 +137,7 @@ RULES: dict[str, Rule] = {
     "Assign": Rule(("property", "value")),
     "Simulation": Rule(children=_SIMULATION),
     "Run": Rule(("component", "variable", "increment", "total")),
-    "Record": Rule(("quantity",), ("scale", "timeScale", "color")),
+    "Record": Rule(("quantity",), ("scale", "timeScale", "color", "destination")),
     "EventRecord": Rule(("quantity", "eventPort")),
     "DataDisplay": Rule((), ("title", "dataRegion")),
     "DataWriter": Rule(("path", "fileName")),
@@ -150,37 +150,70 @@ UNSUPPORTED = frozenset(
     Equilibrium Solid Skeleton Frustum Show""".split()
 )
 _ALWAYS = ("description", "name", "id", "comment", "metaid")
+_ROOT_ATTRIBUTES = ("version", "notes")
 
 
-def check_root(root: Element, children: Iterable[Element], report: Report) -> None:
-    """Report what is wrong with the elements below the root, all the way down."""
+def check_root(
+    root: Element, children: Iterable[Element], report: Report, complete: bool = True
+) -> Element:
+    """The root with the checked elements below it; what is wrong is reported and left out.
+
+    `complete`: whether all that the file includes is there, so that other names are unknown.
+    """
+    _check_root_attributes(root, report)
     children = tuple(children)
     types = {child.get("name") for child in children if child.tag == "ComponentType"}
+    kept = []
     for child in children:
         if child.tag in METADATA:
             continue
         if child.tag == "Component" or child.tag in types:
-            _check_component(child, report)
+            kept.append(_check_component(child, report))
         elif child.tag in _ROOT:
-            check(child, child.tag, report)
+            kept.append(check(child, child.tag, report))
+        elif complete or child.tag in UNSUPPORTED:
+            kept.append(_unknown(child, root.tag, (*_ROOT, *types), report))
         else:
-            _unknown(child, root.tag, (*_ROOT, *types), report)
+            kept.append(None)
+    return _with(root, kept, complete)
+
+
+def _with(element: Element, kept: Iterable[Element | None], complete: bool = True) -> Element:
+    """The element with what has been kept of its children."""
+    kept = tuple(kept)
+    whole = complete and all(child is not None and child.complete for child in kept)
+    children = tuple(child for child in kept if child is not None)
+    return replace(element, children=children, complete=whole)
+
+
+def _check_root_attributes(root: Element, report: Report) -> None:
+    for attribute in root.attributes:
+        if not attribute.namespace and attribute.name not in (*_ALWAYS, *_ROOT_ATTRIBUTES):
+            message = f"the attribute '{attribute.name[:60]}' is unknown and has no effect"
+            report.add(finding(Code.ATTRIBUTE, root, root.tag, message, warning=True))
+        elif attribute.namespace:
+            _check_namespace(root, attribute.name, attribute.namespace, (), root.tag, report)
 
 
 def check(
     element: Element, context: str, report: Report, rules: Mapping[str, Rule] = RULES
-) -> None:
-    """Report what is wrong with an element and its children by the rules."""
+) -> Element | None:
+    """The element with those children that fit the rules; None where it does not itself.
+
+    What does not fit is reported. An unknown attribute is, too, but hides nothing else.
+    """
     rule = rules[element.tag]
     context = label(element, context)
-    _check_attributes(element, rule, context, report)
+    usable = _check_attributes(element, rule, context, report)
+    kept = []
     for child in element.children:
         if child.tag in METADATA:
             continue
         if child.tag in rule.children:
-            check(child, f"{context} > {child.tag}", report, rules)
+            kept.append(check(child, f"{context} > {child.tag}", report, rules))
         else:
-            _unknown(child, context, rule.children, report)
+            kept.append(_unknown(child, context, rule.children, report))
+    return _with(element, kept) if usable else None
 
 
 def label(element: Element, context: str) -> str:
@@ -189,12 +222,14 @@ def label(element: Element, context: str) -> str:
     return f"{context} '{name}'" if name and not context.endswith("'") else context
 
 
-def _check_component(element: Element, report: Report) -> None:
+def _check_component(element: Element, report: Report) -> Element | None:
     context = f"Component '{element.get('id') or element.tag}'"
-    if element.tag == "Component" and not (element.get("type") or element.get("extends")):
-        report.add(finding(Code.ATTRIBUTE, element, context, "the attribute 'type' is missing"))
     for attribute in element.attributes:
         _check_namespace(element, attribute.name, attribute.namespace, (), context, report)
+    if element.tag == "Component" and not (element.get("type") or element.get("extends")):
+        report.add(finding(Code.ATTRIBUTE, element, context, "the attribute 'type' is missing"))
+        return None
+    return element
 
 
 def _unknown(element: Element, context: str, known: Iterable[str], report: Report) -> None:
@@ -203,51 +238,49 @@ def _unknown(element: Element, context: str, known: Iterable[str], report: Repor
         report.add(finding(Code.NOT_SUPPORTED, element, context, message))
         return
     elsewhere = element.tag in RULES
-    message = f"the element {element.tag} {'does not belong here' if elsewhere else 'is unknown'}"
+    tag = element.tag[:60]
+    message = f"the element {tag} {'does not belong here' if elsewhere else 'is unknown'}"
     hint = suggestion(element.tag, known) if tuple(known) else "it takes no child elements"
     report.add(finding(Code.UNKNOWN_ELEMENT, element, context, message, hint))
 
 
-def _check_attributes(element: Element, rule: Rule, context: str, report: Report) -> None:
+def _check_attributes(element: Element, rule: Rule, context: str, report: Report) -> bool:
+    """Whether the attributes that it needs are there, and names are names."""
     known = (*rule.required, *rule.optional)
     given = [a.name for a in element.attributes if not a.namespace]
-    for name in rule.required:
-        if name not in given:
-            stray = [other for other in given if other not in (*known, *_ALWAYS)]
-            hint = f"'{stray[0]}' is unknown here" if stray else ""
-            report.add(
-                finding(
-                    Code.ATTRIBUTE, element, context, f"the attribute '{name}' is missing", hint
-                )
-            )
+    stray = [name for name in given if name not in (*known, *_ALWAYS)]
+    missing = [name for name in rule.required if name not in given]
+    for name in missing:
+        hint = f"'{stray[0][:60]}' is unknown here" if stray else ""
+        message = f"the attribute '{name}' is missing"
+        report.add(finding(Code.ATTRIBUTE, element, context, message, hint))
+    for name in stray:
+        message = f"the attribute '{name[:60]}' is unknown"
+        hint = suggestion(name, known)
+        report.add(finding(Code.ATTRIBUTE, element, context, message, hint))
     for attribute in element.attributes:
         if attribute.namespace:
-            _check_namespace(
-                element, attribute.name, attribute.namespace, rule.ours, context, report
-            )
-        elif attribute.name not in known and attribute.name not in _ALWAYS:
-            report.add(
-                finding(
-                    Code.ATTRIBUTE,
-                    element,
-                    context,
-                    f"the attribute '{attribute.name}' is unknown",
-                    suggestion(attribute.name, known),
-                )
-            )
-    for name in ("name", "variable", "parameter"):
+            namespace = attribute.namespace
+            _check_namespace(element, attribute.name, namespace, rule.ours, context, report)
+    return _check_name(element, rule, given, context, report) and not missing
+
+
+def _check_name(
+    element: Element, rule: Rule, given: list[str], context: str, report: Report
+) -> bool:
+    if element.tag == "Constant":  # in expressions it goes by its symbol, if it has one
+        checked = ["symbol" if element.get("symbol") else "name"]
+    else:
+        names = ("name", "variable", "parameter")
+        checked = [name for name in names if rule.named and name in rule.required]
+    for name in checked:
         value = element.get(name)
-        checked = rule.named and name in rule.required and name in given
-        if checked and not NAME.fullmatch(value):
-            report.add(
-                finding(
-                    Code.ATTRIBUTE,
-                    element,
-                    context,
-                    f"'{value[:60]}' is not a name",
-                    "a name has letters, digits and _, and starts with a letter",
-                )
-            )
+        if name in given and not NAME.fullmatch(value):
+            message = f"'{value[:60]}' is not a name"
+            hint = "a name has letters, digits and _, and starts with a letter"
+            report.add(finding(Code.ATTRIBUTE, element, context, message, hint))
+            return False
+    return True
 
 
 def _check_namespace(

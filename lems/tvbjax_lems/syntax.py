@@ -166,6 +166,29 @@ def names(node: Node) -> Iterator[Name]:
         yield from names(link.right)
 
 
+def ambiguous_powers(node: Node, text: str) -> Iterator[int]:
+    """Offsets of the minus signs in `text` of the form `a*-x^2`, which other LEMS tools read as
+    a*(-x)^2; not those that parentheses make plain."""
+    first, chain = spine(node)
+    for part in (first, *(link.right for link in chain)):
+        match part:
+            case Negative(operand=operand):
+                yield from ambiguous_powers(operand, text)
+            case Call(arguments=arguments):
+                for argument in arguments:
+                    yield from ambiguous_powers(argument, text)
+            case Binary():
+                yield from ambiguous_powers(part, text)
+    for link in chain:
+        if link.operator in ("*", "/") and isinstance(link.right, Negative):
+            minus, power = link.right.offset, link.right.operand
+            if isinstance(power, Binary) and power.operator == "^":
+                between = text[minus + 1 : power.offset]
+                plain = between.count("(") == between.count(")")
+                if plain and not text[link.offset + 1 : minus].strip():
+                    yield minus
+
+
 def substituted(node: Node, values: Mapping[str, Node]) -> Node:
     """The tree with names replaced by trees."""
     first, chain = spine(node)
@@ -218,13 +241,13 @@ def _binary_text(node: Binary, power: int) -> str:
 class _Parser:
     def __init__(self, text: str, dialect: Dialect):
         if len(text) > LENGTH_LIMIT:
-            raise _syntax(
-                0, f"the expression has {len(text)} characters; at most {LENGTH_LIMIT} are read"
-            )
+            message = f"the expression has {len(text)} characters; at most {LENGTH_LIMIT} are read"
+            raise ExpressionError(Code.TOO_LARGE, 0, message)
         self.dialect = dialect
         self.tokens = list(_tokens(text, dialect))
         if len(self.tokens) > NODE_LIMIT:
-            raise _syntax(0, f"the expression has more than {NODE_LIMIT} parts")
+            message = f"the expression has more than {NODE_LIMIT} parts"
+            raise ExpressionError(Code.TOO_LARGE, 0, message)
         self.next = 0
         self.depth = 0
 
@@ -255,9 +278,8 @@ class _Parser:
     def expression(self, weakest: int) -> Node:
         self.depth += 1
         if self.depth > DEPTH_LIMIT:
-            raise _syntax(
-                self.peek.offset, f"the expression is nested more than {DEPTH_LIMIT} deep"
-            )
+            message = f"the expression is nested more than {DEPTH_LIMIT} deep"
+            raise ExpressionError(Code.TOO_LARGE, self.peek.offset, message)
         left = self.operand(weakest)
         while True:
             token = self.peek
@@ -283,7 +305,7 @@ class _Parser:
             return Negative(inner, token.offset) if token.text == "-" else inner
         if token.text == "!":
             inner = self.expression(max(weakest, _UNARY_POWER))
-            return _negated(_as_condition(inner, self.dialect, token.offset))
+            return opposite(_as_condition(inner, self.dialect, token.offset))
         if token.text in ("(", "{"):
             inner = self.expression(0)
             self.close(token)
@@ -389,7 +411,8 @@ def _as_condition(node: Node, dialect: Dialect, offset: int) -> Node:
     raise _syntax(offset, "a number stands where a condition is needed", "compare it, as x .gt. 0")
 
 
-def _negated(node: Node) -> Node:
+def opposite(node: Node) -> Node:
+    """The condition that holds where this one does not."""
     chain: list[Binary] = []
     while isinstance(node, Binary) and node.operator in _LOGIC:
         chain.append(node)
@@ -397,7 +420,7 @@ def _negated(node: Node) -> Node:
     assert isinstance(node, Binary)  # a comparison: what _as_condition gives
     value = Binary(_OPPOSITE[node.operator], node.left, node.right, node.offset)
     for link in reversed(chain):
-        value = Binary(_OPPOSITE[link.operator], value, _negated(link.right), link.offset)
+        value = Binary(_OPPOSITE[link.operator], value, opposite(link.right), link.offset)
     return value
 
 

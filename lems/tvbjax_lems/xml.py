@@ -18,6 +18,8 @@ from .errors import Code, LemsError, Place, failure
 NAMESPACE = "urn:tvbjax:lems:1"
 SIZE_LIMIT = 16 * 1024 * 1024  # bytes; NeuroML's largest core file has 0.1 MB
 NESTING_LIMIT = 50
+ATTRIBUTE_LIMIT = 500  # of one element
+ELEMENT_LIMIT = 250_000  # of a file and all that it includes
 
 _DECLARATION = re.compile(r"""<\?xml[^>]*?encoding\s*=\s*["']([A-Za-z0-9._-]+)["']""")
 _PROLOG = re.compile(r"(?:\s+|<\?.*?\?>|<!--.*?-->)*(<!DOCTYPE)?", re.DOTALL)
@@ -31,7 +33,7 @@ _REFERENCE = re.compile(r"&[^;]*;|\r\n|.", re.DOTALL)
 _ENCODINGS = ("utf-8", "utf-16", "utf-32", "ascii", "iso8859", "cp125", "latin")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Attribute:
     """An attribute; `raw` is the text between the quotes, which starts at `place`."""
 
@@ -53,9 +55,12 @@ class Attribute:
         return Place(self.place.file, self.place.line + lines, column)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Element:
-    """An element without its namespace; comments and processing instructions are dropped."""
+    """An element without its namespace; comments and processing instructions are dropped.
+
+    `complete` is False where a check has left something out below it.
+    """
 
     tag: str
     namespace: str
@@ -63,6 +68,7 @@ class Element:
     children: tuple["Element", ...]
     place: Place
     text: str = ""
+    complete: bool = True
 
     def attribute(self, name: str, namespace: str = "") -> Attribute | None:
         return next(
@@ -100,6 +106,9 @@ def parse(data: bytes, file: str) -> Element:
             "the file has a DOCTYPE, which could define entities or name other files",
             "remove the DOCTYPE and write values in place of entities",
         )
+    if text.count("<") - text.count("</") > 2 * ELEMENT_LIMIT:  # comments have one too
+        message = f"the file has more than {ELEMENT_LIMIT} elements"
+        raise failure(Code.TOO_LARGE, Place(file), message)
     parser = etree.XMLParser(
         encoding="utf-8",
         resolve_entities=False,
@@ -122,8 +131,19 @@ def parse(data: bytes, file: str) -> Element:
         ) from None
     except (ValueError, UnicodeError) as error:
         raise failure(Code.NOT_XML, Place(file), f"not XML: {error}") from None
-    tags = _tags(text, file)
-    return _element(root, tags, file)
+    _check_size(root, file)
+    return _element(root, _tags(text, file), file)
+
+
+def _check_size(root: "etree._Element", file: str) -> None:
+    # Before anything reads them: libxml2's look-up of attributes is linear, so that all is squared.
+    for count, node in enumerate(root.iter(), 1):
+        if len(node.attrib) > ATTRIBUTE_LIMIT:
+            message = f"the element {str(node.tag)[:60]} has more than {ATTRIBUTE_LIMIT} attributes"
+            raise failure(Code.TOO_LARGE, Place(file, node.sourceline or 0), message)
+        if count > ELEMENT_LIMIT:
+            message = f"the file has more than {ELEMENT_LIMIT} elements"
+            raise failure(Code.TOO_LARGE, Place(file, node.sourceline or 0), message)
 
 
 def _bytes(path: Path) -> bytes:
@@ -136,7 +156,7 @@ def _bytes(path: Path) -> bytes:
             raise failure(Code.UNREADABLE, place, "this is not a regular file")
         if size > SIZE_LIMIT:
             raise failure(
-                Code.UNREADABLE, place, f"the file has {size} bytes; at most {SIZE_LIMIT} are read"
+                Code.TOO_LARGE, place, f"the file has {size} bytes; at most {SIZE_LIMIT} are read"
             )
         return path.read_bytes()
     except LemsError:
@@ -188,7 +208,7 @@ def _place(file: str, text: str, offset: int) -> Place:
     return Place(file, text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Tag:
     name: str
     place: Place
@@ -224,7 +244,7 @@ def _element(node: "etree._Element", tags: Iterator[_Tag], file: str, depth: int
         tag = _Tag(name.localname, Place(file, node.sourceline or 0), {})
     if depth > NESTING_LIMIT:
         message = f"elements are nested more than {NESTING_LIMIT} deep"
-        raise failure(Code.NOT_LEMS, tag.place, message)
+        raise failure(Code.TOO_LARGE, tag.place, message)
     prefixes = {uri: prefix for prefix, uri in node.nsmap.items()}
     attributes = []
     for key, value in node.attrib.items():
