@@ -17,18 +17,10 @@ from .files import write_outputs
 from .methods import AbstractMethod, Euler
 from .network import Network
 from .paths import PathError
-from .plan import Plan, Recorded
+from .plan import Parameter, Plan, Recorded
 from .values import Values
 
 STEP_LIMIT = 2_000_000_000
-
-
-class DivergenceError(ArithmeticError):
-    """A network's state became NaN or infinite. `t`: when, in working units of time."""
-
-    def __init__(self, message: str, t: float):
-        super().__init__(message)
-        self.t = t
 
 
 @dataclass(frozen=True)
@@ -55,6 +47,17 @@ class Recording:
     def write(self, folder: str | Path) -> list[Path]:
         """Write the files that the LEMS file names, below `folder`, in SI units."""
         return write_outputs(self, Path(folder))
+
+
+class DivergenceError(FloatingPointError):
+    """A network's state became NaN or infinite. `recording` holds what was recorded, to look at."""
+
+    def __init__(self, message: str, recording: Recording):
+        super().__init__(message, recording)
+        self.recording = recording
+
+    def __str__(self) -> str:
+        return self.args[0]
 
 
 def run(
@@ -91,20 +94,40 @@ def run(
         key = jax.random.key(plan.seed)
     quantities, events = _asked(plan, record)
     program = _Program(plan, dt, method, rows, every, tuple(quantities), tuple(events))
-    final, first, columns, counts, bad = _run(program, network.params, initial, key)
-    start = 0.0 if initial is None else float(initial.steps) * dt
-    t = start + np.arange(rows + 1) * (dt * every)
-    if int(bad) >= 0:
-        raise _divergence(plan, final, float(t[int(bad) + 1]))
+    final, first, columns, counts = _run(program, _changed(network), initial, key)
+    begin = 0 if initial is None else initial.steps
+    t = (begin + jnp.arange(0, rows * every + 1, every)) * dt
     series = {
         one.path: jnp.concatenate([a[None], b])
         for one, a, b in zip(quantities, first, columns, strict=True)
     }
     times = {
-        one.path: _times(np.asarray(count), one, t[1:])
+        one.path: count if isinstance(count, jax.core.Tracer) else _times(count, one, t[1:])
         for one, count in zip(events, counts, strict=True)
     }
-    return Recording(network, jnp.asarray(t, float), series, times, final)
+    recording = Recording(network, t, series, times, final)
+    if not isinstance(t, jax.core.Tracer) and not any(
+        isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(final)
+    ):
+        _check_finite(recording)
+    return recording
+
+
+def _changed(network: Network) -> dict[str, dict[str, Any]]:
+    """The parameters that are not as in the file; the others are constants of what is compiled."""
+    changed: dict[str, dict[str, Any]] = {}
+    for unit in network.plan.units:
+        for name, value in network.params.get(unit.path, {}).items():
+            default = unit.variables[name]
+            assert isinstance(default, Parameter)
+            if isinstance(value, jax.core.Tracer) or not _same(value, default.value):
+                changed.setdefault(unit.path, {})[name] = value
+    return changed
+
+
+def _same(value: Any, default: np.ndarray) -> bool:
+    found = np.asarray(value)
+    return found.shape == default.shape and np.array_equal(found, default.astype(found.dtype))
 
 
 @dataclass(frozen=True)
@@ -136,21 +159,14 @@ def _run(program: _Program, params: Any, initial: NetworkState | None, key: Arra
         counts = [_count(moment.emitted.get((e.unit, e.name)), e) for e in program.events]
         return after, (_observe(program, values), counts)
 
-    def row(carry: Any, _: Any) -> tuple[Any, Any]:
-        state, bad, i = carry
+    def row(state: NetworkState, _: Any) -> tuple[NetworkState, Any]:
         if program.every == 1:
-            state, (observed, counts) = one(state, None)
-        else:
-            state, (many, all_counts) = jax.lax.scan(one, state, None, length=program.every)
-            observed = [value[-1] for value in many]
-            counts = [count.sum(0) for count in all_counts]
-        fine = jnp.isfinite(sum(jnp.sum(x) for x in state.states.values()))
-        bad = jnp.where((bad < 0) & ~fine, i, bad)
-        return (state, bad, i + 1), (observed, counts)
+            return one(state, None)
+        state, (many, counts) = jax.lax.scan(one, state, None, length=program.every)
+        return state, ([value[-1] for value in many], [count.sum(0) for count in counts])
 
-    begin = (state, jnp.asarray(-1, jnp.int32), jnp.asarray(0, jnp.int32))
-    (final, bad, _), (columns, counts) = jax.lax.scan(row, begin, None, length=program.rows)
-    return final, first, columns, counts, bad
+    final, (columns, counts) = jax.lax.scan(row, state, None, length=program.rows)
+    return final, first, columns, counts
 
 
 def _observe(program: _Program, values: Values) -> list[Array]:
@@ -194,23 +210,32 @@ def _time(value: float | None, name: str, plan: Plan) -> float:
     return number
 
 
-def _times(count: np.ndarray, one: Recorded, t: np.ndarray) -> np.ndarray:
+def _times(counts: Array, one: Recorded, t: Array) -> np.ndarray:
+    count, at = np.asarray(counts), np.asarray(t)
     if count.ndim == 1:
-        return np.repeat(t, np.maximum(count, 0))
+        return np.repeat(at, np.maximum(count, 0))
     rows, instances = np.nonzero(count)
     each = count[rows, instances]
-    return np.stack([np.repeat(t[rows], each), np.repeat(instances, each)], axis=1)
+    return np.stack([np.repeat(at[rows], each), np.repeat(instances, each)], axis=1)
 
 
-def _divergence(plan: Plan, final: NetworkState, t: float) -> DivergenceError:
+def _check_finite(recording: Recording) -> None:
+    """Raise DivergenceError where the final state is not finite."""
+    plan, states = recording.network.plan, recording.final.states
     names = [
-        f"{plan.units[i].path}/{name}".strip("/")
-        for (i, name), value in final.states.items()
+        f"{plan.units[i].path}/{name}"
+        for (i, name), value in states.items()
         if not bool(jnp.all(jnp.isfinite(value)))
     ]
+    if not names:
+        return
+    first = len(recording.t) - 1
+    for value in recording.quantities.values():
+        bad = ~np.isfinite(np.asarray(value).reshape(len(recording.t), -1)).all(axis=1)
+        first = min(first, int(np.argmax(bad))) if bad.any() else first
     shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
-    return DivergenceError(
-        f"{plan.name}: not finite at t = {t:g}: {shown or 'a state, which came back'}; "
+    raise DivergenceError(
+        f"{plan.name}: not finite by t = {float(recording.t[first]):g}: {shown}; "
         "take a smaller step, or another method.",
-        t,
+        recording,
     )
