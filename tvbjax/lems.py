@@ -38,8 +38,10 @@ from tvbjax_lems import (
     nullclines as nullclines,
     plane as plane,
     plane_nullclines as plane_nullclines,
+    python_module as python_module,
     python_source as python_source,
     run as run,
     separate as separate,
+    sweep_driver as sweep_driver,
     to_lems as to_lems,
 )

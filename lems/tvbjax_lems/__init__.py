@@ -1,5 +1,6 @@
 """The LEMS compiler: neural mass models written in XML become JAX functions."""
 
+from .driver import sweep_driver as sweep_driver
 from .emit import Model as Model
 from .equilibria import (
     FixedPoint as FixedPoint,
@@ -21,6 +22,7 @@ from .flat import (
 )
 from .library import check as check, load as load, models as models, to_lems as to_lems
 from .linear import Jacobian as Jacobian, jacobian as jacobian
+from .module import python_module as python_module
 from .optimise import separate as separate
 from .phase import (
     Plane as Plane,

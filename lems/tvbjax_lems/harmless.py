@@ -27,27 +27,36 @@ _CANDIDATES = (1.0, 0.5, 2.0, -1.0, 0.25, -0.5, 3.0, 0.0)
 
 
 def harmless_point(expression: sympy.Basic) -> dict[sympy.Symbol, float]:
-    """A value for each symbol of the expression, {} where none is needed or none was found."""
+    """Values for the symbols in what can be singular; {} where none are needed or were found."""
     names = sorted(expression.free_symbols, key=str)
-    if not names or is_tame(expression):
+    wild = _wild_symbols(expression)
+    if not wild:
         return {}
     slopes = [sympy.diff(expression, name) for name in names]
     for candidate in _points(len(names)):
         point = dict(zip(names, candidate, strict=True))
         if all(_finite(part, point) for part in (expression, *slopes)):
-            return point  # pyright: ignore[reportReturnType]
+            return {name: at for name, at in point.items() if name in wild}  # pyright: ignore
     return {}
 
 
 def is_tame(expression: sympy.Basic) -> bool:
     """Whether the expression and its gradient are finite at every finite argument."""
+    return not _is_wild(expression) and all(is_tame(argument) for argument in expression.args)
+
+
+def _is_wild(expression: sympy.Basic) -> bool:
+    """Whether the operation itself can be singular or overflow at finite arguments."""
     if isinstance(expression, sympy.Pow):
         exponent = expression.exp
-        if not (exponent.is_number and exponent.is_integer and exponent.is_nonnegative):
-            return False
-    elif isinstance(expression, sympy.Function) and not isinstance(expression, _TAME):
-        return False
-    return all(is_tame(argument) for argument in expression.args)
+        return not (exponent.is_number and exponent.is_integer and exponent.is_nonnegative)
+    return isinstance(expression, sympy.Function) and not isinstance(expression, _TAME)
+
+
+def _wild_symbols(expression: sympy.Basic) -> set[sympy.Basic]:
+    if _is_wild(expression):
+        return expression.free_symbols
+    return set().union(*(_wild_symbols(argument) for argument in expression.args))
 
 
 def _points(count: int) -> list[list[float]]:

@@ -83,7 +83,7 @@ def _shared(assignments: Sequence[Assignment], outputs: Sequence[sympy.Basic]) -
     whole: Any = sympy.cse([*(e for _, e in plain), *outputs], symbols=fresh)
     found, reduced = whole
     named = [(s, e) for (s, _), e in zip(plain, reduced, strict=False)]
-    ordered = _in_order([*found, *named, *pieces])
+    ordered = in_order([*found, *named, *pieces])
     return Program(tuple(ordered), tuple(reduced[len(plain) :]))
 
 
@@ -94,7 +94,7 @@ def _count() -> Iterator[int]:
         i += 1
 
 
-def _in_order(assignments: list[Assignment]) -> list[Assignment]:
+def in_order(assignments: list[Assignment]) -> list[Assignment]:
     """Each assignment after those whose symbols it uses; there are no cycles here."""
     given = {name for name, _ in assignments}
     waits = {name: len(expression.free_symbols & given) for name, expression in assignments}
