@@ -16,8 +16,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import jax
+import jax.numpy as jnp
 
-from conformance import corpora, jlems, lems_files, pylems
+from conformance import corpora, jlems, lems_files, ours, pylems
 from tvbjax import lems
 
 REPEATS = 3
@@ -63,9 +64,9 @@ def main() -> None:
 
 def _report(case: Case, path: Path, references: tuple[float | None, float | None]) -> None:
     begun = time.perf_counter()
-    network = lems.load_network(path, include=(corpora.core_types(),))
+    network = ours.load(path, lems.NEURAL)
     loaded = time.perf_counter() - begun
-    duration = case.steps * float(network.step)
+    duration = case.steps * lems_files.simulation(path).step * 1e3
 
     def run() -> None:
         jax.block_until_ready(lems.run(network, duration=duration).t)
@@ -75,7 +76,7 @@ def _report(case: Case, path: Path, references: tuple[float | None, float | None
     rate = case.steps / best
     columns = [f"{given:8.0f}" if given else f"{'-':>8s}" for given in references]
     columns += [f"{rate / given:8.0f}" if given else f"{'-':>8s}" for given in references]
-    dtype = "float64" if jax.config.jax_enable_x64 else "float32"
+    dtype = jnp.result_type(float).name
     print(
         f"{case.title:27s} {dtype:8s} {loaded:6.2f} {first - best:9.2f} {rate:10.0f} "
         f"{rate * case.cells:12.3g} {' '.join(columns)}",

@@ -8,9 +8,8 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from conformance import compare, corpora, jlems, lems_files, ours, pylems
-from conformance.cases import NEAR, PYLEMS_IS_RIGHT, Case
+from conformance.cases import NEAR, PYLEMS_IS_RIGHT, UNTIL, Case
 from conformance.compare import Outcome
-from conformance.make_jlems import FINER
 from conformance.recorded import Recorded
 from tvbjax import lems
 
@@ -107,16 +106,18 @@ def _with_pylems(row: Row, path: Path, network, recorded: Recorded, live: bool) 
 
 def _with_stored_waveforms(row: Row, path: Path, network, recorded: Recorded, live: bool) -> None:
     """PyLEMS's are compared; jLEMS's lag behind inside nested cells: what they differ is noted."""
+    random = (row.case.jlems() or {}).get("random", [])
     for entry in row.case.waveforms():
+        quantities = [each for each in entry["quantities"] if each["path"] not in random]
         engine = entry["engine"].split()[0]
         late = entry["dt"] if engine == "PyLEMS" else 0.0
         chosen = np.load(corpora.shared() / "waveforms" / entry["npz"])
         kept = chosen["t"] + late < recorded.t[-1] + entry["dt"] / 2
-        values = {each["path"]: chosen[each["key"]][kept] for each in entry["quantities"]}
+        values = {each["path"]: chosen[each["key"]][kept] for each in quantities}
         theirs = Recorded(chosen["t"][kept] + late, values)
         crossings = {
             each["path"]: (each["threshold"], np.asarray(each["up_crossings"]) + late)
-            for each in entry["quantities"]
+            for each in quantities
         }
         outcome = compare.stored(recorded, theirs, crossings, f"{engine}, stored")
         if engine == "PyLEMS":
@@ -139,13 +140,12 @@ def _with_jlems(row: Row, path: Path, network, recorded: Recorded, live: bool) -
     stored = row.case.jlems()
     if stored is None:
         return
-    outcome = compare.jlems_events(recorded, stored, "jLEMS")
-    levels = [level for each in stored["quantities"].values() for level in each["levels"]]
-    if not outcome.passed and levels and "finer" in levels[0]:
+    until = UNTIL.get(row.case.name, np.inf)
+    outcome = compare.jlems_events(recorded, stored, until)
+    if not outcome.passed:
         quantities = lems_files.simulation(path).quantities
-        finer = ours.recorded(ours.run(network, stored["step"] / FINER), quantities)
-        against = f"jLEMS, both at a step {FINER} times smaller"
-        outcome = compare.jlems_events(finer, stored, against, "finer")
+        other = ours.recorded(ours.run(network, stored["other_step"]), quantities)
+        outcome = compare.jlems_events(recorded, stored, until, other)
     if not stored["quantities"]:
         outcome = Outcome("jLEMS", True, "all of it random: nothing to compare")
     row.outcomes.append(outcome)

@@ -2,10 +2,10 @@
 
 `PYTHONPATH=tests python -m conformance.make_jlems [FILE ...]` (a quarter of an hour). Per recorded
 quantity: lowest, highest and last value, and the times of its up-crossings of three levels, at the
-file's own step and at a fifth of it. The levels are quarters of the range in which the quantity is
-99 % of the time. A level that is crossed another number of times at the smaller step is left out,
-and so are quantities that depend on jLEMS's random numbers, which a second seed shows. SI units,
-times in s.
+file's own step and at another: a fifth of it, or, for files of many steps, five times it. The
+levels are quarters of the range in which the quantity is 99 % of the time. A level that is crossed
+another number of times at a smaller step is left out, and so are quantities that depend on jLEMS's
+random numbers, which a second seed shows. SI units, times in s.
 """
 
 import json
@@ -20,8 +20,8 @@ from conformance.recorded import Recorded, up_crossings
 
 STORED = Path(__file__).parent / "jlems.json"
 LEMS_EXAMPLES = ("example4.xml", "example5.xml", "example7.xml", "example8.xml")
-FINER = 5
-MOST_STEPS = 400_000  # of the finer run, which for the longest files would take an hour
+OTHER = 5
+MOST_STEPS = 600_000  # with the smaller step, which for the longest files would take an hour
 LEVELS = (0.25, 0.5, 0.75)
 
 
@@ -51,41 +51,43 @@ def _store(files: dict) -> None:
 
 def _described(path: Path) -> dict:
     step = lems_files.simulation(path).step
-    coarse = jlems.run(path)
-    seeded = jlems.run(path, seed=98765) if _steps(path) <= MOST_STEPS else coarse
-    finer = jlems.run(path, step=step / FINER) if _steps(path) * FINER <= MOST_STEPS else None
+    own = jlems.run(path)
+    seeded = jlems.run(path, seed=98765) if _steps(path) <= MOST_STEPS else own
+    other_step = step / OTHER if _steps(path) * OTHER <= MOST_STEPS else step * OTHER
+    other = jlems.run(path, step=other_step)
     quantities, random = {}, []
-    for name, values in coarse.values.items():
+    for name, values in own.values.items():
         if np.array_equal(values, seeded.values[name]):
-            quantities[name] = _quantity(name, coarse, finer)
+            quantities[name] = _quantity(name, own, other)
         else:
             random.append(name)
     return {
         "step": step,
-        "rows": len(coarse.t),
+        "other_step": other_step,
+        "rows": len(own.t),
         "quantities": quantities,
         "events": {
             name: _rounded(times)
-            for name, times in coarse.events.items()
+            for name, times in own.events.items()
             if np.array_equal(times, seeded.events[name])
         },
         "random": random,
     }
 
 
-def _quantity(name: str, coarse: Recorded, finer: Recorded | None) -> dict:
-    values = coarse.values[name]
+def _quantity(name: str, own: Recorded, other: Recorded) -> dict:
+    values = own.values[name]
     usual = np.quantile(values, [0.005, 0.995])
     thresholds = [usual[0] + level * (usual[1] - usual[0]) for level in LEVELS if np.ptp(usual) > 0]
     levels = []
     for threshold in (float(f"{threshold:.5g}") for threshold in thresholds):
-        level = {"threshold": threshold}
-        level["crossings"] = _rounded(coarse.t[up_crossings(values, threshold)])
-        if finer is not None:
-            fine = finer.t[up_crossings(finer.values[name], threshold)]
-            if not _same_number(level["crossings"], _rounded(fine), float(coarse.t[-1])):
-                continue
-            level["finer"] = _rounded(fine)
+        crossings = _rounded(own.t[up_crossings(values, threshold)])
+        others = _rounded(other.t[up_crossings(other.values[name], threshold)])
+        level: dict[str, float | list[float]] = {"threshold": threshold, "crossings": crossings}
+        if _same_number(crossings, others, float(own.t[-1])):
+            level["other"] = others
+        elif other.step < own.step:
+            continue
         levels.append(level)
     described = {"low": values.min(), "high": values.max(), "last": values[-1]}
     return {key: float(value) for key, value in described.items()} | {"levels": levels}
