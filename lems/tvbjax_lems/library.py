@@ -70,9 +70,11 @@ def check(
     try:
         path = locate(name_or_path)
         examined = examine(path, component, dimensions, report, include)
-        if not report.errors:
-            for one in examined.chosen:
-                examined.compile(one, NEURAL, report)
+        for one in () if report.errors else examined.chosen:
+            if is_rate_model(examined.types.get(one.type)):
+                flatten(examined.document, examined.types, one, NEURAL, report)
+            else:
+                _compile_network(path, one, report, include)
     except LemsError as error:
         report.extend(error)
     return [*report.errors, *(w for w in report.warnings if not is_library(w.place.file))]
@@ -131,11 +133,6 @@ class Examined:
     types: Mapping[str, ir.ComponentType]
     chosen: tuple[ir.Component, ...]
 
-    def compile(self, one: ir.Component, units: UnitSystem, report: Report) -> None:
-        """Go on to what only compiling finds; needs a report without errors."""
-        if is_rate_model(self.types.get(one.type)):
-            flatten(self.document, self.types, one, units, report)
-
 
 def examine(
     path: Path,
@@ -154,6 +151,9 @@ def examine(
     types = inherit(document, report)
     chosen = _chosen(document, component, report)
     rate_models = {one.id for one in chosen if is_rate_model(types.get(one.type))}
+    if component is None and not document.targets:
+        # The only component of a file is its model only if it can be one by itself.
+        chosen = tuple(one for one in chosen if one.id in rate_models)
     if dimensions is None:
         dimensions = DimensionCheck.STRICT if rate_models else DimensionCheck.WARN
     family = Family(types)
@@ -161,6 +161,16 @@ def examine(
         TypeCheck(document, item, dimensions, report, family).run()
     check_components(document, family, report, rate_models)
     return Examined(document, types, chosen)
+
+
+def _compile_network(
+    path: Path, one: ir.Component, report: Report, include: Sequence[str | Path]
+) -> None:
+    # Imported here since networks are the larger part of the compiler, and this part need not
+    # know it. The dimensions have been checked.
+    from .runtime.network import compile_network
+
+    compile_network(path, one.id, include, DimensionCheck.OFF, NEURAL, report)
 
 
 def _chosen(
