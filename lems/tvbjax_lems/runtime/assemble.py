@@ -112,7 +112,6 @@ class Assembler:
             tuple(one for one in built_schemes if one is not None),
             tuple(p.name for p in kind.ports if p.direction == "in"),
             tuple(p.name for p in kind.ports if p.direction == "out"),
-            (),
         )
 
     # The names of a unit.
@@ -275,8 +274,8 @@ class Assembler:
             self.lost(select, f"'{step}' is not understood")
             return
         name, predicate = match.group(1), match.group(2)
-        group = [c for c in at.unit.children if c.slot == name] if predicate else []
-        found = group or [c for c in at.unit.children if name in c.keys]
+        group = at.unit.by_slot.get(name, []) if predicate else []
+        found = group or at.unit.by_key.get(name, [])
         if not found and not self.is_place(at.unit, name):
             known = [s.name for s in at.unit.bound.type.slots]
             self.lost(select, f"{at.unit.bound.context} has no '{name}'", known)

@@ -6,6 +6,7 @@ derivatives at once, between the events and the conditions.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import equinox as eqx
@@ -40,8 +41,14 @@ class NetworkState(eqx.Module):
 class Moment:
     """A step in the making: values, regimes and events as they change within it."""
 
-    def __init__(self, machine: "Machine", values: Values, state: NetworkState):
-        self.machine, self.values = machine, values
+    def __init__(
+        self,
+        machine: "Machine",
+        values: Values,
+        state: NetworkState,
+        amounts: "Sequence[dict[str, Any]]",
+    ):
+        self.machine, self.values, self.amounts = machine, values, amounts
         self.regimes = dict(state.regimes)
         self.pending = dict(state.pending)
         self.emitted: dict[Name, Array] = {}
@@ -62,14 +69,21 @@ class Moment:
         key = (unit, port)
         self.emitted[key] = self.emitted[key] + count if key in self.emitted else count
         for link in self.machine.instant.get(key, ()):
-            target = (link.target, link.target_port)
-            arriving = spread(link, count, self.machine.plan.units[link.target].size)
-            self.pending[target] = self.pending[target] + arriving
+            come = link.from_sources(count)
+            for target, arriving in link.arriving(come, self.amounts):
+                self.pending[target] = self.pending[target] + arriving
 
     def hear(
         self, unit: int, phase: Phase, come: Mapping[str, Array], active: Array | None
     ) -> None:
         """Act on the events that have come."""
+        pool = self.machine.plan.units[unit].pool
+        if pool is not None:
+            for port, increments in pool.increments.items():
+                for name, _ in increments:
+                    if (key := f"{port}.{name}") in come:
+                        self.values.known[unit, name] = self.values.get(unit, name) + come[key]
+            return
         for one in phase.on_events:
             if one.port not in come:
                 continue
@@ -163,37 +177,125 @@ class Moment:
         return self.regimes[unit] == regime
 
 
+class Wire:
+    """A link made ready for a time step: `steps` of delay, None where the events come at once."""
+
+    def __init__(self, plan: Plan, link: LinkPlan, steps: np.ndarray | None, number: int):
+        self.link, self.steps, self.number = link, steps, number
+        self.source = (link.source, link.source_port)
+        self.sources = link.sources
+        self.size = plan.units[link.target].size
+        self.pool = plan.units[link.target].pool
+        self.sums = Sums(link.targets, self.size)
+
+    def from_sources(self, count: Array) -> Array:
+        """The events of the sources, one number per connection."""
+        if len(self.sources) == count.shape[0] and _is_range(self.sources):
+            return count
+        return count[self.sources]
+
+    def delayed(self, state: NetworkState) -> Array:
+        """The events whose delay is over now, one number per connection."""
+        ring = state.sent[self.source]
+        slots = (state.steps - self.steps) % ring.shape[0]
+        return ring[slots, self.sources] * (state.steps >= self.steps)
+
+    def arriving(
+        self, come: Array, amounts: "Sequence[dict[str, Any]]"
+    ) -> list[tuple[Name, Array]]:
+        """What arrives at the targets: events, or, in a pool, what they add to each state."""
+        target, port = self.link.target, self.link.target_port
+        if self.pool is None:
+            return [((target, port), self.sums(come))]
+        mine = amounts[self.number]
+        return [((target, f"{port}.{name}"), self.sums(come * mine[name])) for name in mine]
+
+    def amounts(self, params: Params, plan: Plan) -> dict[str, Any]:
+        """What one event of each connection adds to the states of a pool."""
+        if self.pool is None:
+            return {}
+        values = Values(plan, params, {}, 0.0)
+        found = {}
+        for name, formula in self.pool.increments.get(self.link.target_port, ()):
+            amount = jnp.asarray(values.formula(self.link.target, formula), float)
+            amount = amount if amount.ndim == 0 else amount[self.link.synapses]
+            found[name] = found[name] + amount if name in found else amount
+        return found
+
+
+class Sums:
+    """Sums over connections by target: padded gathers where the targets have alike many."""
+
+    def __init__(self, targets: np.ndarray, size: int):
+        self.size, self.targets = size, targets
+        self.plain = len(targets) == size and _is_range(targets)
+        self.rows: np.ndarray | None = None
+        degrees = np.bincount(targets, minlength=size) if len(targets) else np.zeros(size, int)
+        widest = int(degrees.max(initial=0))
+        if not self.plain and widest * size <= 3 * len(targets) + 64:
+            order = np.argsort(targets, kind="stable")
+            rows = np.full((size, widest), len(targets), np.int32)
+            within = np.arange(len(targets)) - np.repeat(np.cumsum(degrees) - degrees, degrees)
+            rows[targets[order], within] = order
+            self.rows = rows
+
+    def __call__(self, value: Array) -> Array:
+        """(connection,) to (target,)."""
+        if self.plain:
+            return value
+        if self.rows is not None:
+            padded = jnp.concatenate([value, jnp.zeros(1, value.dtype)])
+            return padded[self.rows].sum(axis=1).astype(value.dtype)
+        return jnp.zeros(self.size, value.dtype).at[self.targets].add(value)
+
+
+def _is_range(index: np.ndarray) -> bool:
+    return np.array_equal(index, np.arange(len(index)))
+
+
 class Machine:
     """A plan made ready for a time step: delays in steps, the ports' most events in a step."""
 
     def __init__(self, plan: Plan, dt: float):
         self.plan, self.dt = plan, dt
-        self.instant: dict[Name, list[LinkPlan]] = {}
-        self.delayed: list[tuple[LinkPlan, np.ndarray]] = []
+        self.wires: list[Wire] = []
+        self.instant: dict[Name, list[Wire]] = {}
+        self.delayed: list[Wire] = []
         self.horizon: dict[Name, int] = {}
-        self.ports: set[Name] = set()
+        self.ports: dict[Name, Any] = {}
         for link in plan.links:
             if not _hears(plan, link):
                 continue
             steps = np.rint(link.delays / dt).astype(np.int32)
-            self.ports.add((link.target, link.target_port))
             late = steps > 0
-            if late.all():
-                self._late(link, steps)
-            elif late.any():
-                self._late(_part(link, late), steps[late])
-                self._instant(_part(link, ~late))
-            else:
-                self._instant(link)
+            for where in (late, ~late):
+                if where.any():
+                    self._wire(_part(link, where), steps[where])
+            self._open(link)
         self.most = {port: self._most(port, ()) for port in self.ports}
 
-    def _late(self, link: LinkPlan, steps: np.ndarray) -> None:
-        key = (link.source, link.source_port)
-        self.delayed.append((link, steps))
-        self.horizon[key] = max(self.horizon.get(key, 0), int(steps.max()))
+    def _wire(self, link: LinkPlan, steps: np.ndarray) -> None:
+        wire = Wire(self.plan, link, steps if steps[0] > 0 else None, len(self.wires))
+        self.wires.append(wire)
+        if wire.steps is None:
+            self.instant.setdefault(wire.source, []).append(wire)
+        else:
+            self.delayed.append(wire)
+            most = max(self.horizon.get(wire.source, 0), int(steps.max()))
+            self.horizon[wire.source] = most
 
-    def _instant(self, link: LinkPlan) -> None:
-        self.instant.setdefault((link.source, link.source_port), []).append(link)
+    def _open(self, link: LinkPlan) -> None:
+        """Note what waits at the target of a link: numbers of events, or additions to a pool."""
+        pool = self.plan.units[link.target].pool
+        if pool is None:
+            self.ports[link.target, link.target_port] = jnp.int32
+        else:
+            for name, _ in pool.increments[link.target_port]:
+                self.ports[link.target, f"{link.target_port}.{name}"] = float
+
+    def amounts(self, params: Params) -> list[dict[str, Any]]:
+        """What an event adds to pools, per wire."""
+        return [wire.amounts(params, self.plan) for wire in self.wires]
 
     def _most(self, port: Name, path: tuple[Name, ...]) -> int | None:
         """The most events that one instance can hear in one step; None where it is not known."""
@@ -224,17 +326,12 @@ class Machine:
                 total += relays * heard
         return total
 
-    def arrivals(self, state: NetworkState) -> dict[Name, Array]:
+    def arrivals(self, state: NetworkState, amounts: Sequence[dict[str, Any]]) -> dict[Name, Array]:
         """The events that wait, and those whose delay is over now."""
         pending = dict(state.pending)
-        for link, steps in self.delayed:
-            source = (link.source, link.source_port)
-            ring = state.sent[source]
-            slots = (state.steps - steps) % ring.shape[0]
-            come = ring[slots, link.sources] * (state.steps >= steps)
-            target = (link.target, link.target_port)
-            size = self.plan.units[link.target].size
-            pending[target] = pending[target] + _summed(come, link.targets, size)
+        for wire in self.delayed:
+            for target, arriving in wire.arriving(wire.delayed(state), amounts):
+                pending[target] = pending[target] + arriving
         return pending
 
     def pushed(self, state: NetworkState, emitted: Mapping[Name, Array]) -> dict[Name, Array]:
@@ -265,7 +362,10 @@ class Machine:
                     size = plan.units[node].size
                     states[node, scheme.state] = jnp.full((size,), 1.0 if k == 0 else 0.0)
         values = Values(plan, params, {**constants, **states}, jnp.zeros(()), key)
-        pending = {n: jnp.zeros(plan.units[n[0]].size, jnp.int32) for n in sorted(self.ports)}
+        pending = {
+            name: jnp.zeros(plan.units[name[0]].size, self.ports[name])
+            for name in sorted(self.ports)
+        }
         state = NetworkState(
             states,
             {
@@ -286,7 +386,7 @@ class Machine:
 
     def _entered_first(self, state: NetworkState, values: Values) -> NetworkState:
         """The initial regimes' OnEntry."""
-        moment = Moment(self, values, state)
+        moment = Moment(self, values, state, self.amounts(values.params))
         for i, unit in enumerate(self.plan.units):
             if unit.regimes and unit.regimes[unit.initial_regime].on_entry:
                 everywhere = jnp.ones(unit.size, bool)
@@ -312,20 +412,6 @@ class _Start(Values):
         return self.formula(unit, variable.start)
 
 
-def spread(link: LinkPlan, count: Array, size: int) -> Array:
-    """Events of the sources as events at the targets, (size,)."""
-    identity = np.arange(len(link.sources))
-    one_to_one = len(link.sources) == count.shape[0] and np.array_equal(link.sources, identity)
-    from_source = count if one_to_one else count[link.sources]
-    return _summed(from_source, link.targets, size)
-
-
-def _summed(value: Array, targets: np.ndarray, size: int) -> Array:
-    if len(targets) == size and np.array_equal(targets, np.arange(size)):
-        return value
-    return jnp.zeros(size, value.dtype).at[targets].add(value)
-
-
 def _hears(plan: Plan, link: LinkPlan) -> bool:
     """Whether the target does anything with the events."""
     unit = plan.units[link.target]
@@ -334,12 +420,12 @@ def _hears(plan: Plan, link: LinkPlan) -> bool:
 
 
 def _part(link: LinkPlan, where: np.ndarray) -> LinkPlan:
-    return LinkPlan(
-        link.source,
-        link.source_port,
-        link.target,
-        link.target_port,
-        link.sources[where],
-        link.targets[where],
-        link.delays[where],
+    if where.all():
+        return link
+    return replace(
+        link,
+        sources=link.sources[where],
+        targets=link.targets[where],
+        delays=link.delays[where],
+        synapses=None if link.synapses is None else link.synapses[where],
     )

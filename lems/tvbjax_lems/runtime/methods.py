@@ -1,7 +1,8 @@
 """Methods of integration: what a step of dt does to the states of a network."""
 
 import abc
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import equinox as eqx
@@ -18,7 +19,15 @@ from .plan import Phase
 from .values import Name, Params, Values
 
 States = Mapping[Name, Array]
-Constants = Mapping[Name, Any]
+
+
+@dataclass(frozen=True)
+class Given:
+    """What does not change in time: parameters, constant values, what an event adds to pools."""
+
+    params: Params
+    constants: Mapping[Name, Any]
+    amounts: Sequence[dict[str, Any]]
 
 
 class AbstractMethod(eqx.Module):
@@ -26,7 +35,7 @@ class AbstractMethod(eqx.Module):
 
     @abc.abstractmethod
     def step(
-        self, machine: Machine, params: Params, constants: Constants, state: NetworkState, key: Any
+        self, machine: Machine, given: Given, state: NetworkState, key: Any
     ) -> tuple[NetworkState, Values, Moment]:
         """The state a step later, the values at its end, and the events on the way."""
 
@@ -41,13 +50,13 @@ class Euler(AbstractMethod):
     """
 
     def step(
-        self, machine: Machine, params: Params, constants: Constants, state: NetworkState, key: Any
+        self, machine: Machine, given: Given, state: NetworkState, key: Any
     ) -> tuple[NetworkState, Values, Moment]:
         plan, dt = machine.plan, machine.dt
-        known = {**constants, **state.states, **state.early}
-        values = Values(plan, params, known, state.t, key)
-        moment = Moment(machine, values, state)
-        moment.pending = machine.arrivals(state)
+        known = {**given.constants, **state.states, **state.early}
+        values = Values(plan, given.params, known, state.t, key)
+        moment = Moment(machine, values, state, given.amounts)
+        moment.pending = machine.arrivals(state, given.amounts)
         for i in plan.order:
             _turn(machine, moment, i, dt)
         return _finished(machine, moment, state, state.t + dt), values, moment
@@ -96,13 +105,13 @@ class AbstractFlatMethod(AbstractMethod):
         """The states at t + dt."""
 
     def step(
-        self, machine: Machine, params: Params, constants: Constants, state: NetworkState, key: Any
+        self, machine: Machine, given: Given, state: NetworkState, key: Any
     ) -> tuple[NetworkState, Values, Moment]:
         plan, dt = machine.plan, machine.dt
         t = state.steps * dt
-        values = Values(plan, params, {**constants, **state.states}, t, key)
-        moment = Moment(machine, values, state)
-        moment.pending = machine.arrivals(state)
+        values = Values(plan, given.params, {**given.constants, **state.states}, t, key)
+        moment = Moment(machine, values, state, given.amounts)
+        moment.pending = machine.arrivals(state, given.amounts)
         for i in plan.order:
             unit, come = plan.units[i], moment.take(i)
             moment.hear(i, unit.base, come, None)
@@ -110,10 +119,11 @@ class AbstractFlatMethod(AbstractMethod):
                 moment.hear(i, regime, come, moment.active(i, k))
             moment.entered(i)
         states = {name: values.known[name] for name in state.states}
-        field = Field(machine, params, constants, moment.regimes, key)
+        field = Field(machine, given, moment.regimes, key)
         moved = self.move(field, states, t, dt)
         later = (state.steps + 1) * dt
-        moment.values = after = Values(plan, params, {**constants, **moved}, later, key)
+        known = {**given.constants, **moved}
+        moment.values = after = Values(plan, given.params, known, later, key)
         for i in plan.order:
             unit = plan.units[i]
             for name in unit.derived:
@@ -132,17 +142,16 @@ class Field:
     def __init__(
         self,
         machine: Machine,
-        params: Params,
-        constants: Constants,
+        given: Given,
         regimes: Mapping[int, Array],
         key: Any,
     ):
-        self.machine, self.params, self.constants = machine, params, constants
+        self.machine, self.given = machine, given
         self.regimes, self.key = regimes, key
 
     def values(self, states: States, t: ArrayLike) -> Values:
-        known = {**self.constants, **states}
-        return Values(self.machine.plan, self.params, known, t, self.key)
+        known = {**self.given.constants, **states}
+        return Values(self.machine.plan, self.given.params, known, t, self.key)
 
     def __call__(self, states: States, t: ArrayLike) -> dict[Name, Array]:
         """The derivative of each state, 0 where it has none."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array
 
 from .. import ir
@@ -21,7 +22,8 @@ from .bind import Binder
 from .order import Order
 from .paths import PathError
 from .plan import Elsewhere, Parameter, Plan, Recorded, Selected, formulas_of
-from .request import Column, Output, Reader
+from .pool import Attached, pooled
+from .request import Column, Output, Reader, Request
 from .tree import Builder, Unit
 from .wiring import Wiring
 
@@ -72,16 +74,19 @@ def load_network(
     include: Sequence[str | Path] = (),
     dimensions: DimensionCheck = DimensionCheck.WARN,
     units: UnitSystem = NEURAL,
+    pool: bool = True,
 ) -> Network:
     """The network that a LEMS or NeuroML file describes, compiled.
 
     `target`: the id of the component to run, by default the Target's. `include`: folders in which
     to look for included files; NeuroML's core types are found where pyneuroml is installed.
-    `dimensions`: what a wrong dimension is. `units`: the system that the network works in. Raises
-    LemsError with everything that is wrong; gives a LemsWarning for what is doubtful.
+    `dimensions`: what a wrong dimension is. `units`: the system that the network works in. `pool`:
+    keep the synapses of one kind on a cell as one where their equations allow it (those that the
+    file records are kept apart). Raises LemsError with everything that is wrong; gives a
+    LemsWarning for what is doubtful.
     """
     report = Report()
-    network = compile_network(Path(path), target, include, dimensions, units, report)
+    network = compile_network(Path(path), target, include, dimensions, units, report, pool)
     for finding in report.warnings:
         warnings.warn(str(finding), LemsWarning, stacklevel=2)
     return network
@@ -94,6 +99,7 @@ def compile_network(
     dimensions: DimensionCheck,
     units: UnitSystem,
     report: Report,
+    pool: bool = True,
 ) -> Network:
     """The network of a file; warnings go to the report. Raises LemsError."""
     root = read(path)
@@ -116,13 +122,20 @@ def compile_network(
     wiring = Wiring(builder, binder, report)
     wiring.wire(tree)
     report.stop()
-    plan = _plan(tree, wiring, Assembler(binder, units, report), request, report)
+    plan = _plan(tree, wiring, Assembler(binder, units, report), request, report, pool)
     _check_used(document, plan, report)
     report.stop()
     return Network(plan)
 
 
-def _plan(tree: Unit, wiring: Wiring, assembler: Assembler, request, report: Report) -> Plan:
+def _plan(
+    tree: Unit,
+    wiring: Wiring,
+    assembler: Assembler,
+    request: Request,
+    report: Report,
+    pool: bool,
+) -> Plan:
     every = list(tree.walk())
     for unit in every:
         if unit.bound.type.dynamics is not None:
@@ -134,6 +147,13 @@ def _plan(tree: Unit, wiring: Wiring, assembler: Assembler, request, report: Rep
         plans.append(assembler.plan(unit))
     report.stop()
     order = tuple(assembler.ids[unit] for unit in every if unit in assembler.ids)
+    attached = {
+        i: Attached(assembler.ids[unit.parent], np.asarray(unit.attached, np.int32))
+        for i, unit in enumerate(assembler.units)
+        if unit.attached is not None and unit.parent in assembler.ids
+    }
+    if pool:
+        plans, links = pooled(plans, links, attached, (*quantities, *events))
     walk = Order(plans, report)
     constant = walk.constant()
     report.stop()
@@ -188,6 +208,8 @@ def _defaults(plan: Plan) -> dict[str, dict[str, Array]]:
     read: set[tuple[int, str]] = set()
     for i, unit in enumerate(plan.units):
         formulas = formulas_of(unit.variables, (unit.base, *unit.regimes))
+        for port in unit.pool.increments.values() if unit.pool else ():
+            formulas += [formula for _, formula in port]
         read |= {(i, name) for formula in formulas for name in formula.reads}
         for variable in unit.variables.values():
             if isinstance(variable, Elsewhere):

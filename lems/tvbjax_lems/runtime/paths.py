@@ -75,11 +75,11 @@ def _step(place: Place, step: str, binder: Binder) -> Place:
         return _attachment(place, step)
     match = _STEP.fullmatch(step)
     name, number = (match.group(1), match.group(2)) if match else (step, None)
-    found = [child for child in unit.children if name in child.keys]
+    found = unit.by_key.get(name, [])
     if found:
         return _into(place, found[0], name, number)
     if number is not None:
-        listed = [child for child in unit.children if child.slot == name]
+        listed = unit.by_slot.get(name, [])
         if int(number) < len(listed):
             return _into(place, listed[int(number)], name, None)
     if name in unit.peers:

@@ -125,6 +125,18 @@ class Scheme:
 
 
 @dataclass(frozen=True, eq=False)
+class Pool:
+    """Synapses whose states add up, so that a cell's are kept as one.
+
+    `increments`: per port, what one event adds to each state, in the parameters of the synapse;
+    `size`: the number of synapses.
+    """
+
+    size: int
+    increments: dict[str, tuple[tuple[str, Formula], ...]]
+
+
+@dataclass(frozen=True, eq=False)
 class UnitPlan:
     """What a unit is. `dimensions`: per name, the power of ten of its working unit in SI."""
 
@@ -143,12 +155,16 @@ class UnitPlan:
     schemes: tuple[Scheme, ...]
     in_ports: tuple[str, ...]
     out_ports: tuple[str, ...]
-    draws: tuple[str, ...]
+    pool: Pool | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class LinkPlan:
-    """Events from a port of one unit to a port of another. `delays` in working units of time."""
+    """Events from a port of one unit to a port of another. `delays` in working units of time.
+
+    `targets` are instances; where the target is a pool they are its synapses' cells, and
+    `synapses` says which synapse each connection has.
+    """
 
     source: int
     source_port: str
@@ -157,9 +173,10 @@ class LinkPlan:
     sources: np.ndarray
     targets: np.ndarray
     delays: np.ndarray
+    synapses: np.ndarray | None = None
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Recorded:
     """`instances` None is all of them."""
 

@@ -14,7 +14,7 @@ from jaxtyping import Array
 
 from .engine import Machine, NetworkState
 from .files import write_outputs
-from .methods import AbstractMethod, Euler
+from .methods import AbstractMethod, Euler, Given
 from .network import Network
 from .paths import PathError
 from .plan import Parameter, Plan, Recorded
@@ -148,6 +148,7 @@ def _run(program: _Program, params: Any, initial: NetworkState | None, key: Arra
     plan, method = program.plan, program.method
     machine = Machine(plan, program.dt)
     constants = machine.constants(params)
+    given = Given(params, constants, machine.amounts(params))
     start_key = None if key is None else jax.random.fold_in(key, 0)
     state = machine.start(params, constants, start_key) if initial is None else initial
     known = {**constants, **state.states}
@@ -155,7 +156,7 @@ def _run(program: _Program, params: Any, initial: NetworkState | None, key: Arra
 
     def one(state: NetworkState, _: Any) -> tuple[NetworkState, Any]:
         now = None if key is None else jax.random.fold_in(key, state.steps + 1)
-        after, values, moment = method.step(machine, params, constants, state, now)
+        after, values, moment = method.step(machine, given, state, now)
         counts = [_count(moment.emitted.get((e.unit, e.name)), e) for e in program.events]
         return after, (_observe(program, values), counts)
 

@@ -14,7 +14,7 @@ from .. import ir
 from ..algebra import to_expression
 from ..context import numbers
 from ..errors import Code, Report, suggestion
-from ..syntax import ExpressionError
+from ..syntax import ExpressionError, Name
 from .bind import Binder, Bound
 
 INSTANCE_LIMIT = 50_000_000
@@ -33,8 +33,23 @@ class Unit:
     attached: list[int] | None = None
     values: dict[str, list[float]] = field(default_factory=dict)
     children: "list[Unit]" = field(default_factory=list)
+    by_key: "dict[str, list[Unit]]" = field(default_factory=dict)
+    by_slot: "dict[str, list[Unit]]" = field(default_factory=dict)
+    used: dict[str, int] = field(default_factory=dict)
     peers: "dict[str, Unit]" = field(default_factory=dict)
     wired: bool = False
+
+    def adopt(self, child: "Unit") -> None:
+        """Add a child; its first key is made unlike the others', since components may lack ids."""
+        key = child.keys[0]
+        count = self.used.get(key, 0)
+        self.used[key] = count + 1
+        first = f"{key}#{count}" if count else key
+        child.keys = tuple(dict.fromkeys((first, *child.keys)))
+        self.children.append(child)
+        for key in child.keys:
+            self.by_key.setdefault(key, []).append(child)
+        self.by_slot.setdefault(child.slot, []).append(child)
 
     @property
     def axis_root(self) -> "Unit":
@@ -90,8 +105,6 @@ class Builder:
     ) -> Unit:
         """The unit of a component with its children, and ChildInstances and populations."""
         self.binder.require_values(bound)
-        if parent is not None:
-            keys = _unique(keys, parent)
         unit = Unit(bound, parent, tuple(dict.fromkeys(keys)), slot, copies, attached)
         depth, at = 0, unit.parent
         while at is not None:
@@ -100,7 +113,7 @@ class Builder:
             self.fail(unit, bound.component.element, f"components nest over {DEPTH_LIMIT} deep")
             return unit
         if parent is not None:
-            parent.children.append(unit)
+            parent.adopt(unit)
         self._children(unit)
         self._instances(unit)
         return unit
@@ -193,6 +206,8 @@ class Builder:
     def number(self, unit: Unit, expression: ir.Expression) -> float | None:
         """The number of an expression in the parameters of a unit's component."""
         bound = unit.bound
+        if isinstance(expression.node, Name) and expression.node.name in bound.values:
+            return bound.values[expression.node.name]
         known = self.binder.constants(bound.type) | bound.values
         for one in bound.type.derived_parameters:
             value = self.binder.number(bound, one.name)
@@ -213,15 +228,6 @@ class Builder:
         code: Code = Code.STRUCTURE,
     ) -> None:
         self.report.add(ir.finding(code, element, unit.bound.context, message, hint))
-
-
-def _unique(keys: Sequence[str], parent: Unit) -> list[str]:
-    """The keys, the first made unlike those of the siblings: components may lack ids."""
-    taken = {child.keys[0] for child in parent.children if child.keys}
-    first, number = keys[0], 1
-    while first in taken:
-        first, number = f"{keys[0]}#{number}", number + 1
-    return [first, *keys]
 
 
 def _groups(children: list[Bound]) -> list[tuple[str, list[Bound]]]:
