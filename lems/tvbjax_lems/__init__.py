@@ -1,5 +1,12 @@
 """The LEMS compiler: neural mass models written in XML become JAX functions."""
 
+from .counts import Statistics as Statistics, statistics as statistics
+from .describe import (
+    dependencies as dependencies,
+    dependency_dot as dependency_dot,
+    dependency_text as dependency_text,
+    equations_text as equations_text,
+)
 from .driver import sweep_driver as sweep_driver
 from .emit import Model as Model
 from .equilibria import (

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from tvbjax import lems
@@ -13,24 +14,49 @@ def show(
     model: Annotated[str, typer.Argument(help="A built-in model or the path of a LEMS file.")],
     latex: Annotated[bool, typer.Option("--latex", help="Only the equations, as LaTeX.")] = False,
     source: Annotated[
-        bool, typer.Option("--source", help="Only the equations, as Python source.")
+        bool, typer.Option("--source", help="Only the equations, as NumPy source.")
+    ] = False,
+    graph: Annotated[
+        bool, typer.Option("--graph", help="Only what depends on what, as a Graphviz graph.")
+    ] = False,
+    stats: Annotated[
+        bool, typer.Option("--stats", help="Only what the optimiser did, in numbers.")
     ] = False,
 ) -> None:
-    """Show a model: its parameters, state variables and equations.
+    """Show a model: parameters, state variables, equations, and what depends on what.
 
-    Example: tvbjax lems show JansenRit --latex > equations.tex
+    Example: tvbjax lems show JansenRit --graph | dot -Tsvg > model.svg
     """
+    if latex + source + graph + stats > 1:
+        raise ValueError("show: pass at most one of --latex, --source, --graph and --stats.")
     compiled = lems.load(model)
     if latex:
         print(lems.equations_latex(compiled))
-        return
-    if source:
+    elif source:
         print(lems.python_source(compiled))
-        return
-    console = Console()
-    console.print(f"[bold]{compiled.name}[/bold]", compiled.description, sep="\n", highlight=False)
-    console.print(_parameters(compiled), _states(compiled))
-    console.print(lems.python_source(compiled), markup=False, highlight=False, soft_wrap=True)
+    elif graph:
+        print(lems.dependency_dot(compiled))
+    elif stats:
+        Console().print(_stats(lems.statistics(compiled)))
+    else:
+        _whole(compiled)
+
+
+def _whole(model: lems.Model) -> None:
+    console = Console(soft_wrap=True)
+
+    def plain(text: str) -> None:
+        console.print(text, markup=False, highlight=False)
+
+    console.print(f"[bold]{model.name}[/bold]")
+    plain(model.description)
+    Console().print(_parameters(model), _states(model))
+    if model.inputs:
+        Console().print(_inputs(model))
+    console.print("[bold]Equations[/bold]")
+    plain(lems.equations_text(model))
+    console.print("[bold]What depends on what[/bold]")
+    plain(lems.dependency_text(model))
 
 
 def _parameters(model: lems.Model) -> Table:
@@ -42,20 +68,51 @@ def _parameters(model: lems.Model) -> Table:
             f"{float(model.params[row.name]):g}",
             model.units.get(row.name, ""),
             "" if domain is None else f"{domain[0]:g} to {domain[1]:g}",
-            row.description,
+            escape(row.description),
         )
     return table
 
 
 def _states(model: lems.Model) -> Table:
-    table = Table("state variable", "unit", "initial range", "bounds")
-    for name, initial, bounds in zip(
-        model.state_variables, model.initial_range, model.bounds, strict=True
-    ):
+    table = Table("state variable", "unit", "initial range", "bounds", "description")
+    for row in model.spec.states:
         table.add_row(
-            name,
-            model.units.get(name, ""),
-            f"{initial[0]:g} to {initial[1]:g}",
-            f"{bounds[0]:g} to {bounds[1]:g}",
+            row.name,
+            row.unit,
+            f"{row.initial[0]:g} to {row.initial[1]:g}",
+            f"{row.bounds[0]:g} to {row.bounds[1]:g}",
+            escape(row.description),
         )
     return table
+
+
+def _inputs(model: lems.Model) -> Table:
+    table = Table("input", "unit", "from", "description")
+    for row in model.spec.inputs:
+        sources = ", ".join(model.state_variables[i] for i in row.sources)
+        table.add_row(row.name, row.unit, sources, escape(row.description))
+    return table
+
+
+def _stats(found: lems.Statistics) -> Table:
+    table = Table("what", "number", title="Operations in the equations", title_justify="left")
+    table.add_row("as written", str(found.written))
+    table.add_row("after constant folding", str(found.folded))
+    table.add_row("that the time derivatives need", str(found.needed))
+    table.add_row("evaluated, in stable forms and shared", str(found.shared), end_section=True)
+    table.add_row("common subexpressions shared", str(found.shared_subexpressions))
+    table.add_row("stable forms", str(sum(number for _, number in found.stable_forms)))
+    for name, number in found.stable_forms:
+        table.add_row(f"  {name}", str(number))
+    table.add_row("branches guarded for gradients", str(found.guarded_branches))
+    split = sum(coupling.terms is not None for coupling in found.couplings)
+    table.add_row("separable couplings", f"{split} of {len(found.couplings)}")
+    for coupling in found.couplings:
+        table.add_row(f"  {coupling.name} (into {coupling.input})", _terms(coupling.terms))
+    return table
+
+
+def _terms(terms: int | None) -> str:
+    if terms is None:
+        return "per connection"
+    return f"{terms} products" if terms else "no sum"
