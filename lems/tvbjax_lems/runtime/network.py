@@ -11,12 +11,11 @@ import numpy as np
 from jaxtyping import Array
 
 from .. import ir
-from ..declarations import declare
 from ..errors import Code, Diagnostic, LemsWarning, Report
-from ..includes import check_is_lems, with_includes
-from ..resolve import TypeCheck, choose, inherit
+from ..includes import is_library
+from ..library import examine
+from ..resolve import choose
 from ..units import NEURAL, TIME, DimensionCheck, UnitSystem
-from ..xml import read
 from .assemble import Assembler
 from .bind import Binder
 from .order import Order
@@ -88,7 +87,8 @@ def load_network(
     report = Report()
     network = compile_network(Path(path), target, include, dimensions, units, report, pool)
     for finding in report.warnings:
-        warnings.warn(str(finding), LemsWarning, stacklevel=2)
+        if not is_library(finding.place.file):
+            warnings.warn(str(finding), LemsWarning, stacklevel=2)
     return network
 
 
@@ -102,13 +102,9 @@ def compile_network(
     pool: bool = True,
 ) -> Network:
     """The network of a file; warnings go to the report. Raises LemsError."""
-    root = read(path)
-    check_is_lems(root)
-    document = declare(root, with_includes(root, path, include), str(path))
-    types = inherit(document)
-    for item in types.values():
-        TypeCheck(document, item, dimensions, report).run()
+    examined = examine(path, target, dimensions, report, include)
     report.stop()
+    document, types = examined.document, examined.types
     binder = Binder(document, types, units, report)
     bound = binder.component(choose(document, target).id)
     report.stop()

@@ -88,6 +88,11 @@ def _step(place: Place, step: str, binder: Binder) -> Place:
     if wanted:
         return located(unit, place, wanted, {}, binder)
     known = [key for child in unit.children for key in child.keys]
+    if name.isdigit() and "morphology" in unit.by_slot:
+        raise PathError(
+            f"{unit.bound.context} is simulated as one compartment, so it has no segment {name}",
+            "cells of several compartments are not supported",
+        )
     raise PathError(f"{unit.bound.context} has no '{name}'", suggestion(name, known))
 
 
