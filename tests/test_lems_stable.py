@@ -180,6 +180,16 @@ def test_what_is_no_gap_is_no_linoid(text):
     assert not stable(to_expression(parse(text), SCOPE)).has(linoid)
 
 
+def test_several_rates_in_one_product():
+    text = "x/(exp(x) - 1) * y/(exp(y) - 1) * (v - v0)/(1 - exp((v0 - v)/s))"
+    found: Counter[str] = Counter()
+    expression = stable(to_expression(parse(text), SCOPE), found)
+    assert found["linoid"] == 3
+    at_gap = {SCOPE["x"]: 0.0, SCOPE["y"]: 0.0, SCOPE["v"]: -31.0, SCOPE["v0"]: -31.0}
+    environment = {name: jnp.asarray(value) for name, value in at_gap.items()}
+    assert float(value_of(expression, environment | {SCOPE["s"]: jnp.asarray(4.5)})) == 4.5
+
+
 GATE = """<Lems xmlns:tvbjax="urn:tvbjax:lems:1"><Include file="units.xml"/>
 <ComponentType name="Gate">
   <Parameter name="rate" dimension="per_time"/><Parameter name="mid" dimension="voltage"/>

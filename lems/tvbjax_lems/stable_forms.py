@@ -37,13 +37,16 @@ def _rebuilt(node: Any, known: dict[Any, Any], found: Counter[str]) -> Any:
         arguments = [_rebuilt(argument, known, found) for argument in node.args]
         same = all(new is old for new, old in zip(arguments, node.args, strict=True))
         whole = node if same else node.func(*arguments)
-        rule = _RULES.get(whole.func)
-        better = rule(whole) if rule else None
-        if better is not None:
+        while better := _better(whole):  # a product may have several such factors
             name, whole = better
             found[name] += 1
         known[node] = whole
     return known[node]
+
+
+def _better(node: Any) -> tuple[str, Any] | None:
+    rule = _RULES.get(node.func)
+    return rule(node) if rule else None
 
 
 def _exponent(node: Any, sign: int) -> Any:
