@@ -161,7 +161,7 @@ class Builder:
             if isinstance(item, ir.ChildInstance):
                 found = self.component_named(unit, item.component, item.element)
                 if found is not None:
-                    self.build(found, unit, (item.component.split("/")[-1], found.id))
+                    self.build(found, unit, (found.id, item.component.split("/")[-1]))
             elif isinstance(item, ir.MultiInstantiate):
                 self._population(unit, item)
 
@@ -175,7 +175,7 @@ class Builder:
             message = f"the number of instances is {number:g}"
             self.fail(unit, item.element, message, f"give a whole number up to {INSTANCE_LIMIT}")
             return
-        self.build(found, unit, (name, found.id), copies=int(number))
+        self.build(found, unit, (found.id, name), copies=int(number))
 
     def component_named(self, unit: Unit, name: str, element: ir.Element) -> Bound | None:
         """The component that a reference, `../reference` or id names. Reports where none does."""
