@@ -91,7 +91,7 @@ class _Check:
             item.name for item in (*kind.texts, *kind.references, *kind.instance_requirements)
         }
         for name, attribute in given.items():
-            if name in parameters or name in others or name in _FREE:
+            if name in parameters or name in others or name in _FREE or self.report.is_full:
                 continue
             if name == "type":
                 message = f"unknown type '{attribute.value[:60]}'"
@@ -221,7 +221,7 @@ class _Check:
     def unknown(
         self, code: Code, one: ir.Component, message: str, name: str, known: Iterable[str]
     ) -> None:
-        if self.document.complete:
+        if self.document.complete and not self.report.is_full:
             self.finding(code, one, message, suggestion(name, known))
 
     def finding(self, code: Code, one: ir.Component, message: str, hint: str = "") -> None:

@@ -41,7 +41,8 @@ class TypeCheck:
         self.document, self.item, self.check, self.report = document, item, check, report
         self.family = family
         self.complete = item.complete and document.complete
-        self.scope = Scope({TIME_NAME: TIME}, document.dimensions)
+        labels = document.dimension_names
+        self.scope = Scope({TIME_NAME: TIME}, document.dimensions, labels)
         self.known: dict[str, Dimension] = {TIME_NAME: TIME}
 
     def run(self) -> None:
@@ -85,7 +86,7 @@ class TypeCheck:
         known = self.document.dimensions
         if self.check is DimensionCheck.OFF and name not in known:
             return ANY
-        if name not in known and self.document.complete:
+        if name not in known and self.document.complete and not self.report.is_full:
             context = f"{self.item.context} > {element.tag} '{element.get('name')}'"
             unknown_dimension(name, element, context, known, self.report)
         return known.get(name)
@@ -94,7 +95,7 @@ class TypeCheck:
         self, code: Code, element: Element, where: str, message: str, name: str, known: Iterable
     ) -> None:
         """Report a name that nothing declares, unless what declares it may not have been read."""
-        if self.complete:
+        if self.complete and not self.report.is_full:
             context = f"{self.item.context} > {where}"
             hint = suggestion(name, known)
             self.report.add(ir.finding(code, element, context, message, hint))

@@ -20,13 +20,19 @@ _KEEPS = ("abs", "max", "min", "ceil", "floor")
 
 @dataclass(frozen=True)
 class Scope:
-    """The dimensions of the names in sight, and the file's names for dimensions."""
+    """The dimensions of the names in sight, and the file's names for dimensions.
+
+    `labels`: those names by dimension, for who has many expressions in a large file.
+    """
 
     names: Mapping[str, Dimension]
     dimensions: Mapping[str, Dimension]
+    labels: Mapping[Dimension, str] | None = None
 
     def describe(self, dimension: Dimension) -> str:
-        return describe(dimension, self.dimensions)
+        if self.labels is None:
+            return describe(dimension, self.dimensions)
+        return self.labels.get(dimension) or describe(dimension)
 
 
 def dimension_of(node: Node, scope: Scope) -> Dimension:

@@ -180,24 +180,23 @@ def failure(code: Code, place: Place, message: str, hint: str = "") -> LemsError
 
 def suggestion(name: str, known: Iterable[str]) -> str:
     """`did you mean 'tau'?`, or the list of what is known where nothing is close."""
-    names = sorted(set(known))
-    close = difflib.get_close_matches(name[:100], _candidates(name, names), n=1, cutoff=0.6)
+    names = set(known)
+    if len(names) > _CANDIDATES:  # of very many only those that look alike, and no list of them
+        like = (other for other in names if abs(len(other) - len(name)) < 3)
+        close = [other for other in like if other[:2].lower() == name[:2].lower()]
+        found = difflib.get_close_matches(name[:100], sorted(close)[:_CANDIDATES], n=1)
+        return f"did you mean '{found[0]}'?" if found else ""
+    listed = sorted(names)
+    short = [other for other in listed if len(other) <= 100]
+    close = difflib.get_close_matches(name[:100], short, n=1, cutoff=0.6)
     if not close:
-        close = [other for other in names if other.lower() == name.lower()]
+        close = [other for other in listed if other.lower() == name.lower()]
     if close:
         return f"did you mean '{close[0]}'?"
-    if not names:
+    if not listed:
         return ""
-    shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
+    shown = ", ".join(listed[:12]) + (", ..." if len(listed) > 12 else "")
     return f"known: {shown}"
-
-
-def _candidates(name: str, names: list[str]) -> list[str]:
-    """Of very many names those of like length, so that a suggestion does not take seconds."""
-    if len(names) > _CANDIDATES:
-        names = [other for other in names if abs(len(other) - len(name)) < 3]
-        names.sort(key=lambda other: other[:2] != name[:2])
-    return [other for other in names[:_CANDIDATES] if len(other) <= 100]
 
 
 def echo(text: str, offset: int, width: int = 90) -> str:

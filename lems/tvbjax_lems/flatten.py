@@ -27,10 +27,11 @@ from .flat import (
 from .flatten_coupling import flat_couplings, sweeps
 from .optimise import program
 from .order import ordered, ordered_parameters
-from .syntax import ExpressionError
+from .syntax import ExpressionError, size
 from .units import NONE, TIME, UnitSystem
 from .xml import Element
 
+PART_LIMIT = 10_000  # of a model's equations; sympy takes about a millisecond for each
 EVERYWHERE: Interval = (-math.inf, math.inf)
 
 
@@ -61,6 +62,7 @@ def flatten(
         )
         report.stop()
     _check_rate_model(context)
+    _check_size(context)
     constants = _constants(context)
     parameters = _parameters(context, component)
     report.stop()
@@ -133,6 +135,24 @@ def _check_rate_model(context: Context) -> None:
             message = f"the name '{TIME_NAME}' is taken: it is time"
             context.report.add(ir.finding(Code.DUPLICATE, variable.element, where, message))
     context.report.stop()
+
+
+def _check_size(context: Context) -> None:
+    item = context.item
+    assert item.dynamics is not None
+    cases = [case for one in item.dynamics.derived for case in one.cases]
+    expressions = [
+        *(one.value for one in item.derived_parameters if one.value),
+        *(one.value for one in item.dynamics.derivatives),
+        *(case.value for case in cases),
+        *(case.condition for case in cases if case.condition),
+    ]
+    parts = sum(size(expression.node) for expression in expressions)
+    if parts > PART_LIMIT:
+        message = f"its equations have {parts} numbers, names and operators; at most {PART_LIMIT}"
+        message += " are compiled"
+        context.report.add(ir.finding(Code.TOO_LARGE, item.element, item.context, message))
+        context.report.stop()
 
 
 def _constants(context: Context) -> tuple[FlatConstant, ...]:

@@ -6,6 +6,7 @@ Expressions are parsed. Every declaration keeps its element, for the place of an
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from .errors import Code, Diagnostic, Place
 from .syntax import ExpressionError, Node
@@ -448,6 +449,11 @@ class Document:
     @property
     def place(self) -> Place:
         return Place(self.file)
+
+    @cached_property
+    def dimension_names(self) -> Mapping[Dimension, str]:
+        """The file's name of each dimension that it names."""
+        return {dimension: name for name, dimension in self.dimensions.items()}
 
 
 def expression_finding(

@@ -150,6 +150,7 @@ UNSUPPORTED = frozenset(
     Equilibrium Solid Skeleton Frustum Show""".split()
 )
 _ALWAYS = ("description", "name", "id", "comment", "metaid")
+_STRAY_SHOWN = 10  # unknown attributes of an element
 _ROOT_ATTRIBUTES = ("version", "notes")
 
 
@@ -237,6 +238,8 @@ def _unknown(element: Element, context: str, known: Iterable[str], report: Repor
         message = f"the element {element.tag} is not supported"
         report.add(finding(Code.NOT_SUPPORTED, element, context, message))
         return
+    if report.is_full:
+        return
     elsewhere = element.tag in RULES
     tag = element.tag[:60]
     message = f"the element {tag} {'does not belong here' if elsewhere else 'is unknown'}"
@@ -254,7 +257,7 @@ def _check_attributes(element: Element, rule: Rule, context: str, report: Report
         hint = f"'{stray[0][:60]}' is unknown here" if stray else ""
         message = f"the attribute '{name}' is missing"
         report.add(finding(Code.ATTRIBUTE, element, context, message, hint))
-    for name in stray:
+    for name in stray[:_STRAY_SHOWN] if not report.is_full else ():
         message = f"the attribute '{name[:60]}' is unknown"
         hint = suggestion(name, known)
         report.add(finding(Code.ATTRIBUTE, element, context, message, hint))

@@ -166,6 +166,19 @@ def names(node: Node) -> Iterator[Name]:
         yield from names(link.right)
 
 
+def size(node: Node) -> int:
+    """The number of numbers, names, operators and functions in the tree."""
+    first, chain = spine(node)
+    match first:
+        case Negative(operand=operand):
+            count = 1 + size(operand)
+        case Call(arguments=arguments):
+            count = 1 + sum(size(argument) for argument in arguments)
+        case _:
+            count = 1
+    return count + sum(1 + size(link.right) for link in chain)
+
+
 def ambiguous_powers(node: Node, text: str) -> Iterator[int]:
     """Offsets of the minus signs in `text` of the form `a*-x^2`, which other LEMS tools read as
     a*(-x)^2; not those that parentheses make plain."""

@@ -161,9 +161,9 @@ def describe(dimension: Dimension, names: Mapping[str, Dimension] | None = None)
     """A dimension's name: the file's own, else a common one, else its exponents."""
     if dimension.is_any:
         return "*"
-    known = {other: name for name, other in (names or {}).items()}
-    if dimension in known:
-        return known[dimension]
+    known = [name for name, other in (names or {}).items() if other == dimension]
+    if known:
+        return known[-1]
     if dimension in _NAMED:
         return _NAMED[dimension][0]
     pairs = zip(SYMBOLS, dimension.exponents or (), strict=False)

@@ -18,7 +18,7 @@ from .errors import Code, LemsError, Place, failure
 NAMESPACE = "urn:tvbjax:lems:1"
 SIZE_LIMIT = 16 * 1024 * 1024  # bytes; NeuroML's largest core file has 0.1 MB
 NESTING_LIMIT = 50
-ATTRIBUTE_LIMIT = 500  # of one element
+ATTRIBUTE_LIMIT = 200  # of one element
 ELEMENT_LIMIT = 250_000  # of a file and all that it includes
 
 _DECLARATION = re.compile(r"""<\?xml[^>]*?encoding\s*=\s*["']([A-Za-z0-9._-]+)["']""")
@@ -248,8 +248,7 @@ def _element(node: "etree._Element", tags: Iterator[_Tag], file: str, depth: int
     prefixes = {uri: prefix for prefix, uri in node.nsmap.items()}
     attributes = []
     for key, value in node.attrib.items():
-        full = etree.QName(str(key))
-        uri, local = full.namespace or "", full.localname
+        uri, _, local = str(key).removeprefix("{").rpartition("}")
         written = f"{prefixes[uri]}:{local}" if uri and prefixes.get(uri) else local
         raw, place = tag.attributes.get(written, (None, tag.place))
         attributes.append(Attribute(local, uri, str(value), place, raw))

@@ -21,7 +21,7 @@ class Dimensions(StrEnum):
 
 def check(
     files: Annotated[
-        list[str], typer.Argument(help="Paths of LEMS, NeuroML or RateML files.", metavar="FILE...")
+        list[str], typer.Argument(help="Paths of LEMS, NeuroML or RateML files.", metavar="FILE")
     ],
     strict: Annotated[
         bool, typer.Option("--strict", help="Warnings fail the check; dimensions are strict.")
@@ -77,6 +77,10 @@ def _show(file: str, found: list[lems.Diagnostic], strict: bool) -> None:
         style = "red" if diagnostic.is_error else "yellow"
         console.print(str(diagnostic), style=style, markup=False, highlight=False)
     errors = sum(diagnostic.is_error for diagnostic in found)
-    counts = f"{errors or 'no'} errors, {len(found) - errors} warnings"
+    counts = f"{_count(errors, 'error')}, {_count(len(found) - errors, 'warning')}"
     style = "red" if _fails(found, strict) else "green"
     console.print(f"{file}: {counts}", style=style, markup=False, highlight=False)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number or 'no'} {what}{'s' if number != 1 else ''}"
