@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import sympy
 
+from test_parity_rateml import MODELS as RATEML, loaded
 from tvbjax import lems
 from tvbjax_lems.algebra import symbol, to_expression
 from tvbjax_lems.evaluate import value_of
@@ -37,6 +38,17 @@ def test_the_jacobian_is_that_of_automatic_differentiation_and_of_differences(na
             ends = [model.dfun(state.at[column].add(d), inputs) for d in (-step, step)]
             difference = np.asarray(ends[1] - ends[0]) / (2 * step)
             np.testing.assert_allclose(got[:, column], difference, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", RATEML)
+def test_the_jacobian_of_rateml_models_is_that_of_automatic_differentiation(name: str):
+    model = loaded(name)
+    whole = lems.jacobian(model)
+    for seed in range(5):
+        state, inputs = random_point(model, seed)
+        got = np.asarray(whole(state, inputs))
+        expected = np.asarray(jax.jacfwd(model.dfun)(state, inputs))
+        np.testing.assert_allclose(got, expected, rtol=1e-11, atol=1e-12 * np.abs(expected).max())
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from test_parity_rateml import MODELS as RATEML, loaded
 from tvbjax import lems
 from tvbjax_lems.contours import zero_contours
 from tvbjax_lems.equilibria import kind_of
@@ -140,6 +141,30 @@ def test_stable_points_hold_and_unstable_ones_do_not():
         state = jnp.asarray(point.state + 1e-6)
         end = jax.lax.fori_loop(0, 20_000, euler, state)
         assert (float(jnp.abs(end - jnp.asarray(point.state)).max()) < 1e-6) == point.stable
+
+
+@pytest.mark.parametrize("name", sorted({*RATEML} - {"kuramoto"}))
+def test_fixed_points_of_rateml_models_are_those_of_scipy(name):
+    """MINPACK's hybrid method from each of many starts finds no other point, nor fewer."""
+    from scipy.optimize import root
+
+    model = loaded(name)
+    bounds = {s.name: (max(s.bounds[0], -20.0), min(s.bounds[1], 20.0)) for s in model.spec.states}
+    found = lems.fixed_points(model, bounds=bounds)
+    inputs = jnp.zeros(len(model.inputs))
+    change = jax.jit(lambda state: model.dfun(state, inputs))
+    low, high = np.array(list(bounds.values())).T
+    random = np.random.default_rng(0)
+    for _ in range(40):
+        tried = root(lambda s: np.asarray(change(jnp.asarray(s))), random.uniform(low, high))
+        inside = (tried.x >= low).all() and (tried.x <= high).all()
+        if tried.success and inside and np.abs(tried.fun).max() < 1e-10:
+            nearest = min(np.abs((p.state - tried.x) / (high - low)).max() for p in found)
+            assert nearest < 1e-5
+    for point in found:
+        slope = np.abs(np.asarray(jax.jacfwd(change)(jnp.asarray(point.state))))
+        size = slope @ (high - low) + 1e-300
+        assert (np.abs(change(jnp.asarray(point.state))) / size).max() < 1e-9
 
 
 def test_inputs_count_and_a_phase_oscillator_has_none_or_a_curve():
