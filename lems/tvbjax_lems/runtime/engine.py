@@ -178,9 +178,9 @@ class Moment:
 
 
 class Wire:
-    """A link made ready for a time step: `steps` of delay, None where the events come at once."""
+    """A link made ready for a time step: `steps` of delay, all 0 or none."""
 
-    def __init__(self, plan: Plan, link: LinkPlan, steps: np.ndarray | None, number: int):
+    def __init__(self, plan: Plan, link: LinkPlan, steps: np.ndarray, number: int):
         self.link, self.steps, self.number = link, steps, number
         self.source = (link.source, link.source_port)
         self.sources = link.sources
@@ -275,9 +275,9 @@ class Machine:
         self.most = {port: self._most(port, ()) for port in self.ports}
 
     def _wire(self, link: LinkPlan, steps: np.ndarray) -> None:
-        wire = Wire(self.plan, link, steps if steps[0] > 0 else None, len(self.wires))
+        wire = Wire(self.plan, link, steps, len(self.wires))
         self.wires.append(wire)
-        if wire.steps is None:
+        if not steps.any():
             self.instant.setdefault(wire.source, []).append(wire)
         else:
             self.delayed.append(wire)

@@ -159,7 +159,7 @@ def _increment(
     if whole is None or whole.has(sympy.Piecewise):
         return None
     with as_written():
-        amount = sympy.Add(*sympy.Add.make_args(whole), -symbol(action.variable))
+        amount: sympy.Basic = whole - symbol(action.variable)  # pyright: ignore[reportOperatorIssue]
     if amount.free_symbols & states:
         amount = sympy.expand(amount)
     reads = tuple(sorted(str(one) for one in amount.free_symbols))

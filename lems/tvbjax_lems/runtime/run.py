@@ -10,6 +10,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array
 
 from .engine import Machine, NetworkState
@@ -102,12 +103,12 @@ def run(
         for one, a, b in zip(quantities, first, columns, strict=True)
     }
     times = {
-        one.path: count if isinstance(count, jax.core.Tracer) else _times(count, one, t[1:])
+        one.path: count if isinstance(count, Tracer) else _times(count, one, t[1:])
         for one, count in zip(events, counts, strict=True)
     }
     recording = Recording(network, t, series, times, final)
-    if not isinstance(t, jax.core.Tracer) and not any(
-        isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(final)
+    if not isinstance(t, Tracer) and not any(
+        isinstance(leaf, Tracer) for leaf in jax.tree.leaves(final)
     ):
         _check_finite(recording)
     return recording
@@ -120,7 +121,7 @@ def _changed(network: Network) -> dict[str, dict[str, Any]]:
         for name, value in network.params.get(unit.path, {}).items():
             default = unit.variables[name]
             assert isinstance(default, Parameter)
-            if isinstance(value, jax.core.Tracer) or not _same(value, default.value):
+            if isinstance(value, Tracer) or not _same(value, default.value):
                 changed.setdefault(unit.path, {})[name] = value
     return changed
 
