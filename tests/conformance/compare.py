@@ -49,7 +49,7 @@ def events(ours: Recorded, theirs: Recorded, against: str) -> Outcome:
     return Outcome(against, rows is None or (not missing and shift <= 1.0 + 1e-6), said)
 
 
-def published(folder: Path, test: dict) -> Outcome:
+def published(folder: Path, test: dict, method: str = "Euler") -> Outcome:
     """The spike times published with NeuroML's examples, by the rules of the tool that checks them:
     columns of the file that the simulation wrote, scaled; first samples above the threshold, or
     maxima where there is none; relative tolerance."""
@@ -70,7 +70,7 @@ def published(folder: Path, test: dict) -> Outcome:
             passed = False
             failures.append(f"{name}: {relative_error(t[at], expected):.1e} > {tolerance:.1e}")
     said = "; ".join([f"spikes within {worst:.1e}", *failures])
-    return Outcome("published spike times", passed, said)
+    return Outcome(f"published spike times, {method}", passed, said)
 
 
 def jlems_events(

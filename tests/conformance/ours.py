@@ -18,9 +18,10 @@ def load(path: Path, units: lems.UnitSystem = lems.SI):
         return lems.load_network(path, include=(corpora.core_types(),), units=units)
 
 
-def run(network, step: float | None = None):
-    """A Recording. `step`: in the network's units, other than the file's."""
-    return lems.run(network, method=lems.Euler(), step=step, key=jax.random.key(0))
+def run(network, step: float | None = None, method: lems.AbstractMethod | None = None):
+    """A Recording. `step`: in the network's units, other than the file's. `method`: else Euler."""
+    method = lems.Euler() if method is None else method
+    return lems.run(network, method=method, step=step, key=jax.random.key(0))
 
 
 def recorded(recording, quantities: tuple[str, ...]) -> Recorded:
