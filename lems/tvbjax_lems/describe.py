@@ -54,6 +54,11 @@ class _Text(StrPrinter):
         return "{" + "; ".join(" ".join(case) for case in _cases(self, expr)) + "}"
 
 
+def expression_text(expression: sympy.Basic) -> str:
+    """An expression as plain text, as one writes it."""
+    return _Text().doprint(expression)
+
+
 def _cases(printer: _Text, expression: Any) -> list[tuple[str, str]]:
     return [
         (
