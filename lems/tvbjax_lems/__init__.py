@@ -45,8 +45,18 @@ from .runtime.methods import (
     Heun as Heun,
     RungeKutta4 as RungeKutta4,
 )
-from .runtime.network import Network as Network, load_network as load_network
+from .runtime.network import (
+    Network as Network,
+    is_network as is_network,
+    load_network as load_network,
+)
 from .runtime.run import DivergenceError as DivergenceError, Recording as Recording, run as run
+from .runtime.summary import (
+    network_components as network_components,
+    network_connections as network_connections,
+    network_equations as network_equations,
+    network_statistics as network_statistics,
+)
 from .source import equations_latex as equations_latex, python_source as python_source
 from .units import (
     NEURAL as NEURAL,

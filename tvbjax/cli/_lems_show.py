@@ -1,5 +1,6 @@
 """`tvbjax lems show`: a model's equations, parameters and structure, for people."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,6 +13,10 @@ from tvbjax import lems
 
 def show(
     model: Annotated[str, typer.Argument(help="A built-in model or the path of a LEMS file.")],
+    include: Annotated[
+        list[Path] | None,
+        typer.Option("-I", "--include", help="A folder in which to look for included files."),
+    ] = None,
     latex: Annotated[bool, typer.Option("--latex", help="Only the equations, as LaTeX.")] = False,
     source: Annotated[
         bool, typer.Option("--source", help="Only the equations, as NumPy source.")
@@ -29,7 +34,13 @@ def show(
     """
     if latex + source + graph + stats > 1:
         raise ValueError("show: pass at most one of --latex, --source, --graph and --stats.")
-    compiled = lems.load(model)
+    folders = tuple(include or ())
+    if lems.is_network(model, include=folders):
+        if latex or source or graph:
+            raise ValueError("show: --latex, --source and --graph are for rate models.")
+        _network(lems.load_network(model, include=folders), stats)
+        return
+    compiled = lems.load(model, include=folders)
     if latex:
         print(lems.equations_latex(compiled))
     elif source:
@@ -40,6 +51,26 @@ def show(
         Console().print(_stats(lems.statistics(compiled)))
     else:
         _whole(compiled)
+
+
+def _network(network: lems.Network, stats: bool) -> None:
+    parts = Table("component", "type", "instances", "states", "parameters")
+    for row in lems.network_components(network):
+        parts.add_row(*(escape(text) for text in row))
+    Console().print(parts)
+    links = Table("events from", "to", "connections", f"delay ({network.time_unit})")
+    for row in lems.network_connections(network):
+        links.add_row(*(escape(text) for text in row))
+    if links.rows:
+        Console().print(links)
+    if stats:
+        found = Table("what", "number", title="What the compiler made of it", title_justify="left")
+        for name, number in lems.network_statistics(network).items():
+            found.add_row(name, str(number))
+        Console().print(found)
+        return
+    text = lems.network_equations(network)
+    Console(soft_wrap=True).print(text, markup=False, highlight=False)
 
 
 def _whole(model: lems.Model) -> None:

@@ -12,8 +12,9 @@ from jaxtyping import Array
 
 from .. import ir
 from ..errors import Code, Diagnostic, LemsWarning, Report
+from ..flatten import is_rate_model
 from ..includes import is_library
-from ..library import examine
+from ..library import examine, locate
 from ..resolve import choose
 from ..units import NEURAL, TIME, DimensionCheck, UnitSystem
 from .assemble import Assembler
@@ -56,6 +57,11 @@ class Network(eqx.Module):
         return self.plan.duration
 
     @property
+    def time_unit(self) -> str:
+        """The unit of times: ms, or s in SI units."""
+        return {-3.0: "ms", 0.0: "s"}.get(self.plan.time_power, f"10^{self.plan.time_power:g} s")
+
+    @property
     def outputs(self) -> tuple[Output, ...]:
         """The plots and files that the file asks for."""
         return self.plan.outputs
@@ -90,6 +96,18 @@ def load_network(
         if not is_library(finding.place.file):
             warnings.warn(str(finding), LemsWarning, stacklevel=2)
     return network
+
+
+def is_network(
+    path: str | Path, target: str | None = None, *, include: Sequence[str | Path] = ()
+) -> bool:
+    """Whether what a file runs is a network, for `load_network`, and not a rate model, for `load`.
+
+    Raises LemsError where the file cannot be read.
+    """
+    examined = examine(locate(path), target, None, Report(), include)
+    kinds = [examined.types.get(one.type) for one in examined.chosen]
+    return bool(kinds) and not any(is_rate_model(kind) for kind in kinds)
 
 
 def compile_network(
