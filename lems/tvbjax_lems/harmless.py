@@ -36,7 +36,7 @@ def harmless_point(expression: sympy.Basic) -> dict[sympy.Symbol, float]:
     for candidate in _points(len(names)):
         point = dict(zip(names, candidate, strict=True))
         if all(_finite(part, point) for part in (expression, *slopes)):
-            return {name: at for name, at in point.items() if name in wild}  # pyright: ignore
+            return {name: at for name, at in point.items() if name in wild}  # pyright: ignore[reportReturnType]
     return {}
 
 
