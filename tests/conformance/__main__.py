@@ -22,7 +22,7 @@ def main() -> int:
     jax.config.update("jax_enable_x64", True)
 
     cases = [case for case in CASES if not given.names or case.name in given.names]
-    print(f"{'file':27s} parsed compiled  ran  compile s  run s  compared with: result")
+    print(f"{'file':27s} parsed compiled  ran     load s  run s  compared with: result")
     rows, absent = [], 0
     for case in cases:
         try:
@@ -39,7 +39,7 @@ def main() -> int:
 def _text(row: Row) -> str:
     marks = [_mark(row.parsed), _mark(row.compiled), _mark(row.ran)]
     head = f"{row.case.name:27s} {marks[0]:>6s} {marks[1]:>8s} {marks[2]:>4s}"
-    head += f" {row.compile_seconds:10.1f} {row.run_seconds:6.1f}  "
+    head += f" {row.load_seconds:10.1f} {row.run_seconds:6.1f}  "
     said = [
         f"{'' if outcome.passed else 'FAILED '}{outcome.against}: {outcome.said}"
         for outcome in row.outcomes

@@ -20,7 +20,8 @@ READ_STEPS = 100_000  # nor are longer files read back
 
 @dataclass
 class Row:
-    """A row of the table. `seconds`: to compile, and to run."""
+    """A row of the table. `load_seconds`: from the file to a network. `run_seconds`: with JAX's
+    compilation."""
 
     case: Case
     parsed: bool = False
@@ -29,7 +30,7 @@ class Row:
     outcomes: list[Outcome] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     error: str = ""
-    compile_seconds: float = 0.0
+    load_seconds: float = 0.0
     run_seconds: float = 0.0
 
     @property
@@ -46,16 +47,26 @@ def check(case: Case, *, live: bool = True) -> Row:
         _run(row, path, live)
     except corpora.Absent:
         raise
+    except lems.LemsError as error:
+        errors = [finding for finding in error.diagnostics if finding.is_error]
+        row.parsed = all(finding.code > lems.Code.SYNTAX for finding in errors)
+        row.error = _first(errors)
     except Exception as error:  # the table has a row for every file, whatever one of them does
         row.error = f"{type(error).__name__}: {error}"
     return row
+
+
+def _first(errors: list[lems.Diagnostic]) -> str:
+    """The first error and the number of them; a file's name without its folder."""
+    said = str(errors[0]).replace(errors[0].place.file, Path(errors[0].place.file).name)
+    return said if len(errors) == 1 else f"{said} (the first of {len(errors)} errors)"
 
 
 def _run(row: Row, path: Path, live: bool) -> None:
     begun = time.perf_counter()
     network = ours.load(path)
     row.parsed = row.compiled = True
-    row.compile_seconds = time.perf_counter() - begun
+    row.load_seconds = time.perf_counter() - begun
 
     begun = time.perf_counter()
     recording = ours.run(network)
