@@ -26,7 +26,7 @@ PYLEMS_IS_RIGHT = frozenset(
 # Of those, the ones compared by their events alone: see docs/conformance.md.
 NEAR = frozenset({"Ex6_NMDA", "Ex7_STP", "Ex8_AdEx"})
 
-# What PyLEMS gets wrong in a file on which it is right otherwise: a subtype with dynamics of its own
+# What PyLEMS gets wrong where it is right otherwise: a subtype with dynamics of its own
 # inherits no equation, PyLEMS adds the supertype's. These are one step ahead of t - tlast there.
 PYLEMS_IS_WRONG = {"example3": frozenset({"p1[0]/tsince", "p2[0]/tsince"})}
 
