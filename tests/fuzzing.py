@@ -123,7 +123,7 @@ _GOOD = (
 
 
 @st.composite
-def broken_expressions(draw) -> str:
+def broken_expressions(draw: st.DrawFn) -> str:
     """A good expression with a few characters or tokens taken out, put in or exchanged."""
     text = draw(st.sampled_from(_GOOD))
     for _ in range(draw(st.integers(1, 4))):
@@ -169,7 +169,7 @@ _GARBAGE = (
 
 
 @st.composite
-def broken_documents(draw, names: tuple[str, ...]) -> bytes:
+def broken_documents(draw: st.DrawFn, names: tuple[str, ...]) -> bytes:
     """A good document of tests/models after a few changes to its tree, or to its bytes."""
     root = etree.fromstring((MODELS / f"{draw(st.sampled_from(names))}.xml").read_bytes())
     for _ in range(draw(st.integers(1, 5))):
@@ -185,7 +185,7 @@ def broken_documents(draw, names: tuple[str, ...]) -> bytes:
     return data
 
 
-def _change(root, draw) -> None:
+def _change(root, draw: st.DrawFn) -> None:
     every = list(root.iter("*"))
     one = every[draw(st.integers(0, len(every) - 1))]
     other = every[draw(st.integers(0, len(every) - 1))]

@@ -50,10 +50,10 @@ MUTATIONS = [
     ('source="v"', 'source="vv"', "LEMS011", 13, "not a state variable; did you mean 'v'"),
     # dimensions
     ("(gain - w) / tau", "gain + tau", "LEMS020", 25, "cannot add 'tau' (time) to 'gain' (none)"),
-    ("(gain - w) / tau", "-w", "LEMS020", 25, "is none, but per_time is needed"),
+    ("(gain - w) / tau", "-w", "LEMS020", 25, "has dimension none, but per_time is needed"),
     ("tanh(drive)", "tanh(v)", "LEMS020", 19, "tanh needs a pure number, but 'v' is voltage"),
     ("v .gt. rest", "v .gt. tau", "LEMS020", 21, "cannot compare 'v' (voltage) with 'tau' (time)"),
-    ("(v - rest) / scale + c", "(v - rest) / tau", "LEMS020", 18, "the expression is (m=1 l=2 t=-4 i=-1), but none is needed"),
+    ("(v - rest) / scale + c", "(v - rest) / tau", "LEMS020", 18, "the expression has dimension (m=1 l=2 t=-4 i=-1), but none is needed"),
     ("(v - rest) / scale + c", "2^v", "LEMS020", 18, "the exponent 'v' is voltage"),
     ('exposure="v" tv', 'exposure="u" tv', "LEMS037", 16, "'u' is not declared; known: v"),
     ('<Exposure name="v" dimension="voltage"', '<Exposure name="v" dimension="time"',

@@ -4,6 +4,7 @@ import json
 import random
 import sys
 import warnings
+from collections.abc import Callable
 
 import jaxtyping
 import pytest
@@ -51,6 +52,7 @@ def without_type_checks():
     jaxtyping.config.update("jaxtyping_disable", before)
 
 
+DOCUMENTS = broken_documents(("rate", "network"))
 SCOPE = {name: number(at) for name, at in VALUES.items()}
 
 
@@ -66,6 +68,12 @@ def budget(quick: int, slow: int):
             ),
         ],
     )
+
+
+def run(setting: settings, check: Callable[..., None], *inputs: st.SearchStrategy) -> None:
+    """Give a check as many inputs as the setting says."""
+    test: Callable[..., None] = setting(given(*inputs)(check))
+    test()
 
 
 def shape(node: Node) -> Tree:
@@ -101,18 +109,16 @@ def check_text(text: str) -> None:
 
 @budget(800, 65_000)
 def test_strings_of_tokens_are_read_or_refused_at_their_place(setting: settings):
-    setting(given(TOKEN_STRINGS)(check_text))()
+    run(setting, check_text, TOKEN_STRINGS)
 
 
 @budget(800, 65_000)
 def test_broken_expressions_are_read_or_refused_at_their_place(setting: settings):
-    setting(given(broken_expressions())(check_text))()
+    run(setting, check_text, broken_expressions())
 
 
 @budget(400, 25_000)
 def test_what_is_written_is_read_back_with_pythons_value(setting: settings):
-    @setting
-    @given(NUMBER_TREES, st.integers(0, 2**32))
     def check(tree: Tree, seed: int) -> None:
         text = written(tree, random.Random(seed))
         node = parse(text)
@@ -129,7 +135,7 @@ def test_what_is_written_is_read_back_with_pythons_value(setting: settings):
         # sympy orders sums in its own way, which costs digits where they cancel.
         assert found == pytest.approx(expected, rel=1e-6, abs=1e-6) or _is_steep(tree)
 
-    check()
+    run(setting, check, NUMBER_TREES, st.integers(0, 2**32))
 
 
 def _is_steep(tree: Tree) -> bool:
@@ -140,8 +146,6 @@ def _is_steep(tree: Tree) -> bool:
 
 @budget(300, 20_000)
 def test_conditions_are_read_back_and_their_opposites_hold_where_they_do_not(setting: settings):
-    @setting
-    @given(CONDITION_TREES, st.integers(0, 2**32))
     def check(tree: Tree, seed: int) -> None:
         node = parse_condition(written(tree, random.Random(seed)))
         assert shape(node) == tree
@@ -150,7 +154,7 @@ def test_conditions_are_read_back_and_their_opposites_hold_where_they_do_not(set
         except (ArithmeticError, ValueError):
             return
 
-    check()
+    run(setting, check, CONDITION_TREES, st.integers(0, 2**32))
 
 
 @budget(400, 20_000)
@@ -173,8 +177,6 @@ def test_paths_are_read_or_refused_at_their_place(setting: settings):
         ":",
     )
 
-    @setting
-    @given(st.lists(st.sampled_from(pieces), max_size=12).map("".join))
     def check(text: str) -> None:
         try:
             path = parse_select(text)
@@ -183,7 +185,7 @@ def test_paths_are_read_or_refused_at_their_place(setting: settings):
             return
         assert all(text.startswith(step.name, step.offset) for step in path.steps)
 
-    check()
+    run(setting, check, st.lists(st.sampled_from(pieces), max_size=12).map("".join))
 
 
 @pytest.mark.parametrize(
@@ -250,13 +252,11 @@ def examined(data: bytes, folder) -> None:
 
 @budget(200, 25_000)
 def test_broken_documents_are_examined_or_refused(setting: settings, tmp_path):
-    setting(given(broken_documents(("rate", "network")))(lambda data: examined(data, tmp_path)))()
+    run(setting, lambda data: examined(data, tmp_path), DOCUMENTS)
 
 
 @budget(80, 5_000)
 def test_broken_documents_are_compiled_or_refused(setting: settings, tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        setting(
-            given(broken_documents(("rate", "network")))(lambda data: checked(data, tmp_path))
-        )()
+        run(setting, lambda data: checked(data, tmp_path), DOCUMENTS)

@@ -129,7 +129,10 @@ def test_dimensions_of_expressions(text: str, expected):
     ["v + 1", "v + tau", "exp(v)", "v^n", "n^v", "v - n * tau", "max(v, tau)", "sin(tau) + 1"],
 )
 def test_wrong_dimensions_are_refused(text: str):
-    with pytest.raises(ExpressionError, match=r"cannot (add|subtract|compare)|pure number|constant number|max cannot"):
+    with pytest.raises(
+        ExpressionError,
+        match=r"cannot (add|subtract|compare)|pure number|constant number|max cannot",
+    ):
         dimension_of(parse(text), SCOPE)
 
 

@@ -176,7 +176,7 @@ class TypeCheck:
     ) -> None:
         one, other = self.scope.describe(found), self.scope.describe(wanted)
         offset = len(expression.attribute.value) - len(expression.attribute.value.lstrip())
-        message = f"the expression is {one}, but {other} is needed"
+        message = f"the expression has dimension {one}, but {other} is needed"
         self.dimension_finding(expression, ExpressionError(Code.DIMENSION, offset, message, hint))
 
     def dimension_finding(self, expression: ir.Expression, error: ExpressionError) -> None:

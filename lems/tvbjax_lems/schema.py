@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from .errors import Code, Report, suggestion
+from .errors import Code, Diagnostic, Report, suggestion
 from .ir import finding
 from .xml import NAMESPACE, Element
 
@@ -254,13 +254,18 @@ def _check_attributes(element: Element, rule: Rule, context: str, report: Report
     stray = [name for name in given if name not in (*known, *_ALWAYS)]
     missing = [name for name in rule.required if name not in given]
     for name in missing:
-        hint = f"'{stray[0][:60]}' is unknown here" if stray else ""
+        hint = f"'{stray[0][:60]}' is unknown" if stray else ""
         message = f"the attribute '{name}' is missing"
         report.add(finding(Code.ATTRIBUTE, element, context, message, hint))
-    for name in stray[:_STRAY_SHOWN] if not report.is_full else ():
+    told = stray[:1] if missing else []  # in the message above
+    for attribute in element.attributes if not report.is_full else ():
+        name = attribute.name
+        if attribute.namespace or name not in stray or name in told or len(told) > _STRAY_SHOWN:
+            continue
+        told.append(name)
         message = f"the attribute '{name[:60]}' is unknown"
         hint = suggestion(name, known)
-        report.add(finding(Code.ATTRIBUTE, element, context, message, hint))
+        report.add(Diagnostic(Code.ATTRIBUTE, attribute.place, message, hint, context))
     for attribute in element.attributes:
         if attribute.namespace:
             namespace = attribute.namespace
