@@ -4,6 +4,7 @@ from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from . import ir
+from .check_declared import is_lost
 from .errors import Code, Diagnostic, Report, suggestion
 from .family import ANY_TYPE, Family
 from .units import ANY, QuantityError, quantity
@@ -50,8 +51,7 @@ class _Check:
             self.unknown(Code.UNKNOWN_TYPE, one, message, name, self.family.types)
             return
         context = f"Component '{one.id}' of type '{kind.name}'"
-        if kind.complete:
-            self.values(one, kind, given, context, strict)
+        self.values(one, kind, given, context, strict)
         self.references(one, kind, given, above)
         self.children(one, kind, above, prototype is not None)
 
@@ -91,7 +91,7 @@ class _Check:
             item.name for item in (*kind.texts, *kind.references, *kind.instance_requirements)
         }
         for name, attribute in given.items():
-            if name in parameters or name in others or name in _FREE or self.report.is_full:
+            if name in parameters or name in others or name in _FREE or name in kind.lost:
                 continue
             if name == "type":
                 message = f"unknown type '{attribute.value[:60]}'"
@@ -107,7 +107,7 @@ class _Check:
         try:
             quantity(attribute.value, document.dimensions.get(dimension, ANY), document.units)
         except QuantityError as error:
-            if document.complete or error.code is Code.DIMENSION:
+            if not is_lost(attribute, document.lost):
                 self.add(error.code, attribute, context, error.message, error.hint)
 
     def references(
@@ -121,11 +121,13 @@ class _Check:
         for reference in kind.references:
             attribute = given.get(reference.name)
             name = attribute.value.strip() if attribute else ""
-            if attribute is None or reference.link or not name or not self.document.complete:
+            if attribute is None or reference.link or not name:
                 continue
             near = {child.id: child for outer in above for child in outer.children}
             found = [known[name] for known in (near, self.top) if name in known]
             context = f"Component '{one.id}' of type '{kind.name}'"
+            if not found and name in self.document.lost:
+                continue
             if not found:
                 message = f"{reference.name}: there is no component '{name[:60]}'"
                 hint = suggestion(name, {**self.top, **near})
@@ -146,7 +148,7 @@ class _Check:
         type exposes, not what it extends.
         """
         types = self.family.types
-        if self.is_a(name, wanted) or not types[name].complete:
+        if self.is_a(name, wanted) or types[name].lost.everything:
             return ""
         has = {exposure.name for exposure in types[name].exposures}
         return next((one.name for one in types[wanted].exposures if one.name not in has), "")
@@ -190,7 +192,7 @@ class _Check:
         return fitting[0] if fitting else None
 
     def no_place(self, kind: ir.ComponentType, child: ir.Component) -> None:
-        if not kind.complete:
+        if child.role in kind.lost:
             return
         known = [name for slot in kind.slots for name in (slot.name, slot.type)]
         message = f"type '{kind.name}' has no place for a child '{child.role[:60]}'"
@@ -221,7 +223,7 @@ class _Check:
     def unknown(
         self, code: Code, one: ir.Component, message: str, name: str, known: Iterable[str]
     ) -> None:
-        if self.document.complete and not self.report.is_full:
+        if name not in self.document.lost and not self.report.is_full:
             self.finding(code, one, message, suggestion(name, known))
 
     def finding(self, code: Code, one: ir.Component, message: str, hint: str = "") -> None:

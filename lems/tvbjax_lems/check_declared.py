@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from . import ir
 from .errors import Code, Diagnostic, suggestion
 from .units import ANY, QuantityError, quantity
-from .xml import Attribute, Element
+from .xml import Attribute, Element, Lost
 
 if TYPE_CHECKING:
     from .check_type import TypeCheck
@@ -33,11 +33,16 @@ def check_quantity(check: TypeCheck, attribute: Attribute, dimension: str, where
     try:
         quantity(attribute.value, document.dimensions.get(dimension, ANY), document.units)
     except QuantityError as error:
-        if document.complete or error.code is Code.DIMENSION:
+        if not is_lost(attribute, document.lost):
             context = f"{check.item.context} > {where}"
             check.report.add(
                 Diagnostic(error.code, attribute.place, error.message, error.hint, context)
             )
+
+
+def is_lost(attribute: Attribute, lost: Lost) -> bool:
+    """Whether the unit of a quantity is one that could not be read."""
+    return attribute.value.strip().lstrip("+-.0123456789eE ") in lost
 
 
 def _check_fixed(check: TypeCheck) -> None:
@@ -107,7 +112,7 @@ def _check_overridden(check: TypeCheck) -> None:
 
 def unknown_type(check: TypeCheck, element: Element, where: str, name: str) -> None:
     """Report a type that the document does not have."""
-    if check.document.complete and check.family is not None:
+    if name not in check.document.lost and check.family is not None:
         context = f"{check.item.context} > {where}"
         hint = suggestion(name, check.family.types)
         message = f"unknown type '{name}'"

@@ -45,7 +45,7 @@ def _check_select(
 ) -> None:
     try:
         path = parse_select(select.path.value)
-        found = follow(path, check.item, family) if check.complete else None
+        found = follow(path, check.item, family)
     except ExpressionError as error:
         check.report.add(ir.expression_finding(select.path, select.context, error))
         return

@@ -122,7 +122,7 @@ class _Structure:
         self, name: str, names: Mapping[str, str], direction: str, element: Element, where: str
     ) -> None:
         is_own = (names.get(name) or name) == "this"
-        if is_own and direction not in self.ports and self.check.complete:
+        if is_own and direction not in self.ports and direction not in self.check.lost:
             context = f"{self.check.item.context} > {where}"
             message = f"'{name}' is this component, which has no EventPort of direction {direction}"
             self.check.report.add(ir.finding(Code.EVENT, element, context, message))

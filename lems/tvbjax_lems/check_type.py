@@ -40,7 +40,7 @@ class TypeCheck:
     ):
         self.document, self.item, self.check, self.report = document, item, check, report
         self.family = family
-        self.complete = item.complete and document.complete
+        self.lost = item.lost | document.lost
         labels = document.dimension_names
         self.scope = Scope({TIME_NAME: TIME}, document.dimensions, labels)
         self.known: dict[str, Dimension] = {TIME_NAME: TIME}
@@ -86,7 +86,7 @@ class TypeCheck:
         known = self.document.dimensions
         if self.check is DimensionCheck.OFF and name not in known:
             return ANY
-        if name not in known and self.document.complete and not self.report.is_full:
+        if name not in known and name not in self.document.lost and not self.report.is_full:
             context = f"{self.item.context} > {element.tag} '{element.get('name')}'"
             unknown_dimension(name, element, context, known, self.report)
         return known.get(name)
@@ -95,7 +95,7 @@ class TypeCheck:
         self, code: Code, element: Element, where: str, message: str, name: str, known: Iterable
     ) -> None:
         """Report a name that nothing declares, unless what declares it may not have been read."""
-        if self.complete and not self.report.is_full:
+        if name not in self.lost and not self.report.is_full:
             context = f"{self.item.context} > {where}"
             hint = suggestion(name, known)
             self.report.add(ir.finding(code, element, context, message, hint))
@@ -156,7 +156,7 @@ class TypeCheck:
             if name.name in self.known or name.name == PI or name.name in extra:
                 continue
             good = False
-            if name.name in told or len(told) >= _NAMES_SHOWN or not self.complete:
+            if name.name in told or len(told) >= _NAMES_SHOWN or name.name in self.lost:
                 continue
             told.add(name.name)
             error = ExpressionError(

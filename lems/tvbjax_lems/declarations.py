@@ -20,7 +20,7 @@ def declare(
     """Everything declared below the root; `children` has the includes replaced by their content.
 
     Raises LemsError with every finding of this pass; with a `report` the findings are added to it
-    and the document has what could be read (`complete` says whether that is all of it).
+    and the document has what could be read (`lost` says what else there may be).
     """
     own = Report() if report is None else report
     checked = check_root(root, children, own, complete=not own.errors)
@@ -58,7 +58,7 @@ def _document(root: Element, file: str, report: Report) -> ir.Document:
         types,
         components,
         targets,
-        root.complete,
+        root.lost,
     )
 
 
@@ -88,7 +88,7 @@ def _units(root: Element, dimensions: dict[str, Dimension], report: Report) -> d
         symbol, name = child.get("symbol"), child.get("dimension")
         context = f"Unit '{symbol}'"
         if name not in dimensions:
-            if root.complete:
+            if name not in root.lost:
                 unknown_dimension(name, child, context, dimensions, report)
             known.setdefault(symbol, Unit(symbol, ANY))
             continue
@@ -116,7 +116,7 @@ def _check_assertions(root: Element, dimensions: dict[str, Dimension], report: R
             continue
         used = [name, *(n.name for n in names(matches.node))]
         unknown = [n for n in used if n not in dimensions]
-        for one in unknown if root.complete else ():
+        for one in (n for n in unknown if n not in root.lost):
             unknown_dimension(one, child, context, dimensions, report)
         try:
             found = dimension_of(matches.node, Scope(dimensions, dimensions))

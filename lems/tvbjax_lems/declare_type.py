@@ -32,7 +32,7 @@ def declare_type(element: Element, report: Report) -> ir.ComponentType:
         record=record,
         writer=writer,
         role=_role(element, context, report),
-        complete=element.complete,
+        lost=element.lost,
     )
     _check_names(built, report)
     return built

@@ -11,7 +11,7 @@ from functools import cached_property
 from .errors import Code, Diagnostic, Place
 from .syntax import ExpressionError, Node
 from .units import Dimension, Unit
-from .xml import Attribute, Element
+from .xml import NOTHING, Attribute, Element, Lost
 
 
 @dataclass(frozen=True)
@@ -406,7 +406,7 @@ class ComponentType:
     record: Record | None = None
     writer: Writer | None = None
     role: Role = field(default_factory=Role)
-    complete: bool = True  # False where a part could not be read, so that names may be missing
+    lost: Lost = NOTHING  # what the parts that could not be read may have declared
 
     @property
     def context(self) -> str:
@@ -444,7 +444,7 @@ class Document:
     types: tuple[ComponentType, ...]
     components: tuple[Component, ...]
     targets: tuple[Target, ...]
-    complete: bool = True  # False where a part could not be read, so that names may be missing
+    lost: Lost = NOTHING  # what the parts that could not be read may have declared
 
     @property
     def place(self) -> Place:

@@ -180,14 +180,13 @@ def _chosen(
     known = {one.id: one for one in document.components}
     wanted = [component] if component is not None else [t.component for t in document.targets]
     found = tuple(known[name] for name in wanted if name in known)
-    if wanted and len(found) < len(wanted) and document.complete:
-        places = [document.place] if component is not None else [
-            target.element.place for target in document.targets
-        ]  # fmt: skip
-        for name, place in zip(wanted, places, strict=True):
-            if name not in known:
-                report.extend(unknown_component(name, place, known, component is None))
-    if document.complete and not (known or document.types or len(document.dimensions) > 2):
+    places = [document.place] * len(wanted)
+    if component is None:
+        places = [target.element.place for target in document.targets]
+    for name, place in zip(wanted, places, strict=True):
+        if name not in known and name not in document.lost:
+            report.extend(unknown_component(name, place, known, component is None))
+    if not (known or document.types or len(document.dimensions) > 2 or report.errors):
         message = "the file declares nothing"
         report.add(Diagnostic(Code.COMPONENT, document.place, message, warning=True))
     return found if wanted else document.components if len(known) == 1 else ()

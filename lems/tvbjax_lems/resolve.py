@@ -9,6 +9,7 @@ from . import ir
 from .check_type import TIME_NAME as TIME_NAME, TypeCheck as TypeCheck
 from .errors import Code, LemsError, Place, Report, failure, suggestion
 from .order import ordered as ordered, ordered_parameters as ordered_parameters
+from .xml import Lost
 
 DEPTH_LIMIT = 100  # supertypes of a type
 DECLARATION_LIMIT = 300_000  # of all types together, inherited ones counted again
@@ -23,7 +24,7 @@ def inherit(document: ir.Document, report: Report | None = None) -> dict[str, ir
     """Every type with its supertypes' declarations.
 
     Raises LemsError; with a `report`, findings are added to it, and a type whose line is broken is
-    there, but not `complete`.
+    there, but may have `lost` any name.
     """
     own = Report() if report is None else report
     declared = {item.name: item for item in document.types}
@@ -31,7 +32,7 @@ def inherit(document: ir.Document, report: Report | None = None) -> dict[str, ir
     depth: dict[str, int] = {}
     count = 0
     for item in document.types:
-        for one in _line(item, declared, whole, document.complete, own):
+        for one in _line(item, declared, whole, document.lost, own):
             above = whole.get(one.extends)
             depth[one.name] = depth.get(one.extends, 0) + 1
             if depth[one.name] > DEPTH_LIMIT:
@@ -39,7 +40,7 @@ def inherit(document: ir.Document, report: Report | None = None) -> dict[str, ir
                 own.add(ir.finding(Code.TOO_LARGE, one.element, one.context, message))
                 raise LemsError(own.errors)
             broken = bool(one.extends) and above is None
-            whole[one.name] = _merge(above, one) if above else replace(one, complete=not broken)
+            whole[one.name] = _merge(above, one) if above else _broken(one, broken)
             count += sum(len(getattr(whole[one.name], name)) for name in _MERGED)
             if count > DECLARATION_LIMIT:
                 message = f"with this type there are more than {DECLARATION_LIMIT} declarations"
@@ -50,11 +51,15 @@ def inherit(document: ir.Document, report: Report | None = None) -> dict[str, ir
     return {item.name: whole[item.name] for item in document.types}
 
 
+def _broken(item: ir.ComponentType, is_broken: bool) -> ir.ComponentType:
+    return replace(item, lost=Lost(everything=True)) if is_broken else item
+
+
 def _line(
     item: ir.ComponentType,
     declared: Mapping[str, ir.ComponentType],
     known: Mapping[str, ir.ComponentType],
-    complete: bool,
+    lost: Lost,
     report: Report,
 ) -> list[ir.ComponentType]:
     """The type and those of its supertypes that are not yet known, the eldest first."""
@@ -66,7 +71,9 @@ def _line(
         code = Code.TYPE_CYCLE
         if following is None:
             code = Code.UNKNOWN_TYPE
-            message = f"it extends the unknown type '{at.extends}'" if complete else ""
+            message = (
+                f"it extends the unknown type '{at.extends}'" if at.extends not in lost else ""
+            )
             hint = suggestion(at.extends, declared)
         elif following.name in line:
             message = f"it extends itself: {' > '.join((*line, following.name))}"
@@ -91,7 +98,7 @@ def _merge(above: ir.ComponentType, below: ir.ComponentType) -> ir.ComponentType
         dynamics = _merge_dynamics(above.dynamics, below.dynamics)
     return replace(
         below,
-        complete=above.complete and below.complete,
+        lost=above.lost | below.lost,
         parameters=both("parameters"),
         constants=_without(both("constants"), below.parameters),
         derived_parameters=both("derived_parameters"),

@@ -5,12 +5,12 @@ not supported; the passes after it can rely on required attributes being there.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from .errors import Code, Diagnostic, Report, suggestion
 from .ir import finding
-from .xml import NAMESPACE, Element
+from .xml import NAMESPACE, Element, Lost
 
 NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 METADATA = ("notes", "annotation", "Meta", "About", "text", "meta", "about")
@@ -162,29 +162,30 @@ def check_root(
     `complete`: whether all that the file includes is there, so that other names are unknown.
     """
     _check_root_attributes(root, report)
-    children = tuple(children)
+    children = tuple(child for child in children if child.tag not in METADATA)
     types = {child.get("name") for child in children if child.tag == "ComponentType"}
-    kept = []
+    kept: list[Element | None] = []
     for child in children:
-        if child.tag in METADATA:
-            continue
         if child.tag == "Component" or child.tag in types:
             kept.append(_check_component(child, report))
         elif child.tag in _ROOT:
             kept.append(check(child, child.tag, report))
-        elif complete or child.tag in UNSUPPORTED:
-            kept.append(_unknown(child, root.tag, (*_ROOT, *types), report))
         else:
             kept.append(None)
-    return _with(root, kept, complete)
+    left_out = [child for child, one in zip(children, kept, strict=True) if one is None]
+    lost = Lost(frozenset(_values(left_out)), everything=not complete)
+    for child in left_out:
+        known = child.tag in (*_ROOT, "Component") or child.tag in types
+        if not known and (child.tag not in lost or child.tag in UNSUPPORTED):
+            _unknown(child, root.tag, (*_ROOT, *types), report)
+    return replace(root, children=tuple(child for child in kept if child), lost=lost)
 
 
-def _with(element: Element, kept: Iterable[Element | None], complete: bool = True) -> Element:
-    """The element with what has been kept of its children."""
-    kept = tuple(kept)
-    whole = complete and all(child is not None and child.complete for child in kept)
-    children = tuple(child for child in kept if child is not None)
-    return replace(element, children=children, complete=whole)
+def _values(elements: Iterable[Element]) -> Iterator[str]:
+    """Every attribute's text: an element that cannot be read may have declared any of them."""
+    for element in elements:
+        yield from (attribute.value.strip() for attribute in element.attributes)
+        yield from _values(element.children)
 
 
 def _check_root_attributes(root: Element, report: Report) -> None:
@@ -206,15 +207,22 @@ def check(
     rule = rules[element.tag]
     context = label(element, context)
     usable = _check_attributes(element, rule, context, report)
-    kept = []
+    kept: list[Element] = []
+    lost: set[str] = set()
     for child in element.children:
         if child.tag in METADATA:
             continue
+        one = None
         if child.tag in rule.children:
-            kept.append(check(child, f"{context} > {child.tag}", report, rules))
+            one = check(child, f"{context} > {child.tag}", report, rules)
         else:
-            kept.append(_unknown(child, context, rule.children, report))
-    return _with(element, kept) if usable else None
+            _unknown(child, context, rule.children, report)
+        if one is not None:
+            kept.append(one)
+        lost.update(_values([child]) if one is None else one.lost.names)
+    if not usable:
+        return None
+    return replace(element, children=tuple(kept), lost=Lost(frozenset(lost)))
 
 
 def label(element: Element, context: str) -> str:

@@ -124,7 +124,7 @@ def _following(
     leads = [family.leads(kind) for kind in here]
     types = {one[step.name] for one in leads if step.name in one}
     if not types:
-        if not all(kind.complete for kind in here):
+        if any(step.name in kind.lost for kind in here):
             return None
         known = {name for one in leads for name in one}
         message = f"no child, reference or attachments '{step.name}' in {_described(here)}"
@@ -149,7 +149,7 @@ def _last(step: Step, here: tuple[ir.ComponentType, ...], is_only: bool) -> Foun
         )
     ]
     found = tuple(one for one in every if one.name == step.name)
-    if not found and all(kind.complete for kind in here):
+    if not found and not any(step.name in kind.lost for kind in here):
         message = f"no exposure or parameter '{step.name}' in {_described(here)}"
         hint = suggestion(step.name, {one.name for one in every})
         raise ExpressionError(Code.PATH, step.offset, message, hint)

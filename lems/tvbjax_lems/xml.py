@@ -56,10 +56,30 @@ class Attribute:
 
 
 @dataclass(frozen=True, slots=True)
+class Lost:
+    """Names that may have been declared where a file could not be read; `everything`: any name.
+
+    An unknown name is no error of its own if it is among them.
+    """
+
+    names: frozenset[str] = frozenset()
+    everything: bool = False
+
+    def __contains__(self, name: str) -> bool:
+        return self.everything or name in self.names
+
+    def __or__(self, other: "Lost") -> "Lost":
+        return Lost(self.names | other.names, self.everything or other.everything)
+
+
+NOTHING = Lost()
+
+
+@dataclass(frozen=True, slots=True)
 class Element:
     """An element without its namespace; comments and processing instructions are dropped.
 
-    `complete` is False where a check has left something out below it.
+    `lost`: what the parts that a check has left out below it may have declared.
     """
 
     tag: str
@@ -68,7 +88,7 @@ class Element:
     children: tuple["Element", ...]
     place: Place
     text: str = ""
-    complete: bool = True
+    lost: "Lost" = NOTHING
 
     def attribute(self, name: str, namespace: str = "") -> Attribute | None:
         return next(
