@@ -6,7 +6,6 @@ import sys
 import warnings
 from collections.abc import Callable
 
-import jaxtyping
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
@@ -42,16 +41,7 @@ from tvbjax_lems.syntax import (
     to_text,
 )
 
-
-@pytest.fixture(autouse=True)
-def without_type_checks():
-    """Other tests check the types of arguments; here that would be most of the time."""
-    before = jaxtyping.config.jaxtyping_disable
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", before)
-
-
+pytestmark = pytest.mark.usefixtures("without_type_checks")
 DOCUMENTS = broken_documents(("rate", "network"))
 SCOPE = {name: number(at) for name, at in VALUES.items()}
 

@@ -31,6 +31,9 @@ class _Structure:
         self.texts = {text.name for text in check.item.texts}
         self.leads = family.leads(check.item)
         self.references = {one.name: one.type for one in check.item.references}
+        item = check.item
+        others = (*item.slots, *item.attachments, *item.instance_requirements)
+        self.others = {one.name for one in others}
         self.ports = {port.direction for port in check.item.ports}
 
     def items(
@@ -69,7 +72,7 @@ class _Structure:
         known = {**self.references, **dict.fromkeys(self.texts, "")}
         if name in known:
             return known[name]
-        if "/" not in name and name not in self.leads:
+        if "/" not in name and name not in self.others:
             message = f"{what}: there is no ComponentReference '{name[:60]}'"
             self.check.unknown(Code.REFERENCE, element, where, message, name, known)
         return ""
