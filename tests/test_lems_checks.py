@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tvbjax import lems
-from tvbjax_lems.errors import FINDING_LIMIT
+from tvbjax_lems.errors import FINDING_LIMIT, Code
 from tvbjax_lems.includes import INCLUDE_LIMIT
 from tvbjax_lems.xml import ATTRIBUTE_LIMIT
 
@@ -144,6 +144,16 @@ def test_an_include_that_fails_hides_no_fault_and_makes_none(tmp_path: Path):
     assert codes == ["LEMS008", "LEMS002"]  # the place of the Include, and of what is wrong
 
 
+def test_a_neuroml_document_has_the_core_types_by_itself(tmp_path: Path):
+    text = '<neuroml id="n"><include href="other.nml"/><aCell id="a"/><otherCell id="b"/></neuroml>'
+    (tmp_path / "other.nml").write_text('<neuroml id="m"><aCell id="c"/></neuroml>')
+    core = tmp_path / "types"
+    core.mkdir()
+    (core / "NeuroML2CoreTypes.xml").write_text("<Lems><ComponentType name='aCell'/></Lems>")
+    (core / "PyNN.xml").write_text("<Lems><ComponentType name='otherCell'/></Lems>")
+    assert check(tmp_path, text, include=[core]) == []
+
+
 def test_include_folders_are_searched(tmp_path: Path):
     (tmp_path / "types").mkdir()
     (tmp_path / "types" / "t.xml").write_text("<Lems><ComponentType name='A'/></Lems>")
@@ -220,3 +230,8 @@ def test_includes_are_bounded(tmp_path: Path):
     (tmp_path / "loop.xml").write_text('<Lems><Include file="loop.xml"/></Lems>')
     assert [one.code.value for one in lems.check(tmp_path / "loop.xml")] == ["LEMS036"]
     assert ATTRIBUTE_LIMIT < 50_000
+
+
+def test_every_code_is_documented():
+    text = (Path(__file__).parents[1] / "docs" / "lems.md").read_text()
+    assert [code for code in Code if f"LEMS{code.value[4:]}" not in text] == []

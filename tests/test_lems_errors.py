@@ -173,6 +173,21 @@ def test_all_errors_of_a_pass_come_at_once(tmp_path: Path):
     assert [d.place.line for d in caught.value.diagnostics] == [19, 21, 24]
 
 
+def test_a_rate_model_has_no_events_nor_a_variable_of_the_name_of_time(tmp_path: Path):
+    """Networks may have both; `check` says what is wrong with a file for any use."""
+    text = GOOD.replace("</Dynamics>", '<OnCondition test="v .gt. rest"/></Dynamics>')
+    with pytest.raises(
+        lems.LemsError, match=r"LEMS007.*cannot have this OnCondition; run networks"
+    ):
+        load(tmp_path, text)
+    text = GOOD.replace('value="tanh(drive) + w"', 'select="a/b"')
+    with pytest.raises(lems.LemsError, match=r"LEMS052.*no child, reference or attachments 'a'"):
+        load(tmp_path, text)
+    text = GOOD.replace('name="gain"', 'name="t"').replace("gain", "t")
+    with pytest.raises(lems.LemsError, match=r"LEMS030.*'t' is taken: it is time"):
+        load(tmp_path, text)
+
+
 def test_a_missing_default_case_is_a_warning(tmp_path: Path):
     text = GOOD.replace('        <Case value="0"/>\n', "")
     with pytest.warns(lems.LemsWarning, match="no default Case"):

@@ -117,10 +117,10 @@ class _Reader:
         """NeuroML's core types, where a NeuroML document has none and they can be found."""
         if root.tag != "neuroml" or any(child.tag == "ComponentType" for child in children):
             return
-        for name in (f"{_CORE}.xml", "PyNN.xml"):
-            attribute = Attribute("file", "", name, root.place)
-            include = Element("Include", "", (attribute,), (), root.place)
-            yield from self.include(include, file, 0)
+        found = [*self.include(_included(f"{_CORE}.xml", root.place), file, 0)]
+        yield from found
+        if found:
+            yield from self.include(_included("PyNN.xml", root.place), file, 0)
 
     def search(self, name: str, file: File, place: Place) -> File:
         core = core_types()
@@ -137,6 +137,10 @@ class _Reader:
         if core is None:
             hint += "; for NeuroML's core types install tvbjax[neuroml]"
         raise failure(Code.INCLUDE, place, f"the included file '{name[:200]}' does not exist", hint)
+
+
+def _included(name: str, place: Place) -> Element:
+    return Element("Include", "", (Attribute("file", "", name, place),), (), place)
 
 
 def _root(file: File, place: Place) -> Element:
