@@ -8,8 +8,17 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-RUN = [ROOT / "README.md", ROOT / "docs" / "extending.md"]  # others show names that stand for yours
+# Others show names that stand for yours.
+RUN = [ROOT / "README.md", ROOT / "docs" / "extending.md", ROOT / "docs" / "networks.md"]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def write_files(page: Path, folder: Path) -> None:
+    """The page's XML whose first line is a file's name in a comment."""
+    for text in re.findall(r"```xml\n(.*?)```", page.read_text(), re.DOTALL):
+        named = re.match(r"<!-- (\w+\.xml) -->", text)
+        if named:
+            (folder / named.group(1)).write_text(text)
 
 
 def blocks(page: Path) -> str:
@@ -23,6 +32,7 @@ def test_the_python_of_a_page_is_python(page):
 
 @pytest.mark.parametrize("page", RUN, ids=lambda p: p.name)
 def test_the_python_of_a_page_runs(page, tmp_path):
+    write_files(page, tmp_path)
     ran = subprocess.run(
         [sys.executable, "-W", "error::DeprecationWarning:tvbjax", "-c", blocks(page)],
         cwd=tmp_path,

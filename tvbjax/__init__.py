@@ -21,6 +21,7 @@ from tvbjax.result import Result as Result, join as join, load_result as load_re
 from tvbjax.simulation import DivergenceError as DivergenceError, simulate as simulate
 from tvbjax.simulator import Simulator as Simulator
 from tvbjax.sweeps import Points as Points, sweep as sweep
+from tvbjax.tuning import tune_cpu as tune_cpu
 
 
 def __getattr__(name: str):

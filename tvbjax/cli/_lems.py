@@ -7,10 +7,11 @@ from rich.table import Column, Table
 from tvbjax import lems
 from tvbjax.cli._lems_check import check
 from tvbjax.cli._lems_convert import convert
+from tvbjax.cli._lems_run import run
 from tvbjax.cli._lems_show import show
 
 app = typer.Typer(
-    help="Check a LEMS file, show what it says, or convert it.",
+    help="Check a LEMS file, show what it says, run it, or convert it.",
     no_args_is_help=True,
 )
 
@@ -34,3 +35,4 @@ def models() -> None:
 app.command("check")(check)
 app.command("show")(show)
 app.command("convert")(convert)
+app.command("run")(run)

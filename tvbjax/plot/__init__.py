@@ -2,3 +2,4 @@
 
 from tvbjax.plot.overview import overview as overview
 from tvbjax.plot.phase import phase_plane as phase_plane
+from tvbjax.plot.recording import display as display, raster as raster
