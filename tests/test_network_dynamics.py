@@ -183,11 +183,11 @@ def flat(toys):
 
 
 def test_methods_that_move_all_states_at_once_do_the_same_things(toy, flat):
-    """Their conditions see the time of the step's end, and their events arrive a step later."""
+    """Their conditions see the time of the step's end, and events act in the row they are sent."""
     for path in PATHS:
         if path.startswith(("starts/", "heirs/", "events/")) and not path.endswith("/n"):
             assert float(flat[path][-1]) == pytest.approx(float(toy[path][-1]), rel=1e-12), path
     assert flat["heirs/same/n"][-1] == 9.0  # from row 8 on, which is at t = 1
-    assert flat["relays/above/heard"][-1] == 8.0  # of the ticker's 9, the last is on its way
+    assert flat["relays/above/heard"][-1] == 9.0  # all of the ticker's
     np.testing.assert_allclose(flat["regimes/phases/y"], T, rtol=1e-12)
     np.testing.assert_array_equal(flat["regimes/phases/entries"], toy["regimes/phases/entries"])

@@ -92,6 +92,7 @@ class TypeFormulas:
             pairs.append((sympy.Integer(0), sympy.true))
         with as_written():
             whole = pairs[0][0] if pairs[0][1] == sympy.true else sympy.Piecewise(*pairs)
+            whole = stable(whole)
         found = [one for one in (*values, *conditions) if one is not None]
         return _formula(whole, [draw for one in found for draw in one.draws])
 

@@ -45,8 +45,8 @@ class Euler(AbstractMethod):
 
     A unit hears its events, computes its derived values, moves its states, and tests its
     conditions on the new states and the old derived values; then its active regime does the same.
-    So a parent sees its children's new states. The time is summed up, as PyLEMS does. Kinetic
-    schemes move by expm(A dt).
+    So a parent sees its children's new states. In float64 the time is summed up, as PyLEMS does.
+    Kinetic schemes move by expm(A dt).
     """
 
     def step(
@@ -59,7 +59,9 @@ class Euler(AbstractMethod):
         moment.pending = machine.arrivals(state, given.amounts)
         for i in plan.order:
             _turn(machine, moment, i, dt)
-        return _finished(machine, moment, state, state.t + dt), values, moment
+        exact = state.t.dtype == jnp.float64
+        later = state.t + dt if exact else (state.steps + 1) * dt
+        return _finished(machine, moment, state, later), values, moment
 
 
 def _turn(machine: Machine, moment: Moment, i: int, dt: float) -> None:
@@ -79,11 +81,11 @@ def _turn(machine: Machine, moment: Moment, i: int, dt: float) -> None:
     moment.test(i, unit.base, None)
     if not unit.regimes:
         return
-    masks = [moment.active(i, k) for k in range(len(unit.regimes))]
-    for regime, mask in zip(unit.regimes, masks, strict=True):
+    active = _active(moment, i)
+    for regime, mask in active:
         moment.hear(i, regime, come, mask)
         _move(values, i, regime, mask, dt)
-    for regime, mask in zip(unit.regimes, masks, strict=True):
+    for regime, mask in active:
         moment.test(i, regime, mask)
     moment.entered(i)
 
@@ -98,7 +100,11 @@ def _move(values: Values, i: int, phase: Phase, mask: Array | None, dt: float) -
 
 
 class AbstractFlatMethod(AbstractMethod):
-    """A method that moves all states of the network at once."""
+    """A method that moves all states of the network at once.
+
+    At the end of the step conditions are tested on the new states, and then the events are heard:
+    those just sent, and those whose delay is over.
+    """
 
     @abc.abstractmethod
     def move(self, field: "Field", states: dict[Name, Array], t: Array, dt: float) -> Any:
@@ -108,32 +114,33 @@ class AbstractFlatMethod(AbstractMethod):
         self, machine: Machine, given: Given, state: NetworkState, key: Any
     ) -> tuple[NetworkState, Values, Moment]:
         plan, dt = machine.plan, machine.dt
-        t = state.steps * dt
-        values = Values(plan, given.params, {**given.constants, **state.states}, t, key)
+        field = Field(machine, given, state.regimes, key)
+        moved = self.move(field, dict(state.states), state.steps * dt, dt)
+        later = (state.steps + 1) * dt
+        values = Values(plan, given.params, {**given.constants, **moved}, later, key)
+        for i, unit in enumerate(plan.units):
+            for name in unit.derived:
+                values.get(i, name)
         moment = Moment(machine, values, state, given.amounts)
         moment.pending = machine.arrivals(state, given.amounts)
         for i in plan.order:
-            unit, come = plan.units[i], moment.take(i)
-            moment.hear(i, unit.base, come, None)
-            for k, regime in enumerate(unit.regimes):
-                moment.hear(i, regime, come, moment.active(i, k))
-            moment.entered(i)
-        states = {name: values.known[name] for name in state.states}
-        field = Field(machine, given, moment.regimes, key)
-        moved = self.move(field, states, t, dt)
-        later = (state.steps + 1) * dt
-        known = {**given.constants, **moved}
-        moment.values = after = Values(plan, given.params, known, later, key)
-        for i in plan.order:
-            unit = plan.units[i]
-            for name in unit.derived:
-                after.get(i, name)
-            moment.test(i, unit.base, None)
-            masks = [moment.active(i, k) for k in range(len(unit.regimes))]
-            for regime, mask in zip(unit.regimes, masks, strict=True):
+            moment.test(i, plan.units[i].base, None)
+            for regime, mask in _active(moment, i):
                 moment.test(i, regime, mask)
             moment.entered(i)
-        return _finished(machine, moment, state, later), after, moment
+        for i in plan.order:
+            come = moment.take(i)
+            moment.hear(i, plan.units[i].base, come, None)
+            for regime, mask in _active(moment, i):
+                moment.hear(i, regime, come, mask)
+            moment.entered(i)
+        return _finished(machine, moment, state, later), values, moment
+
+
+def _active(moment: Moment, i: int) -> list[tuple[Phase, Array]]:
+    """The regimes of a unit, and where each is active just now."""
+    regimes = moment.machine.plan.units[i].regimes
+    return [(regime, moment.active(i, k)) for k, regime in enumerate(regimes)]
 
 
 class Field:
