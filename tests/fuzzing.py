@@ -4,6 +4,7 @@ import math
 import random
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from hypothesis import strategies as st
 from lxml import etree  # pyright: ignore[reportAttributeAccessIssue]
@@ -23,7 +24,7 @@ _COMPARISONS: dict[str, Callable[[float, float], bool]] = {
     ".eq.": lambda a, b: a == b,
     ".neq.": lambda a, b: a != b,
 }
-_FUNCTIONS: dict[str, Callable[..., float]] = {
+_FUNCTIONS: dict[str, Callable[..., Any]] = {
     "exp": math.exp, "log": math.log, "ln": math.log, "sqrt": math.sqrt, "sin": math.sin,
     "cos": math.cos, "tan": math.tan, "sinh": math.sinh, "cosh": math.cosh, "tanh": math.tanh,
     "abs": abs, "ceil": math.ceil, "floor": math.floor, "max": max, "min": min, "erf": math.erf,
