@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from lems_text import network, run
+from tvbjax import lems
 
 DT = 0.125
 
@@ -264,6 +265,17 @@ def test_delays_are_exact_numbers_of_steps(built):
 
 def test_without_delay_a_target_further_up_hears_at_the_next_step(built):
     np.testing.assert_array_equal(built["late/before/heard"], steps(6))
+
+
+def test_delays_are_the_same_where_all_states_move_at_once(folder):
+    """The source's condition then holds at t = 0.5, row 4, and all hear at the end of a step."""
+    model = network(folder, TYPES + LATE, "late")
+    options = {"step": DT, "duration": 2.0, "record": ["dst[*]/heard", "before/heard"]}
+    found = run(model, method=lems.Heun(), **options)
+    expected = np.stack([steps(4 + d) for d in IN_STEPS], axis=1)
+    expected[:, 8] += steps(4 + 1)
+    np.testing.assert_array_equal(found["dst[*]/heard"], expected)
+    np.testing.assert_array_equal(found["before/heard"], steps(4))
 
 
 def test_populations_of_populations_are_reached_by_path(built):
