@@ -180,7 +180,7 @@ def test_an_interrupted_run_keeps_what_it_has(tmp_path, monkeypatch, capsys):
 
     monkeypatch.setattr(parts, "_part", interrupted)
     status, said, _ = lems_run(monkeypatch, capsys, model(tmp_path), "--no-plot")
-    assert status == 130 and "interrupted at t = 15" in said
+    assert status == 130 and "interrupted at t = 15 ms" in said
     assert len(np.loadtxt(tmp_path / "model" / "v.dat")) == 151
 
 
@@ -201,6 +201,15 @@ def test_files_are_replaced_whole(tmp_path, monkeypatch, capsys):
     assert lems_run(monkeypatch, capsys, *arguments)[0] == 0
     assert np.loadtxt(folder / "v.dat").shape == (301, 2)
     assert sorted(path.name for path in folder.iterdir()) == ["model.nc", "v.dat"]
+
+
+def test_without_matplotlib_all_but_the_figures_is_written(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(command.importlib.util, "find_spec", lambda name: None)
+    arguments = (model(tmp_path), "--record", "v")
+    status, said, wrong = lems_run(monkeypatch, capsys, *arguments)
+    assert status == 0, wrong
+    assert "no figures: matplotlib is not installed" in said
+    assert sorted(path.name for path in (tmp_path / "model").iterdir()) == ["model.nc", "v.dat"]
 
 
 def test_warnings_are_summarised(tmp_path, monkeypatch, capsys):

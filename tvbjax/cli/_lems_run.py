@@ -1,5 +1,6 @@
 """`tvbjax lems run`: run what a LEMS file says, write and plot what it records."""
 
+import importlib.util
 import tempfile
 import warnings
 from collections.abc import Callable, Sequence
@@ -160,7 +161,7 @@ def run(
     _check_folder(folder)
     check_names(network, folder)
     attributes = {"source": file.name, "method": method, "step": asked.step}
-    choices = Choices(file, folder, attributes, plot, image)
+    choices = Choices(file, folder, attributes, plot and _can_draw(console), image)
     try:
         done = run_in_parts(asked)
     except lems.DivergenceError as error:
@@ -172,7 +173,8 @@ def run(
     _tell_speed(console, done)
     _write(console, done.recording, asked, choices)
     if not done.complete:
-        console.print(f"interrupted at t = {float(done.recording.t[-1]):g}")
+        end = float(done.recording.t[-1])
+        console.print(f"interrupted at t = {end:g} {network.time_unit}")
         raise typer.Exit(130)
 
 
@@ -290,6 +292,15 @@ def _in_pools(network: lems.Network, paths: Sequence[str]) -> bool:
             if network.plan.units[network.plan.find(path, "").unit].pool is not None:
                 return True
     return False
+
+
+def _can_draw(console: Console) -> bool:
+    """Whether figures can be drawn; said before the run where they cannot."""
+    there = importlib.util.find_spec("matplotlib") is not None
+    if not there:
+        text = "no figures: matplotlib is not installed; run: pip install 'tvbjax[plot]'"
+        console.print(text, style="yellow", markup=False)
+    return there
 
 
 def _check_folder(folder: Path) -> None:
