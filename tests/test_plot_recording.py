@@ -54,7 +54,9 @@ MODEL = """<Lems>
   </ComponentType>
   <ComponentType name="Display">
     <Text name="title"/><Children name="lines" type="Line"/>
-    <Simulation><DataDisplay title="title"/></Simulation>
+    <Parameter name="left" dimension="none"/><Parameter name="right" dimension="none"/>
+    <Parameter name="low" dimension="none"/><Parameter name="high" dimension="none"/>
+    <Simulation><DataDisplay title="title" dataRegion="left, right, low, high"/></Simulation>
   </ComponentType>
   <ComponentType name="Line">
     <Path name="quantity"/><Parameter name="scale" dimension="*"/>
@@ -75,7 +77,7 @@ MODEL = """<Lems>
   <Cell id="cell" tau="10 ms" start="20 mV" period="7.05 ms"/>
   <Net id="net"><Population id="pop" cell="cell" size="3"/></Net>
   <Sim id="sim" net="net" step="0.1 ms" length="30 ms">
-    <Display id="d" title="Costs $5 and $6">
+    <Display id="d" title="Costs $5 and $6" left="-1000" right="20000" low="-1" high="2">
       <Line id="_v" quantity="pop[0]/v" scale="1 uV" timeScale="1 us" color="#ffffff"/>
       <Line id="again" quantity="pop[1]/v" scale="1 uV" timeScale="1 us" color="#000000"/>
       <Line id="ratio" quantity="pop[0]/x" scale="1" timeScale="1 us" color="#ffff00"/>
@@ -167,6 +169,16 @@ def test_an_output_of_another_kind_is_refused(network, recording):
         plot.raster(recording, shown)
 
 
+def test_a_scale_of_zero_is_refused(network, recording):
+    from dataclasses import replace
+
+    shown = network.outputs[0]
+    for wrong in ({"scale": 0.0}, {"time_scale": 0.0}):
+        column = replace(shown.columns[0], **wrong)
+        with pytest.raises(ValueError, match="give another scale than 0"):
+            plot.display(recording, replace(shown, columns=(column,)))
+
+
 def test_no_spike_is_lost_by_thinning():
     values = np.zeros(1_000_003)
     spikes = np.array([0, 5, 499_999, 1_000_002])
@@ -197,6 +209,14 @@ def test_no_spike_is_lost_by_thinning():
         ("", 0, 0.01, "0.01"),
         ("mV/ms", 0, 1.0, "mV/ms"),
         ("mV/ms", 0, 10.0, "10 mV/ms"),
+        ("mm^-2 nA", -3, 1.0, "A/m²"),
+        ("mm^-2 nA", -3, 1e-3, "nA/mm²"),
+        ("mm^-2 nA", -3, 1e-2, "10 nA/mm²"),
+        ("pg mm^2 ms^-3", -12, 1.0, "kg m²/s³"),
+        ("mV", -3, -1e-3, "-1 mV"),
+        ("mm ms^-1", 0, 2.0, "2 mm/ms"),
+        ("1/mV", 3, 1.0, "1/V"),
+        ("kg m^2 s^-3", 0, 1.0, "kg m²/s³"),
     ],
 )
 def test_the_unit_of_a_scale(unit, power, scale, expected):

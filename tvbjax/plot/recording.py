@@ -63,6 +63,7 @@ def display(
     """
     matplotlib, figure_class, layout_class = _matplotlib()
     _check_kind(output, "DataDisplay", "display")
+    _check_scales(output)
     lines = _lines(recording, output)
     panels = _panels(lines)
     scale = output.columns[0].time_scale if output.columns else 1.0
@@ -106,6 +107,16 @@ def raster(recording: lems.Recording, output: Output) -> "Figure":
 def _check_kind(output: Output, kind: str, name: str) -> None:
     if output.kind != kind:
         raise ValueError(f"{name}: the output is a {output.kind}; pass a {kind} of the network.")
+
+
+def _check_scales(output: Output) -> None:
+    for column in output.columns:
+        if column.scale == 0.0 or column.time_scale <= 0.0:
+            raise ValueError(
+                f"display: {column.place}: the line '{column.label}' is scaled by {column.scale:g} "
+                f"and its time by {column.time_scale:g} (SI); give another scale than 0, and a "
+                "positive one for time."
+            )
 
 
 def _time_unit(recording: lems.Recording, scale: float) -> str:
