@@ -1,13 +1,9 @@
 """Small LEMS files for the tests: dimensions, units, recording types of our own, and a loader."""
 
 from pathlib import Path
-from typing import Any
-
-import jax
-import jaxtyping
 
 from tvbjax import lems
-from tvbjax.lems import DimensionCheck, Network, Recording
+from tvbjax.lems import DimensionCheck, Network
 
 HEADER = """
   <Dimension name="time" t="1"/>
@@ -119,11 +115,4 @@ def network(
     return lems.load_network(path, target, units=units, dimensions=dimensions, pool=pool)
 
 
-def run(model: Network, **options: Any) -> Recording:
-    """lems.run, for now without strict promotion and annotations: see test_network_run.py."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    try:
-        with jax.numpy_dtype_promotion("standard"):
-            return lems.run(model, **options)
-    finally:
-        jaxtyping.config.update("jaxtyping_disable", False)
+run = lems.run

@@ -172,7 +172,6 @@ def test_references_are_of_siblings_or_of_all_and_prototypes_are_extended(tmp_pa
     assert [float(found[path][0]) for path in paths] == [3.0, 21.0, 51.0]
 
 
-@pytest.mark.xfail(strict=True, reason="a select through a Link finds nothing, and is 0")
 def test_links_lead_to_siblings(tmp_path):
     linked = '<Linked id="linked" of="near" to="near"/></Box>'
     model = network(tmp_path, REFERENCES.replace("</Box>", linked), "whole")

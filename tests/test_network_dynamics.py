@@ -41,12 +41,10 @@ def test_on_start_runs_children_first_and_reads_derived_values(toy):
     assert toy["starts/outer/z"][0] == 71.0  # after y, in document order
 
 
-@pytest.mark.xfail(strict=True, reason="OnStart ignores the document order of assignments")
 def test_on_start_assigns_in_document_order(toy):
     assert toy["starts/backwards/b"][0] == 1.0, "a is still 0 when b = a + 1"
 
 
-@pytest.mark.xfail(strict=True, reason="a second OnStart assignment of a variable reads 0")
 def test_on_start_may_assign_a_variable_twice(toy):
     assert toy["starts/twice/a"][0] == 9.0
 

@@ -239,10 +239,6 @@ POOR = {
         POP + '<ByIndex id="wrong" list="../pop" index="3" target="../h"/>', "no instance 3",
     ),
     "misspelt port in": (HOST + edge("../h", "../h", 'in="inn"'), "'inn'; did you mean 'in'"),
-    "receiver of another type": (
-        HOST + '<Onto id="o" source="../h" target="../h" synapse="pal"/>',
-        "takes no Inner under 'inputs'",
-    ),
     "populations of populations that are huge": (
         '</Whole><Many id="big" size="10000" of="cell"/><Whole id="more"><Many id="pop" '
         'size="10000" of="big"/>', "number of instances",
@@ -250,7 +246,6 @@ POOR = {
 }  # fmt: skip
 
 
-@pytest.mark.xfail(strict=True, reason="misses the fault, or says something else")
 @pytest.mark.parametrize("name", POOR)
 def test_what_is_wrong_is_said_well(tmp_path, name: str):
     parts, said = POOR[name]
@@ -258,7 +253,6 @@ def test_what_is_wrong_is_said_well(tmp_path, name: str):
     assert re.search(said, str(first)), str(first)
 
 
-@pytest.mark.xfail(strict=True, reason="the With-name that failed is reported as unknown, too")
 def test_one_fault_is_one_finding(tmp_path):
     parts, *_ = SAID["path not given"]
     assert len(refused(tmp_path, parts).diagnostics) == 1

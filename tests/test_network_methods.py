@@ -249,9 +249,6 @@ def test_implicit_solvers_of_diffrax_step_networks(tmp_path):
     check_diffrax(tmp_path, diffrax.Kvaerno3(root_finder=finder), 1e-3)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the default root finder has no tolerances outside diffeqsolve"
-)
 def test_implicit_solvers_of_diffrax_need_no_tolerances(tmp_path):
     diffrax = pytest.importorskip("diffrax")
     check_diffrax(tmp_path, diffrax.Kvaerno3(), 1e-3)

@@ -213,7 +213,6 @@ def test_recorded_paths_name_one_of_several(whole):
     np.testing.assert_array_equal(whole["large/i33/x"], items(41)[1][33])
 
 
-@pytest.mark.xfail(strict=True, reason="[1] counts groups of alike components, and adds up one")
 def test_a_select_takes_one_of_many_by_its_number(folder):
     many = f'{SELECTS}<Whole id="whole">{hub("indexed", 41, "Indexed")}</Whole>'
     found = run(network(folder, many, "whole"), step=0.1, duration=0.1, record=["indexed/second"])

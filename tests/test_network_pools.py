@@ -142,18 +142,7 @@ def found(models):
     }
 
 
-WRONG = {
-    "twice": "a state that is assigned twice in one handler gets both amounts twice",
-    "handlers": "of two handlers of one port the first is dropped",
-}
-
-
-def marked(name: str):
-    xfail = pytest.mark.xfail(strict=True, reason=WRONG.get(name, ""))
-    return pytest.param(name, marks=xfail if name in WRONG else ())
-
-
-@pytest.mark.parametrize("name", [marked(name) for name in SYNAPSES])
+@pytest.mark.parametrize("name", list(SYNAPSES))
 def test_pooled_synapses_do_what_separate_ones_do(models, found, name: str):
     apart = np.asarray(found[False][f"{name}/pop[*]/v"])
     assert np.abs(apart).max() > 0.1

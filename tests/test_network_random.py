@@ -118,7 +118,6 @@ def test_conditions_draw_anew_at_every_step(throw):
     assert stats.chisquare(seen, [*expected[pooled], expected[5:].sum()]).pvalue > 1e-4
 
 
-@pytest.mark.xfail(strict=True, reason="the events of one step share their random numbers")
 def test_each_event_of_a_step_draws_its_own(throw):
     """The sum of two uniform numbers has a triangular law."""
     heard = np.asarray(throw["first[*]/heard"][-1])

@@ -303,7 +303,6 @@ def test_listed_siblings_kept_as_one_axis_equal_those_kept_apart(built):
             np.testing.assert_array_equal(merged, built[f"apart/cells/c{i}/x"])
 
 
-@pytest.mark.xfail(strict=True, reason="16 or more children are sorted by kind, not by document")
 def test_many_children_keep_the_order_of_the_document(folder):
     """An event reaches a target further down in the same step, however many siblings there are."""
     fillers = "".join(f'<Pulse id="f{i}" at="9s"/>' for i in range(12))
@@ -316,7 +315,6 @@ def test_many_children_keep_the_order_of_the_document(folder):
     np.testing.assert_array_equal(found["last/heard"], steps(5, rows=9))
 
 
-@pytest.mark.xfail(strict=True, reason="[2] counts the groups of alike instances")
 def test_many_listed_instances_of_different_kinds_keep_their_numbers(folder):
     model = network(folder, f"{TYPES}{PEOPLE}{listed('many', 20)}", "many")
     paths = [f"pop/{i}/cell/heard" for i in (1, 2, 3)]
@@ -325,7 +323,6 @@ def test_many_listed_instances_of_different_kinds_keep_their_numbers(folder):
     assert heard == [1, 2, 0, 2]
 
 
-@pytest.mark.xfail(strict=True, reason="[*] of listed children records the first one alone")
 def test_all_of_a_few_listed_children_are_recorded(folder):
     body = '<Whole id="whole"><Cell id="a"/><Cell id="b"/><Cell id="c"/></Whole>'
     found = run(
@@ -334,7 +331,6 @@ def test_all_of_a_few_listed_children_are_recorded(folder):
     assert found["parts[*]/heard"].shape == (2, 3)
 
 
-@pytest.mark.xfail(strict=True, reason="columns[1]/of[*] records the cells of all columns")
 def test_all_of_one_population_of_several_are_recorded(folder):
     model = network(folder, f"{TYPES}{COLUMN}{NESTED_WHOLE}", "nested")
     found = run(model, step=DT, duration=DT, record=["columns[1]/of[*]/heard"])

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from ..resolve import TIME_NAME
 from ..units import TIME, UnitSystem
 from .bind import Binder
 from .formulas import Formula, TypeFormulas, baked, exponents
-from .paths import PathError, follow, here
+from .paths import PathError, Place, follow, here, members, passed_through
 from .plan import (
     Action,
     Assign,
@@ -25,6 +25,7 @@ from .plan import (
     OnCondition,
     OnEvent,
     Parameter,
+    Part,
     Phase,
     Recorded,
     Scheme,
@@ -36,7 +37,7 @@ from .plan import (
     Variable,
     formulas_of,
 )
-from .tree import Unit
+from .tree import INSTANCE_LIMIT, Unit
 from .wiring import Link
 
 _STEP = re.compile(r"([\w:.-]+?)(?:\[(.+)\])?")
@@ -45,10 +46,14 @@ _PREDICATE = re.compile(r"(\w+)\s*=\s*'([^']*)'")
 
 @dataclass(frozen=True)
 class _Reached:
-    """A unit at the end of a path, with its instances' places among those of the start."""
+    """A unit at the end of a path, with its instances' places among those of the start.
+
+    `picked`: where only one of its instances is meant, that of each instance of the start.
+    """
 
     unit: Unit
     index: Index
+    picked: Index = None
 
 
 class Assembler:
@@ -69,6 +74,12 @@ class Assembler:
             self.ids[unit] = len(self.units)
             self.units.append(unit)
             self.sizes[unit] = unit.size
+            if unit.size > INSTANCE_LIMIT:
+                message = f"the number of instances is {unit.size}"
+                hint = f"at most {INSTANCE_LIMIT} are built"
+                element, context = unit.bound.component.element, unit.bound.context
+                self.report.add(ir.finding(Code.STRUCTURE, element, context, message, hint))
+                self.sizes[unit] = 0
         return self.ids[unit]
 
     def of_type(self, unit: Unit) -> TypeFormulas:
@@ -94,7 +105,9 @@ class Assembler:
         table = self.table(unit)
         phases = (base, *regimes)
         derived = tuple(v.name for v in dynamics.derived) if dynamics else ()
-        self.check(unit, table, phases)
+        starts = self.actions(unit, dynamics.on_start, ()) if dynamics else ()
+        on_start = tuple(one for one in starts if isinstance(one, Assign))
+        self.check(unit, table, phases, on_start)
         named = {**formulas.dimensions.names}
         return UnitPlan(
             unit.path or unit.bound.id,
@@ -105,6 +118,7 @@ class Assembler:
             {name: float(self.system.power(d)) for name, d in named.items()},
             {name: self.system.unit(d) for name, d in named.items()},
             derived,
+            on_start,
             base,
             tuple(regimes),
             tuple(names),
@@ -133,12 +147,9 @@ class Assembler:
         for name, value in self.binder.constants(kind).items():
             table.setdefault(name, Parameter(np.asarray(value)))
         dynamics = kind.dynamics
-        starts = {s.variable: s for s in dynamics.on_start} if dynamics else {}
         for state in dynamics.states if dynamics else ():
-            start = starts.get(state.name)
             dimension = formulas.dimension(state.dimension)
-            formula = formulas.value(start.value, dimension) if start else None
-            table[state.name] = State(formula, self.system.unit(dimension))
+            table[state.name] = State(self.system.unit(dimension))
         derived = dynamics.derived if dynamics else ()
         for one in (*kind.derived_parameters, *derived):
             found = self.derived(unit, one)
@@ -229,6 +240,10 @@ class Assembler:
         for step in steps:
             reached = [found for one in reached for found in self.inside(one, step, select)]
         sources = []
+        if len(reached) == 1 and reached[0].picked is not None:
+            gather = _through(gather, reached[0].picked)
+            reached = [_Reached(reached[0].unit, None)]
+            select = replace(select, reduce="")
         for one in reached:
             name = self.reading(one.unit, last)
             if name is None:
@@ -275,13 +290,14 @@ class Assembler:
             return
         name, predicate = match.group(1), match.group(2)
         group = at.unit.by_slot.get(name, []) if predicate else []
-        found = group or at.unit.by_key.get(name, [])
+        found = group or at.unit.by_key.get(name, []) or self.linked(at.unit, name)
         if not found and not self.is_place(at.unit, name):
             known = [s.name for s in at.unit.bound.type.slots]
             self.lost(select, f"{at.unit.bound.context} has no '{name}'", known)
         if predicate and predicate.isdigit():
-            found = found[int(predicate) : int(predicate) + 1]
-        elif predicate and predicate != "*":
+            yield from self.numbered(at, found, int(predicate))
+            return
+        if predicate and predicate != "*":
             wanted = _PREDICATE.fullmatch(predicate)
             if wanted is None:
                 hint = "write [*], [0] or [name='text']"
@@ -291,6 +307,26 @@ class Assembler:
             found = [c for c in found if (c.bound.texts.get(key) or "") == text]
         for child in found:
             yield _Reached(child, _above(at.index, child.index()))
+
+    def linked(self, unit: Unit, name: str) -> list[Unit]:
+        """The sibling that a Link of a component names."""
+        link = any(one.link and one.name == name for one in unit.bound.type.references)
+        if not link or unit.parent is None or unit.index() is not None:
+            return []
+        found = unit.parent.by_key.get(unit.bound.texts.get(name, ""), [])
+        return [child for child in found if child.index() is None]
+
+    def numbered(self, at: _Reached, units: Sequence[Unit], number: int) -> Iterable[_Reached]:
+        """Child `number`, where alike children may have been merged to one unit."""
+        for unit in units:
+            copies = unit.copies or 1
+            if number < copies:
+                picked = None
+                if unit.copies is not None:
+                    picked = np.arange(at.unit.size, dtype=np.int32) * copies + number
+                yield _Reached(unit, at.index, picked)
+                return
+            number -= copies
 
     def is_place(self, unit: Unit, name: str) -> bool:
         kind = unit.bound.type
@@ -388,9 +424,15 @@ class Assembler:
             one.reverse_rate,
         )
 
-    def check(self, unit: Unit, table: dict[str, Variable], phases: Iterable[Phase]) -> None:
+    def check(
+        self,
+        unit: Unit,
+        table: dict[str, Variable],
+        phases: Iterable[Phase],
+        on_start: Iterable[Assign],
+    ) -> None:
         """Resolve all that the formulas read; report what is required and not there."""
-        formulas = formulas_of(table, phases)
+        formulas = formulas_of(table, phases, on_start)
         for name in sorted({name for formula in formulas for name in formula.reads}):
             if self.variable(unit, name) is None:
                 kind = unit.bound.type
@@ -418,28 +460,55 @@ class Assembler:
         name = port or (steps.pop() if steps else "")
         every = bool(steps) and steps[-1].endswith("[*]")
         if every:
-            inner = follow(here(root), "/".join(steps[:-1]), {}, self.binder).unit
-            wanted = steps[-1][:-3]
-            found = [c for c in inner.children if wanted in c.keys or c.slot == wanted]
-            deep = [c for one in found for c in one.children if c.copies is not None]
-            unit = (deep or found or [root])[0]
-            if not found:
-                raise PathError(f"{inner.bound.context} has no '{wanted}'")
-            place = None
+            above = follow(here(root), "/".join(steps[:-1]), {}, self.binder)
+            places = self.all_below(above, steps[-1][:-3])
         else:
             at = follow(here(root), "/".join(steps), {}, self.binder)
-            unit, place = at.unit, at.chosen if at.chosen is not None else 0
-        label = f"{path}/{port}" if port else path
-        if port:
+            places = [(at.unit, (at.chosen or 0,))]
+        parts = tuple(
+            Part(self.number(unit), self.recordable(unit, name, bool(port)), instances)
+            for unit, instances in places
+        )
+        return Recorded(f"{path}/{port}" if port else path, parts, every)
+
+    def all_below(self, above: Place, name: str) -> list[tuple[Unit, tuple[int, ...] | None]]:
+        """The cells of a population below one instance, or its listed children."""
+        found = [c for c in above.unit.children if name in c.keys or c.slot == name]
+        if not found:
+            known = [key for child in above.unit.children for key in child.keys]
+            context = above.unit.bound.context
+            raise PathError(f"{context} has no '{name}'", suggestion(name, known))
+        if len(found) == 1 and found[0].copies is None and members(found[0]):
+            found = members(found[0])
+        cells = [passed_through(Place(unit, None, unit)).unit for unit in found]
+        return [(unit, _instances_below(unit, above)) for unit in cells]
+
+    def recordable(self, unit: Unit, name: str, is_port: bool) -> str:
+        """The variable or port of that name. Raises PathError."""
+        if is_port:
             ports = [p.name for p in unit.bound.type.ports if p.direction == "out"]
-            if port not in ports:
-                raise PathError(f"{unit.bound.context} sends no '{port}'", suggestion(port, ports))
-            return Recorded(label, self.number(unit), port, place)
+            if name not in ports:
+                raise PathError(f"{unit.bound.context} sends no '{name}'", suggestion(name, ports))
+            return name
         variable = self.look_up(unit, name)
         if variable is None:
             table = [n for n in self.table(unit) if n != TIME_NAME]
             raise PathError(f"{unit.bound.context} has no '{name}'", suggestion(name, table))
-        return Recorded(label, self.number(unit), variable, place)
+        return variable
+
+
+def _instances_below(unit: Unit, above: Place) -> tuple[int, ...] | None:
+    """The instances of a unit that lie below one instance of another; None is all."""
+    index = np.arange(unit.size)
+    at: Unit | None = unit
+    while at is not None and at is not above.unit:
+        step = at.index()
+        index = index if step is None else step[index]
+        at = at.parent
+    chosen = above.chosen or 0
+    return (
+        None if (index == chosen).all() else tuple(int(i) for i in np.flatnonzero(index == chosen))
+    )
 
 
 def _shadows_time(unit: Unit, name: str) -> bool:

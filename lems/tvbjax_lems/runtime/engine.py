@@ -5,7 +5,7 @@ walks the units one after another, as PyLEMS does; the other methods take the wh
 derivatives at once, between the events and the conditions.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,29 +13,28 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Int
+from jaxtyping import Array
 
-from .plan import Action, Assign, Emit, Enter, LinkPlan, OnEvent, Phase, Plan, State
+from .plan import (
+    Action,
+    Assign,
+    Computed,
+    Emit,
+    Enter,
+    LinkPlan,
+    OnEvent,
+    Phase,
+    Plan,
+    Recorded,
+    Selected,
+    State,
+)
+from .state import NetworkState, unconnected
 from .values import Name, Params, Values
+from .wires import Wire
 
+PARTS = 16  # unconnected parts of a network that are stepped one by one
 UNROLLED = 4  # events of one port and step that are written out rather than looped over
-
-
-class NetworkState(eqx.Module):
-    """All that changes. Arrays have one number per instance.
-
-    `regimes`: the active regime; `pending`: events that arrived and were not heard yet; `sent`:
-    rings of the events sent in the last steps, (step, instance); `early`: derived values of the
-    last step that the next one reads; `steps`: steps taken; `t`: the time.
-    """
-
-    states: dict[Name, Array]
-    regimes: dict[int, Array]
-    pending: dict[Name, Array]
-    sent: dict[Name, Array]
-    early: dict[Name, Array]
-    steps: Int[Array, ""]
-    t: Array
 
 
 class Moment:
@@ -46,7 +45,7 @@ class Moment:
         machine: "Machine",
         values: Values,
         state: NetworkState,
-        amounts: "Sequence[dict[str, Any]]",
+        amounts: "Mapping[int, dict[str, Any]]",
     ):
         self.machine, self.values, self.amounts = machine, values, amounts
         self.regimes = dict(state.regimes)
@@ -80,7 +79,7 @@ class Moment:
         pool = self.machine.plan.units[unit].pool
         if pool is not None:
             for port, increments in pool.increments.items():
-                for name, _ in increments:
+                for name in increments:
                     if (key := f"{port}.{name}") in come:
                         self.values.known[unit, name] = self.values.get(unit, name) + come[key]
             return
@@ -98,7 +97,9 @@ class Moment:
         bound = self.machine.most.get((unit, one.port))
         if assigns and bound is not None and bound <= UNROLLED:
             for i in range(bound):
+                self.values.turn = i
                 self.assign_all(unit, assigns, count > i)
+            self.values.turn = 0
         elif assigns:
             self.assign_repeatedly(unit, assigns, count)
         for action in one.actions:
@@ -118,13 +119,14 @@ class Moment:
         def again(i: Array, now: dict[str, Array]) -> dict[str, Array]:
             for name, value in now.items():
                 self.values.known[unit, name] = value
+            self.values.turn = i
             self.assign_all(unit, assigns, count > i)
             found = {name: self.values.known[unit, name] for name in names}
             self.values.known = dict(before)
             return found
 
         after = jax.lax.fori_loop(0, jnp.max(count), again, held)
-        self.values.known = before
+        self.values.known, self.values.turn = before, 0
         for name, value in after.items():
             self.values.known[unit, name] = value
 
@@ -177,105 +179,34 @@ class Moment:
         return self.regimes[unit] == regime
 
 
-class Wire:
-    """A link made ready for a time step: `steps` of delay, all 0 or none."""
-
-    def __init__(self, plan: Plan, link: LinkPlan, steps: np.ndarray, number: int):
-        self.link, self.steps, self.number = link, steps, number
-        self.source = (link.source, link.source_port)
-        self.sources = link.sources
-        self.size = plan.units[link.target].size
-        self.pool = plan.units[link.target].pool
-        self.sums = Sums(link.targets, self.size)
-
-    def from_sources(self, count: Array) -> Array:
-        """The events of the sources, one number per connection."""
-        if len(self.sources) == count.shape[0] and _is_range(self.sources):
-            return count
-        return count[self.sources]
-
-    def delayed(self, state: NetworkState) -> Array:
-        """The events whose delay is over now, one number per connection."""
-        ring = state.sent[self.source]
-        slots = (state.steps - self.steps) % ring.shape[0]
-        return ring[slots, self.sources] * (state.steps >= self.steps)
-
-    def arriving(
-        self, come: Array, amounts: "Sequence[dict[str, Any]]"
-    ) -> list[tuple[Name, Array]]:
-        """What arrives at the targets: events, or, in a pool, what they add to each state."""
-        target, port = self.link.target, self.link.target_port
-        if self.pool is None:
-            return [((target, port), self.sums(come))]
-        mine = amounts[self.number]
-        return [((target, f"{port}.{name}"), self.sums(come * mine[name])) for name in mine]
-
-    def amounts(self, params: Params, plan: Plan) -> dict[str, Any]:
-        """What one event of each connection adds to the states of a pool."""
-        if self.pool is None:
-            return {}
-        values = Values(plan, params, {}, 0.0)
-        found = {}
-        for name, formula in self.pool.increments.get(self.link.target_port, ()):
-            amount = jnp.asarray(values.formula(self.link.target, formula), float)
-            amount = amount if amount.ndim == 0 else amount[self.link.synapses]
-            found[name] = found[name] + amount if name in found else amount
-        return found
-
-
-class Sums:
-    """Sums over connections by target: padded gathers where the targets have alike many."""
-
-    def __init__(self, targets: np.ndarray, size: int):
-        self.size, self.targets = size, targets
-        self.plain = len(targets) == size and _is_range(targets)
-        self.rows: np.ndarray | None = None
-        degrees = np.bincount(targets, minlength=size) if len(targets) else np.zeros(size, int)
-        widest = int(degrees.max(initial=0))
-        if not self.plain and widest * size <= 3 * len(targets) + 64:
-            order = np.argsort(targets, kind="stable")
-            rows = np.full((size, widest), len(targets), np.int32)
-            within = np.arange(len(targets)) - np.repeat(np.cumsum(degrees) - degrees, degrees)
-            rows[targets[order], within] = order
-            self.rows = rows
-
-    def __call__(self, value: Array) -> Array:
-        """(connection,) to (target,)."""
-        if self.plain:
-            return value
-        if self.rows is not None:
-            padded = jnp.concatenate([value, jnp.zeros(1, value.dtype)])
-            return padded[self.rows].sum(axis=1).astype(value.dtype)
-        return jnp.zeros(self.size, value.dtype).at[self.targets].add(value)
-
-
-def _is_range(index: np.ndarray) -> bool:
-    return np.array_equal(index, np.arange(len(index)))
-
-
 class Machine:
-    """A plan made ready for a time step: delays in steps, the ports' most events in a step."""
+    """A plan made ready for a time step: delays in steps, the ports' most events in a step.
 
-    def __init__(self, plan: Plan, dt: float):
+    `members`: the units that it steps; `order`: those, children before parents.
+    """
+
+    def __init__(self, plan: Plan, dt: float, members: Iterable[int] | None = None):
         self.plan, self.dt = plan, dt
+        self.members = frozenset(range(len(plan.units)) if members is None else members)
+        self.order = [i for i in plan.order if i in self.members]
         self.wires: list[Wire] = []
         self.instant: dict[Name, list[Wire]] = {}
         self.delayed: list[Wire] = []
         self.horizon: dict[Name, int] = {}
         self.ports: dict[Name, Any] = {}
-        for link in plan.links:
-            if not _hears(plan, link):
+        for number, link in enumerate(plan.links):
+            if not _hears(plan, link) or link.target not in self.members:
                 continue
             steps = np.rint(link.delays / dt).astype(np.int32)
             late = steps > 0
-            for where in (late, ~late):
+            for kind, where in enumerate((late, ~late)):
                 if where.any():
-                    self._wire(_part(link, where), steps[where])
+                    self._wire(_part(link, where), steps[where], 2 * number + kind)
             self._open(link)
         self.most = {port: self._most(port, ()) for port in self.ports}
 
-    def _wire(self, link: LinkPlan, steps: np.ndarray) -> None:
-        wire = Wire(self.plan, link, steps, len(self.wires))
+    def _wire(self, link: LinkPlan, steps: np.ndarray, number: int) -> None:
+        wire = Wire(self.plan, link, steps, number)
         self.wires.append(wire)
         if not steps.any():
             self.instant.setdefault(wire.source, []).append(wire)
@@ -290,12 +221,26 @@ class Machine:
         if pool is None:
             self.ports[link.target, link.target_port] = jnp.int32
         else:
-            for name, _ in pool.increments[link.target_port]:
+            for name in pool.increments[link.target_port]:
                 self.ports[link.target, f"{link.target_port}.{name}"] = float
 
-    def amounts(self, params: Params) -> list[dict[str, Any]]:
-        """What an event adds to pools, per wire."""
-        return [wire.amounts(params, self.plan) for wire in self.wires]
+    def amounts(self, params: Params) -> dict[int, dict[str, Any]]:
+        """What an event adds to pools, by the wires' numbers."""
+        return {wire.number: wire.amounts(params, self.plan) for wire in self.wires}
+
+    def parts(self, recorded: Iterable[Recorded]) -> "list[Machine]":
+        """Machines of the parts of the network that do not depend on each other.
+
+        XLA runs a small loop several times faster, so unconnected cells had better be apart.
+        """
+        groups = unconnected(self.plan, recorded)
+        if len(groups) == 1 or len(groups) > PARTS:
+            return [self]
+        return [Machine(self.plan, self.dt, group) for group in groups]
+
+    def sends(self, unit: int, port: str) -> int | None:
+        """The most events that an instance can send from a port in a step; None is unknown."""
+        return self._sends(unit, port, ())
 
     def _most(self, port: Name, path: tuple[Name, ...]) -> int | None:
         """The most events that one instance can hear in one step; None where it is not known."""
@@ -326,7 +271,9 @@ class Machine:
                 total += relays * heard
         return total
 
-    def arrivals(self, state: NetworkState, amounts: Sequence[dict[str, Any]]) -> dict[Name, Array]:
+    def arrivals(
+        self, state: NetworkState, amounts: Mapping[int, dict[str, Any]]
+    ) -> dict[Name, Array]:
         """The events that wait, and those whose delay is over now."""
         pending = dict(state.pending)
         for wire in self.delayed:
@@ -396,20 +343,33 @@ class Machine:
 
 
 class _Start(Values):
-    """Values in which a state is what OnStart says, 0 where it says nothing or needs itself."""
+    """Values in which a state is what OnStart says: assignments in document order, from 0.
+
+    What an assignment needs from other components is asked for, whatever their order; what needs
+    itself is 0.
+    """
 
     def __init__(self, *arguments: Any):
         super().__init__(*arguments)
-        self.asked: set[Name] = set()
+        self.given = frozenset(self.known)
 
     def compute(self, unit: int, name: str) -> Any:
-        variable = self.plan.units[unit].variables[name]
-        if not isinstance(variable, State):
+        if not isinstance(self.plan.units[unit].variables[name], State):
             return super().compute(unit, name)
-        if variable.start is None or (unit, name) in self.asked:
-            return 0.0
-        self.asked.add((unit, name))
-        return self.formula(unit, variable.start)
+        self.begin(unit)
+        return self.known[unit, name]
+
+    def begin(self, unit: int) -> None:
+        """Carry out a unit's OnStart."""
+        mine = self.plan.units[unit]
+        for name, variable in mine.variables.items():
+            if isinstance(variable, State):
+                self.known[unit, name] = self.full(unit, 0.0)
+        for assign in mine.on_start:
+            for name, variable in mine.variables.items():
+                if isinstance(variable, Computed | Selected) and (unit, name) not in self.given:
+                    self.known.pop((unit, name), None)
+            self.known[unit, assign.variable] = self.full(unit, self.formula(unit, assign.value))
 
 
 def _hears(plan: Plan, link: LinkPlan) -> bool:

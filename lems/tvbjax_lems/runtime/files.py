@@ -39,7 +39,8 @@ def write_outputs(recording: "Recording", folder: Path) -> list[Path]:
 def _columns(recording: "Recording", output: Output, path: Path) -> None:
     plan = recording.network.plan
     powers = {
-        one.path: plan.units[one.unit].dimensions.get(one.name, 0.0) for one in plan.quantities
+        one.path: plan.units[one.parts[0].unit].dimensions.get(one.parts[0].name, 0.0)
+        for one in plan.quantities
     }
     columns = [np.asarray(recording.t, float) * 10.0**plan.time_power]
     for column in output.columns:

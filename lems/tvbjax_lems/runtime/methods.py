@@ -1,7 +1,7 @@
 """Methods of integration: what a step of dt does to the states of a network."""
 
 import abc
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,9 +13,10 @@ from jaxtyping import Array
 
 from ..algebra import as_written, symbol
 from ..evaluate import value_of
-from .engine import Machine, Moment, NetworkState
+from .engine import Machine, Moment
 from .kinetics import advance, derivative
 from .plan import Phase
+from .state import NetworkState
 from .values import Name, Params, Values
 
 States = Mapping[Name, Array]
@@ -27,7 +28,7 @@ class Given:
 
     params: Params
     constants: Mapping[Name, Any]
-    amounts: Sequence[dict[str, Any]]
+    amounts: Mapping[int, dict[str, Any]]
 
 
 class AbstractMethod(eqx.Module):
@@ -57,10 +58,10 @@ class Euler(AbstractMethod):
         values = Values(plan, given.params, known, state.t, key)
         moment = Moment(machine, values, state, given.amounts)
         moment.pending = machine.arrivals(state, given.amounts)
-        for i in plan.order:
+        for i in machine.order:
             _turn(machine, moment, i, dt)
         exact = state.t.dtype == jnp.float64
-        later = state.t + dt if exact else (state.steps + 1) * dt
+        later = state.t + dt if exact else (state.steps + 1).astype(float) * dt
         return _finished(machine, moment, state, later), values, moment
 
 
@@ -115,20 +116,20 @@ class AbstractFlatMethod(AbstractMethod):
     ) -> tuple[NetworkState, Values, Moment]:
         plan, dt = machine.plan, machine.dt
         field = Field(machine, given, state.regimes, key)
-        moved = self.move(field, dict(state.states), state.steps * dt, dt)
-        later = (state.steps + 1) * dt
+        moved = self.move(field, dict(state.states), state.steps.astype(float) * dt, dt)
+        later = (state.steps + 1).astype(float) * dt
         values = Values(plan, given.params, {**given.constants, **moved}, later, key)
-        for i, unit in enumerate(plan.units):
-            for name in unit.derived:
+        for i in machine.order:
+            for name in plan.units[i].derived:
                 values.get(i, name)
         moment = Moment(machine, values, state, given.amounts)
         moment.pending = machine.arrivals(state, given.amounts)
-        for i in plan.order:
+        for i in machine.order:
             moment.test(i, plan.units[i].base, None)
             for regime, mask in _active(moment, i):
                 moment.test(i, regime, mask)
             moment.entered(i)
-        for i in plan.order:
+        for i in machine.order:
             come = moment.take(i)
             moment.hear(i, plan.units[i].base, come, None)
             for regime, mask in _active(moment, i):
@@ -164,7 +165,8 @@ class Field:
         """The derivative of each state, 0 where it has none."""
         values = self.values(states, t)
         found = {name: jnp.zeros_like(value) for name, value in states.items()}
-        for i, unit in enumerate(self.machine.plan.units):
+        for i in self.machine.order:
+            unit = self.machine.plan.units[i]
             for scheme in unit.schemes:
                 found |= derivative(scheme, values, unit.size)
             for phase, mask in self.phases(i):
@@ -215,7 +217,8 @@ class ExponentialEuler(AbstractFlatMethod):
     def move(self, field: Field, states: dict[Name, Array], t: Array, dt: float) -> Any:
         values = field.values(states, t)
         moved = dict(states)
-        for i, unit in enumerate(field.machine.plan.units):
+        for i in field.machine.order:
+            unit = field.machine.plan.units[i]
             for scheme in unit.schemes:
                 moved |= advance(scheme, values, unit.size, dt)
             for phase, mask in field.phases(i):
@@ -253,10 +256,13 @@ def _mean_growth(z: Array) -> Array:
 class Diffrax(AbstractFlatMethod):
     """One step of a solver of diffrax per time step, as Diffrax(diffrax.Kvaerno3()).
 
-    Needs the diffrax package.
+    `rtol`, `atol`: of an implicit solver's root finder, where it does not have its own. Needs the
+    diffrax package.
     """
 
     solver: Any
+    rtol: float = eqx.field(static=True, default=1e-8)
+    atol: float = eqx.field(static=True, default=1e-10)
 
     def __check_init__(self):
         try:
@@ -268,6 +274,20 @@ class Diffrax(AbstractFlatMethod):
                 f"Diffrax: the solver is a {type(self.solver).__name__}; pass one of diffrax's, "
                 "such as diffrax.Tsit5()."
             )
+
+    def with_tolerances(self) -> Any:
+        """The solver, its root finder's tolerances filled in, as diffeqsolve does."""
+        finder = getattr(self.solver, "root_finder", None)
+        if finder is None or isinstance(finder.rtol, float | int):
+            return self.solver
+        import optimistix
+
+        return eqx.tree_at(
+            lambda s: (s.root_finder.rtol, s.root_finder.atol, s.root_finder.norm),
+            self.solver,
+            (self.rtol, self.atol, optimistix.rms_norm),
+            is_leaf=lambda x: x is finder.rtol or x is finder.atol or x is finder.norm,
+        )
 
     def move(self, field: Field, states: dict[Name, Array], t: Array, dt: float) -> Any:
         import diffrax
@@ -281,8 +301,9 @@ class Diffrax(AbstractFlatMethod):
         term = diffrax.ODETerm(slopes)
         start = tuple(states.values())
         end = t + dt
-        inner = self.solver.init(term, t, end, start, None)
-        made = self.solver.step(term, t, end, start, None, inner, False)[0]
+        solver = self.with_tolerances()
+        inner = solver.init(term, t, end, start, None)
+        made = solver.step(term, t, end, start, None, inner, False)[0]
         return dict(zip(names, made, strict=True))
 
 

@@ -221,9 +221,9 @@ def _defaults(plan: Plan) -> dict[str, dict[str, Array]]:
     """The parameters that something reads."""
     read: set[tuple[int, str]] = set()
     for i, unit in enumerate(plan.units):
-        formulas = formulas_of(unit.variables, (unit.base, *unit.regimes))
+        formulas = formulas_of(unit.variables, (unit.base, *unit.regimes), unit.on_start)
         for port in unit.pool.increments.values() if unit.pool else ():
-            formulas += [formula for _, formula in port]
+            formulas += port.values()
         read |= {(i, name) for formula in formulas for name in formula.reads}
         for variable in unit.variables.values():
             if isinstance(variable, Elsewhere):

@@ -18,11 +18,11 @@ _STEP = re.compile(r"(.*?)(?:\[(\d+)\])?")
 
 
 class PathError(Exception):
-    """A path that leads nowhere; callers add the place."""
+    """A path that leads nowhere; callers add the place. `steps`: how far it led."""
 
     def __init__(self, message: str, hint: str = ""):
         super().__init__(message)
-        self.message, self.hint = message, hint
+        self.message, self.hint, self.steps = message, hint, 0
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,12 @@ def follow(place: Place, path: str, names: Mapping[str, Place], binder: Binder) 
     steps = [step for step in path.split("/") if step not in ("", ".")]
     if steps and steps[0] in names:
         place, steps = names[steps[0]], steps[1:]
-    for step in steps:
-        place = _step(place, step, binder)
+    for number, step in enumerate(steps):
+        try:
+            place = _step(place, step, binder)
+        except PathError as error:
+            error.steps += number
+            raise
     return place
 
 
@@ -78,10 +82,15 @@ def _step(place: Place, step: str, binder: Binder) -> Place:
     found = unit.by_key.get(name, [])
     if found:
         return _into(place, found[0], name, number)
-    if number is not None:
-        listed = unit.by_slot.get(name, [])
-        if int(number) < len(listed):
-            return _into(place, listed[int(number)], name, None)
+    left = -1 if number is None else int(number)
+    for child in unit.by_slot.get(name, []) if left >= 0 else ():
+        copies = 1 if child.copies is None else child.copies
+        if left < copies:
+            chosen = place.chosen
+            if child.copies is not None:
+                chosen = (place.chosen or 0) * copies + left
+            return Place(child, chosen, place.origin)
+        left -= copies
     if name in unit.peers:
         return Place(unit.peers[name], place.chosen, place.origin)
     wanted = unit.bound.texts.get(name)
@@ -132,16 +141,13 @@ def members(unit: Unit) -> list[Unit]:
 
 def member(listed: Place, number: int) -> Place:
     """Instance `number` of a population. Raises PathError."""
-    unit = listed.unit
-    found = members(unit)
-    if found and found[0].copies is not None:
-        below = [child for child in found if child.copies is not None]
-        for child in below:
-            if number < (child.copies or 0):
-                return passed_through(Place(child, number, listed.origin))
-            number -= child.copies or 0
-    elif number < len(found):
-        return passed_through(Place(found[number], listed.chosen, listed.origin))
+    unit, left = listed.unit, number
+    for child in members(unit):
+        copies = 1 if child.copies is None else child.copies
+        if left < copies:
+            chosen = listed.chosen if child.copies is None else (listed.chosen or 0) * copies + left
+            return passed_through(Place(child, chosen, listed.origin))
+        left -= copies
     raise PathError(f"{unit.bound.context} has no instance {number}")
 
 
@@ -208,11 +214,10 @@ def located(
             starts.append(outer)
         if len(starts) > 1:
             starts[:2] = starts[1::-1]
-    first: PathError | None = None
+    errors: list[PathError] = []
     for start in starts:
         try:
             return follow(start, path, names, binder)
         except PathError as error:
-            first = first or error
-    assert first is not None
-    raise first
+            errors.append(error)
+    raise max(errors, key=lambda error: error.steps)

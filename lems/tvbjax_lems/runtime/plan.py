@@ -25,7 +25,8 @@ class Parameter:
 
 @dataclass(frozen=True, eq=False)
 class State:
-    start: Formula | None
+    """A state variable; `unit` is its text."""
+
     unit: str
 
 
@@ -128,12 +129,12 @@ class Scheme:
 class Pool:
     """Synapses whose states add up, so that a cell's are kept as one.
 
-    `increments`: per port, what one event adds to each state, in the parameters of the synapse;
+    `increments`: per port and state, what one event adds, in the parameters of the synapse;
     `size`: the number of synapses.
     """
 
     size: int
-    increments: dict[str, tuple[tuple[str, Formula], ...]]
+    increments: dict[str, dict[str, Formula]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,6 +149,7 @@ class UnitPlan:
     dimensions: dict[str, float]
     units: dict[str, str]
     derived: tuple[str, ...]
+    on_start: tuple[Assign, ...]
     base: Phase
     regimes: tuple[Phase, ...]
     regime_names: tuple[str, ...]
@@ -177,16 +179,24 @@ class LinkPlan:
 
 
 @dataclass(frozen=True)
-class Recorded:
-    """`instances` None is all of them."""
+class Part:
+    """A name of a unit on some of its instances; None is all."""
 
-    path: str
     unit: int
     name: str
-    instances: int | None
+    instances: tuple[int, ...] | None
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
+class Recorded:
+    """What a path names: one instance's quantity or events, or (`every`) those of several."""
+
+    path: str
+    parts: tuple[Part, ...]
+    every: bool
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Plan:
     """`order`: children before parents. `constant`: derived names that do not change in time.
 
@@ -210,11 +220,17 @@ class Plan:
     early: tuple[tuple[int, str], ...]
     find: Callable[[str, str], Recorded]
 
+    def __repr__(self) -> str:
+        instances = sum(unit.size for unit in self.units)
+        return f"Plan({self.name!r}, {len(self.units)} components, {instances} instances)"
 
-def formulas_of(variables: Mapping[str, Variable], phases: Iterable[Phase]) -> list[Formula]:
+
+def formulas_of(
+    variables: Mapping[str, Variable], phases: Iterable[Phase], on_start: Iterable[Assign]
+) -> list[Formula]:
     """Every formula of a unit."""
     found = [v.formula for v in variables.values() if isinstance(v, Computed)]
-    found += [v.start for v in variables.values() if isinstance(v, State) and v.start]
+    found += [assign.value for assign in on_start]
     for phase in phases:
         found += [formula for _, formula in phase.derivatives]
         found += [one.test for one in phase.on_conditions]

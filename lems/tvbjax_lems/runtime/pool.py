@@ -46,7 +46,8 @@ def pooled(
 ) -> tuple[tuple[UnitPlan, ...], tuple[LinkPlan, ...]]:
     """The units and links with all that can be pooled pooled."""
     readers = _readers(units)
-    shown = {one.unit for one in recorded} | {link.source for link in links}
+    shown = {part.unit for one in recorded for part in one.parts}
+    shown |= {link.source for link in links}
     chosen: dict[int, Attached] = {}
     changed = list(units)
     for i, place in attached.items():
@@ -100,7 +101,7 @@ def _pool(unit: UnitPlan, read: set[str]) -> Pool | None:
         return None
     if any(isinstance(variable, Selected) for variable in names.values()):
         return None
-    if any(isinstance(v, State) and v.start and v.start.expression != 0 for v in names.values()):
+    if any(assign.value.expression != 0 for assign in unit.on_start):
         return None
     private = {n for n, v in names.items() if isinstance(v, Parameter) and v.value.ndim}
     symbols = {symbol(name) for name in states}
@@ -110,16 +111,22 @@ def _pool(unit: UnitPlan, read: set[str]) -> Pool | None:
         whole = _written_out(formula, names)
         if whole is None or not _is_linear(whole, symbols, {symbol(n) for n in private}):
             return None
-    increments: dict[str, tuple[tuple[str, Formula], ...]] = {}
+    increments: dict[str, dict[str, Formula]] = {}
     for one in phase.on_events:
-        found = []
+        mine = increments.setdefault(one.port, {})
         for action in one.actions:
             amount = _increment(action, names, symbols) if isinstance(action, Assign) else None
-            if amount is None:
+            if amount is None or not isinstance(action, Assign):
                 return None
-            found.append(amount)
-        increments[one.port] = tuple(found)
+            before = mine.get(action.variable)
+            mine[action.variable] = _sum(before, amount) if before else amount
     return Pool(unit.size, increments)
+
+
+def _sum(one: Formula, other: Formula) -> Formula:
+    with as_written():
+        whole = sympy.Add(one.expression, other.expression)
+    return Formula(whole, tuple(sorted({*one.reads, *other.reads})))
 
 
 def _written_out(formula: Formula, names: Mapping[str, Variable]) -> sympy.Basic | None:
@@ -153,7 +160,7 @@ def _is_linear(whole: sympy.Basic, states: set[sympy.Symbol], private: set[sympy
 
 def _increment(
     action: Assign, names: Mapping[str, Variable], states: set[sympy.Symbol]
-) -> tuple[str, Formula] | None:
+) -> Formula | None:
     """What an assignment adds to its state, in parameters alone; None where it cannot be said."""
     whole = _written_out(action.value, names)
     if whole is None or whole.has(sympy.Piecewise):
@@ -165,7 +172,7 @@ def _increment(
     reads = tuple(sorted(str(one) for one in amount.free_symbols))
     if any(not isinstance(names.get(name), Parameter) for name in reads):
         return None
-    return action.variable, Formula(amount, reads)
+    return Formula(amount, reads)
 
 
 def _resized(unit: UnitPlan, pool: Pool, place: Attached, size: int) -> UnitPlan:

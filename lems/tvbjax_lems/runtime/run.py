@@ -13,13 +13,14 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array
 
-from .engine import Machine, NetworkState
+from .engine import Machine
 from .files import write_outputs
 from .methods import AbstractMethod, Euler, Given
 from .network import Network
 from .paths import PathError
 from .plan import Parameter, Plan, Recorded
-from .values import Values
+from .state import NetworkState, joined, part_of
+from .values import Name, Values
 
 STEP_LIMIT = 2_000_000_000
 
@@ -95,15 +96,17 @@ def run(
         key = jax.random.key(plan.seed)
     quantities, events = _asked(plan, record)
     program = _Program(plan, dt, method, rows, every, tuple(quantities), tuple(events))
+    initial = None if initial is None else _going_on(plan, initial, dt)
     final, first, columns, counts = _run(program, _changed(network), initial, key)
     begin = 0 if initial is None else initial.steps
-    t = (begin + jnp.arange(0, rows * every + 1, every)) * dt
+    fine = (begin + jnp.arange(rows * every + 1, dtype=jnp.int32)).astype(float) * dt
+    t = fine[::every]
     series = {
         one.path: jnp.concatenate([a[None], b])
         for one, a, b in zip(quantities, first, columns, strict=True)
     }
     times = {
-        one.path: count if isinstance(count, Tracer) else _times(count, one, t[1:])
+        one.path: count if isinstance(count, Tracer) else _times(count, one, fine[1:])
         for one, count in zip(events, counts, strict=True)
     }
     recording = Recording(network, t, series, times, final)
@@ -112,6 +115,40 @@ def run(
     ):
         _check_finite(recording)
     return recording
+
+
+def _going_on(plan: Plan, initial: NetworkState, dt: float) -> NetworkState:
+    """The state to start from; its steps count from t = 0 with this run's step."""
+    if isinstance(initial.t, Tracer):
+        return initial
+    t, taken = float(initial.t), int(initial.steps)
+    if abs(taken * dt - t) <= 1e-3 * dt + 1e-6 * abs(t):
+        return initial
+    steps = round(t / dt)
+    if abs(steps * dt - t) > 1e-3 * dt + 1e-6 * abs(t):
+        raise ValueError(
+            f"run: the state at t = {t:g} cannot go on with a step of {dt:g}, of which t is no "
+            f"multiple; take another, such as its own {t / taken:g}."
+        )
+    sent = _on_their_way(Machine(plan, dt), initial, t / taken, steps)
+    counted = jnp.asarray(steps, initial.steps.dtype)
+    return eqx.tree_at(lambda s: (s.steps, s.sent), initial, (counted, sent))
+
+
+def _on_their_way(
+    machine: Machine, initial: NetworkState, old: float, steps: int
+) -> dict[Name, Array]:
+    """The rings of sent events for another step: each event as long ago as it was."""
+    rings = {}
+    for name, horizon in sorted(machine.horizon.items()):
+        before = np.asarray(initial.sent[name])
+        ring = np.zeros((horizon + 1, before.shape[1]), before.dtype)
+        for age in range(1, min(before.shape[0], int(initial.steps)) + 1):
+            now = round(age * old / machine.dt)
+            if 1 <= now <= horizon:
+                ring[(steps - now) % len(ring)] += before[(int(initial.steps) - age) % len(before)]
+        rings[name] = jnp.asarray(ring)
+    return rings
 
 
 def _changed(network: Network) -> dict[str, dict[str, Any]]:
@@ -146,44 +183,78 @@ class _Program:
 
 @eqx.filter_jit
 def _run(program: _Program, params: Any, initial: NetworkState | None, key: Array | None) -> Any:
-    plan, method = program.plan, program.method
-    machine = Machine(plan, program.dt)
+    machine = Machine(program.plan, program.dt)
     constants = machine.constants(params)
     given = Given(params, constants, machine.amounts(params))
     start_key = None if key is None else jax.random.fold_in(key, 0)
     state = machine.start(params, constants, start_key) if initial is None else initial
     known = {**constants, **state.states}
-    first = _observe(program, Values(plan, params, known, state.t, start_key))
+    first = _observe(program.quantities, Values(program.plan, params, known, state.t, start_key))
+    finals, columns, counts = [], {}, {}
+    for part in machine.parts((*program.quantities, *program.events)):
+        final, found, heard = _scan(program, part, given, part_of(state, part.members), key)
+        finals.append(final)
+        columns |= found
+        counts |= heard
+    return (
+        joined(finals),
+        first,
+        [columns[one.path] for one in program.quantities],
+        [counts[one.path] for one in program.events],
+    )
+
+
+def _scan(
+    program: _Program, machine: Machine, given: Given, state: NetworkState, key: Array | None
+) -> Any:
+    """Step a part of the network that nothing connects with the others through time."""
+    quantities = [one for one in program.quantities if one.parts[0].unit in machine.members]
+    events = [one for one in program.events if one.parts[0].unit in machine.members]
 
     def one(state: NetworkState, _: Any) -> tuple[NetworkState, Any]:
         now = None if key is None else jax.random.fold_in(key, state.steps + 1)
-        after, values, moment = method.step(machine, given, state, now)
-        counts = [_count(moment.emitted.get((e.unit, e.name)), e) for e in program.events]
-        return after, (_observe(program, values), counts)
+        after, values, moment = program.method.step(machine, given, state, now)
+        counts = [_count(machine, moment.emitted, event) for event in events]
+        return after, (_observe(quantities, values), counts)
 
     def row(state: NetworkState, _: Any) -> tuple[NetworkState, Any]:
         if program.every == 1:
             return one(state, None)
         state, (many, counts) = jax.lax.scan(one, state, None, length=program.every)
-        return state, ([value[-1] for value in many], [count.sum(0) for count in counts])
+        return state, ([value[-1] for value in many], counts)
 
     final, (columns, counts) = jax.lax.scan(row, state, None, length=program.rows)
-    return final, first, columns, counts
+    if program.every > 1:
+        counts = [count.reshape(-1, *count.shape[2:]) for count in counts]
+    found = {q.path: column for q, column in zip(quantities, columns, strict=True)}
+    return final, found, {e.path: count for e, count in zip(events, counts, strict=True)}
 
 
-def _observe(program: _Program, values: Values) -> list[Array]:
+def _observe(quantities: Sequence[Recorded], values: Values) -> list[Array]:
     found = []
-    for one in program.quantities:
-        value = values.full(one.unit, values.get(one.unit, one.name))
-        found.append(value if one.instances is None else value[one.instances])
+    for one in quantities:
+        parts = []
+        for part in one.parts:
+            value = values.full(part.unit, values.get(part.unit, part.name))
+            parts.append(value if part.instances is None else value[np.asarray(part.instances)])
+        whole = parts[0] if len(parts) == 1 else jnp.concatenate(parts)
+        found.append(whole if one.every else whole[0])
     return found
 
 
-def _count(count: Array | None, one: Recorded) -> Array:
-    if count is None:
-        return jnp.zeros((), jnp.int8)
-    chosen = count if one.instances is None else count[one.instances]
-    return chosen.astype(jnp.int8)
+def _count(machine: Machine, emitted: Mapping[Name, Array], one: Recorded) -> Array:
+    """The events of one step, in as few bits as hold the most that there can be."""
+    parts, most = [], 0
+    for part in one.parts:
+        count = emitted.get((part.unit, part.name))
+        if count is None:
+            count = jnp.zeros(machine.plan.units[part.unit].size, jnp.int32)
+        parts.append(count if part.instances is None else count[np.asarray(part.instances)])
+        sends = machine.sends(part.unit, part.name)
+        most = 1 << 20 if sends is None else max(most, sends)
+    whole = parts[0] if len(parts) == 1 else jnp.concatenate(parts)
+    small = whole.astype(jnp.int8 if most < 128 else jnp.int32)
+    return small if one.every else small[0]
 
 
 def _asked(plan: Plan, record: Sequence[str]) -> tuple[list[Recorded], list[Recorded]]:

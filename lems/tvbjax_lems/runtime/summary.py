@@ -105,6 +105,8 @@ def _equations(plan: Plan, unit: UnitPlan) -> Iterable[str]:
         text = _variable(plan, name, variable)
         if text and (name in unit.derived or not isinstance(variable, Parameter)):
             yield text + _unit(unit, name)
+    if unit.on_start:
+        yield f"at the start: {_actions(unit, unit.on_start)}"
     yield from _phase(unit, unit.base, "")
     for name, regime in zip(unit.regime_names, unit.regimes, strict=True):
         yield f"in {name}:"
@@ -125,8 +127,6 @@ def _variable(plan: Plan, name: str, variable: object) -> str:
             if not kinds:
                 return f"{name} = {1 if reduce == 'multiply' else 0}"
             return f"{name} = {what} of {_listed(kinds)}"
-        case State(start=start) if start is not None:
-            return f"{name}(0) = {_text(start)}"
         case _:
             return ""
 

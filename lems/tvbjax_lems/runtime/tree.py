@@ -136,10 +136,16 @@ class Builder:
 
     def _alike(self, group: list[Bound]) -> list[list[Bound]]:
         """The group in runs of components that differ in nothing but numbers."""
-        found: dict[object, list[Bound]] = {}
+        found: list[list[Bound]] = []
+        last: object = None
         for child in group:
-            found.setdefault(self.signature(child), []).append(child)
-        return list(found.values())
+            signature = self.signature(child)
+            if found and signature == last:
+                found[-1].append(child)
+            else:
+                found.append([child])
+            last = signature
+        return found
 
     def signature(self, bound: Bound) -> object:
         texts = tuple(sorted(bound.texts.items()))

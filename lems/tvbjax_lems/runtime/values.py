@@ -25,12 +25,13 @@ class Values:
         self,
         plan: Plan,
         params: Params,
-        known: Mapping[Name, Array],
+        known: Mapping[Name, Any],
         t: ArrayLike,
         key: Array | None = None,
     ):
         self.plan, self.params, self.t, self.key = plan, params, t, key
         self.known: dict[Name, Any] = dict(known)
+        self.turn: Any = 0  # which of a step's events acts, so that each draws its own numbers
 
     def get(self, unit: int, name: str) -> Any:
         """The value of a name, () or (instance,)."""
@@ -77,6 +78,8 @@ class Values:
             )
         site = int(name.rpartition(".")[2])
         key = jax.random.fold_in(jax.random.fold_in(self.key, unit), site)
+        if not (isinstance(self.turn, int) and self.turn == 0):
+            key = jax.random.fold_in(key, self.turn)
         tiny = float(np.finfo(np.result_type(jnp.zeros(()).dtype)).tiny)
         size = self.plan.units[unit].size
         return jax.random.uniform(key, (size,), jnp.zeros(()).dtype, minval=tiny)

@@ -69,6 +69,8 @@ class Wiring:
                 context = f"{unit.bound.context} > {item.element.tag}"
                 found = Diagnostic(Code.PATH, place, error.message, error.hint, context)
                 self.report.add(found)
+                if isinstance(item, ir.With):
+                    return  # what follows needs the name
 
     def named(self, unit: Unit, item: ir.With, names: Mapping[str, Place]) -> Place:
         if item.instance:
@@ -134,6 +136,9 @@ class Wiring:
             target = self.received(unit, item, target, chosen)
         wanted = _ports(target.unit, "in")
         port = target_port if target_port in wanted else wanted[0] if len(wanted) == 1 else ""
+        if target_port and target_port not in wanted and item.target_port in unit.bound.texts:
+            hint = suggestion(target_port, wanted)
+            raise PathError(f"{target.unit.bound.context} hears no '{target_port}'", hint)
         if not (chosen and port):
             if item.receiver:
                 return  # an input that is attached and hears no events
@@ -202,6 +207,9 @@ class Wiring:
                 + (f" under '{container}'" if container else ""),
                 suggestion(container, [one.name for one in kinds]),
             )
+        wanted = next(one.type for one in kinds if one.name == fitting[0])
+        if not self.binder.is_a(component.type.name, wanted):
+            self.unlike(target.unit, component, fitting[0], wanted)
         if target.chosen is None:
             raise PathError("a component is attached to one instance out of many")
         key = (target.unit, component, fitting[0], group)
@@ -222,6 +230,13 @@ class Wiring:
             if len(column) <= number:
                 column.append(component.values.get(name, 0.0))
         return Place(unit, number, target.origin)
+
+    def unlike(self, unit: Unit, component: Bound, container: str, wanted: str) -> None:
+        """Warn of a component that is not of the container's type, as some of NeuroML's are."""
+        message = f"it is attached under '{container}', which is for a {wanted}"
+        element = component.component.element
+        found = ir.finding(Code.STRUCTURE, element, component.context, message, warning=True)
+        self.report.add(found)
 
     def tunnel(self, unit: Unit, item: ir.Tunnel, names: Mapping[str, Place]) -> None:
         ends = [self.place(unit, name, names) for name in (item.end_a, item.end_b)]
