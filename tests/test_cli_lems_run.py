@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import jax
-import jaxtyping
 import numpy as np
 import pytest
 import xarray as xr
@@ -64,14 +63,10 @@ def model(folder: Path, growth: str = "-v / tau", name: str = "v.dat", more: str
 
 @pytest.fixture(autouse=True)
 def in_this_process(monkeypatch, tmp_path):
-    """In this process, for speed; without strict promotion and annotations, as in lems_text.run."""
+    """In this process, for speed."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "500")
     monkeypatch.setattr(command, "tune_cpu", lambda: None)
-    jaxtyping.config.update("jaxtyping_disable", True)
-    with jax.numpy_dtype_promotion("standard"):
-        yield
-    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 def lems_run(monkeypatch, capsys, *arguments: str | Path) -> tuple[int, str, str]:

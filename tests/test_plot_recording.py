@@ -123,6 +123,21 @@ def test_given_ranges_are_the_axes(network, recording):
     assert figure.axes[0].get_xlim() == (0, 5_000)
 
 
+def test_the_ranges_of_the_file_hold_where_they_fit(network, recording):
+    from dataclasses import replace
+
+    shown = network.outputs[0]
+    assert shown.region == (-1000.0, 20_000.0, -1.0, 2.0)
+    figure = plot.display(recording, replace(shown, columns=shown.columns[2:]))
+    # From -1000 us, but the run begins at 0; the ratio goes from 1 to exp(-3).
+    assert figure.axes[0].get_xlim() == (0.0, 20_000.0) and figure.axes[0].get_ylim() == (-1, 2)
+    figure = plot.display(recording, replace(shown, columns=shown.columns[:1]))
+    assert figure.axes[0].get_ylim()[1] > 20_000, "20 mV in uV are out of the range"
+    beyond = replace(shown, columns=shown.columns[2:], region=(1e6, 2e6, -1e6, 1e6))
+    axes = plot.display(recording, beyond).axes[0]
+    assert axes.get_xlim() == pytest.approx((0.0, 30_000.0)) and axes.get_ylim()[1] < 1.2
+
+
 def test_all_instances_of_a_population_are_drawn(network):
     from dataclasses import replace
 

@@ -53,7 +53,9 @@ class Asked:
                 f"lems run: '{plan.name}' records nothing; name what to record with --record PATH."
             )
         columns = sum(
-            1 if one.instances is not None else plan.units[one.unit].size for one in found
+            plan.units[part.unit].size if part.instances is None else len(part.instances)
+            for one in found
+            for part in one.parts
         )
         if self.rows * columns > _VALUES:
             least = math.ceil(self.rows * self.every * columns / _VALUES)

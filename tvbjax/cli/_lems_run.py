@@ -252,7 +252,10 @@ def _key(network: lems.Network, seed: int | None) -> jax.Array | None:
     drawing = [
         unit.component
         for unit in plan.units
-        if any(one.draws for one in formulas_of(unit.variables, (unit.base, *unit.regimes)))
+        if any(
+            one.draws
+            for one in formulas_of(unit.variables, (unit.base, *unit.regimes), unit.on_start)
+        )
     ]
     if drawing:
         raise ValueError(

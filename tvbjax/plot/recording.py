@@ -32,6 +32,7 @@ _PANELS = 6
 _NAMED = 14  # lines in a legend
 _INSTANCES = 100  # lines drawn of a quantity of many instances
 _ROWS_NAMED = 30
+_SEEN = 0.1  # of an axis, which its lines must fill
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,9 @@ def display(
     Scales, time scale, colours and labels are the file's; colours that white would swallow are
     darkened. Quantities of different units go to panels of their own, one above another. Of each
     pixel column the least and the largest value are drawn, so no spike is lost. `x_range`,
-    `y_range`: the ends of the axes, in the file's scales; `y_range` for figures of one panel.
+    `y_range`: the ends of the axes, in the file's scales, by default the file's; `y_range` for
+    figures of one panel. The file's are cut to the time that was simulated, and left where they
+    do not fit what was recorded.
 
     Raises ModuleNotFoundError without matplotlib, ValueError for an output of another kind.
     """
@@ -74,10 +77,11 @@ def display(
         grid = figure.subplots(max(len(panels), 1), 1, sharex=True, squeeze=False)[:, 0]
         for axes, members in zip(grid, panels, strict=False):
             _draw_lines(axes, time, members)
-        ends = x_range or (time[0], time[-1])
+        ends = x_range or _time_range(time, output.region)
         grid[-1].set_xlim(float(ends[0]), float(ends[1]))
-        if y_range is not None and len(panels) == 1:
-            grid[0].set_ylim(float(y_range[0]), float(y_range[1]))
+        heights = y_range or _value_range(lines, output.region)
+        if heights is not None and len(panels) == 1:
+            grid[0].set_ylim(float(heights[0]), float(heights[1]))
         grid[-1].set_xlabel(f"time ({_time_unit(recording, scale)})")
         _title(grid[0], output.title)
         figure.align_ylabels()
@@ -153,6 +157,26 @@ def _line(recording: lems.Recording, column: Column, colour: str) -> _Line:
     return _Line(
         label, name, scaled_unit(unit.units.get(found.name, ""), power, column.scale), colour, many
     )
+
+
+def _time_range(time: np.ndarray, region: tuple[float, ...]) -> tuple[float, float]:
+    """The file's part of the time that was simulated, all of it where they do not meet."""
+    first, last = float(time[0]), float(time[-1])
+    if region and region[0] < last and region[1] > first:
+        return max(first, region[0]), min(last, region[1])
+    return first, last
+
+
+def _value_range(lines: list[_Line], region: tuple[float, ...]) -> tuple[float, float] | None:
+    """The file's, if everything can be seen in it: many files have another plot's numbers."""
+    values = np.concatenate([line.values.ravel() for line in lines]) if lines else np.zeros(0)
+    values = values[np.isfinite(values)]
+    if not region or not values.size:
+        return None
+    low, high = region[2:]
+    least, most = float(values.min()), float(values.max())
+    fits = low <= least and most <= high and most - least > _SEEN * (high - low)
+    return (low, high) if fits else None
 
 
 def _panels(lines: list[_Line]) -> list[list[_Line]]:

@@ -5,7 +5,7 @@ Knows nothing of instances: a component is bound once, wherever and however ofte
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from .. import ir
@@ -134,7 +134,9 @@ class Binder:
             message = f"{bound.context} has a '{slot.name}' already"
             self._report(Code.CHILD, child, f"Component '{child.id}'", message)
             return
-        made = self.bind(child, bound, "" if child.type else slot.type, slot.name)
+        if child.role == slot.name and child.type == child.role:
+            child = replace(child, type="")  # the tag names the slot, not the type of that name
+        made = self.bind(child, bound, slot.type if not child.type else "", slot.name)
         if made is not None:
             bound.children.append(made)
 

@@ -195,6 +195,15 @@ class Recorded:
     parts: tuple[Part, ...]
     every: bool
 
+    @property
+    def unit(self) -> int:
+        """The unit of its first part; all parts are of one kind."""
+        return self.parts[0].unit
+
+    @property
+    def name(self) -> str:
+        return self.parts[0].name
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Plan:

@@ -23,13 +23,18 @@ class Column:
 
 @dataclass(frozen=True)
 class Output:
-    """A plot or a file. `kind`: DataDisplay, DataWriter or EventWriter."""
+    """A plot or a file. `kind`: DataDisplay, DataWriter or EventWriter.
+
+    `region`: the least and largest time, the least and largest value of a plot, in its scales;
+    empty where the file does not say all four.
+    """
 
     kind: str
     title: str
     file: str
     format: str
     columns: tuple[Column, ...]
+    region: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -96,6 +101,7 @@ class Reader:
                     file,
                     one.texts.get(writer.format, "TIME_ID"),
                     tuple(columns),
+                    self.region(one, writer.element.get("dataRegion") or ""),
                 )
             )
         written = {id(child) for one in target.walk() if one.type.writer for child in one.walk()}
@@ -107,6 +113,14 @@ class Reader:
         if loose:
             found.append(Output("DataDisplay", target.id, "", "", tuple(loose)))
         return tuple(found)
+
+    def region(self, group: Bound, names: str) -> tuple[float, ...]:
+        """The four numbers of a plot's ends, () where one is missing or they are in no order."""
+        values = [self.binder.number(group, name.strip()) for name in names.split(",") if name]
+        found = tuple(value for value in values if value is not None)
+        if len(found) != 4 or found[0] >= found[1] or found[2] >= found[3]:
+            return ()
+        return found
 
     def column(self, group: Bound, bound: Bound) -> Column:
         record = bound.type.record

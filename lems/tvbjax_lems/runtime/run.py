@@ -262,16 +262,28 @@ def _asked(plan: Plan, record: Sequence[str]) -> tuple[list[Recorded], list[Reco
     events = {one.path: one for one in plan.events}
     for path in [record] if isinstance(record, str) else record:
         try:
-            found = plan.find(path, "")
-            quantities.setdefault(path, found)
+            quantities.setdefault(path, _checked(plan, plan.find(path, "")))
         except PathError as error:
             head, _, port = path.rpartition("/")
             try:
-                events.setdefault(path, plan.find(head, port))
+                events.setdefault(path, _checked(plan, plan.find(head, port)))
             except PathError:
                 hint = f" ({error.hint})" if error.hint else ""
                 raise ValueError(f"run: cannot record '{path}': {error.message}{hint}.") from None
     return list(quantities.values()), list(events.values())
+
+
+def _checked(plan: Plan, one: Recorded) -> Recorded:
+    """What can be recorded of a network as it was compiled. Raises ValueError."""
+    for part in one.parts:
+        if part.unit >= len(plan.units):
+            raise ValueError(f"run: '{one.path}' is of a component that takes no part in the run.")
+        if plan.units[part.unit].pool is not None:
+            raise ValueError(
+                f"run: '{one.path}' is of a synapse that is kept together with others of its cell; "
+                "to record each, load_network(..., pool=False)."
+            )
+    return one
 
 
 def _time(value: float | None, name: str, plan: Plan) -> float:
@@ -308,7 +320,8 @@ def _check_finite(recording: Recording) -> None:
         first = min(first, int(np.argmax(bad))) if bad.any() else first
     shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
     raise DivergenceError(
-        f"{plan.name}: not finite by t = {float(recording.t[first]):g}: {shown}; "
+        f"{plan.name}: not finite by t = {float(recording.t[first]):g} "
+        f"{recording.network.time_unit}: {shown}; "
         "take a smaller step, or another method.",
         recording,
     )
