@@ -1,6 +1,7 @@
 """Networks under JAX: transformations, gradients, compilation, single precision, many neurons."""
 
 import logging
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -132,7 +133,7 @@ def test_neural_units_si_and_single_precision_agree_on_a_cell_of_a_picofarad(tmp
     """Single precision rounds by 1e-7 of 100 mV per step, which shifts a spike by a step or two."""
     neural = network(tmp_path, PICO, "whole", lems.NEURAL)
     si = network(tmp_path, PICO, "whole", lems.SI)
-    options = {"record": ["cell/v", "cell/spike"]}
+    options: dict[str, Any] = {"record": ["cell/v", "cell/spike"]}
     a = run(neural, step=0.02, duration=40.0, **options)
     b = run(si, step=2e-5, duration=0.04, **options)
     assert len(a.events["cell/spike"]) >= 2

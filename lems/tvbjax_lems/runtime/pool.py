@@ -125,7 +125,7 @@ def _pool(unit: UnitPlan, read: set[str]) -> Pool | None:
 
 def _sum(one: Formula, other: Formula) -> Formula:
     with as_written():
-        whole = sympy.Add(one.expression, other.expression)
+        whole: sympy.Basic = one.expression + other.expression  # pyright: ignore[reportOperatorIssue]
     return Formula(whole, tuple(sorted({*one.reads, *other.reads})))
 
 

@@ -105,7 +105,7 @@ def run(
         one.path: jnp.concatenate([a[None], b])
         for one, a, b in zip(quantities, first, columns, strict=True)
     }
-    times = {
+    times: dict[str, Any] = {
         one.path: count if isinstance(count, Tracer) else _times(count, one, fine[1:])
         for one, count in zip(events, counts, strict=True)
     }
