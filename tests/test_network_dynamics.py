@@ -18,7 +18,10 @@ STEPS = 16
 @pytest.fixture(scope="module")
 def toys(tmp_path_factory):
     folder = tmp_path_factory.mktemp("toys")
-    with pytest.warns(lems.LemsWarning, match="'first': it has no default Case"):
+    with (
+        pytest.warns(lems.LemsWarning, match="'first': it has no default Case"),
+        pytest.warns(lems.LemsWarning, match="'t': it hides the time"),
+    ):
         return network(folder, f'{TYPES}<Whole id="toys">{WHOLE}</Whole>', "toys")
 
 

@@ -2,6 +2,7 @@
 
 import math
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -153,10 +154,11 @@ def test_going_on_is_one_long_run_bit_for_bit(job, whole):
         np.testing.assert_array_equal(both, whole.events[path], err_msg=path)
 
 
-def test_going_on_with_another_step_goes_on_in_time(job, whole):
-    then = run(job, duration=1.0, step=0.05, initial=whole.final)
-    assert float(then.t[0]) == pytest.approx(20.0)
-    assert float(then.t[-1]) == pytest.approx(21.0)
+def test_delayed_events_need_the_step_that_they_were_sent_with(job, whole):
+    with pytest.raises(ValueError, match="there are delayed events; go on with its own, 0.1"):
+        run(job, duration=1.0, step=0.05, initial=whole.final)
+    with pytest.raises(ValueError, match="is not a state of"):
+        run(job, duration=1.0, initial=eqx.tree_at(lambda s: s.states, whole.final, {}))
 
 
 MANY = (

@@ -1,5 +1,6 @@
 """Checks of components, run or not: types, values, places of children, references, ids."""
 
+from collections import ChainMap
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, replace
 
@@ -36,6 +37,7 @@ class _Check:
     report: Report
 
     def __post_init__(self) -> None:
+        self.inside: dict[int, dict[str, ir.Component]] = {}
         self.top = {component.id: component for component in self.document.components}
 
     def component(
@@ -123,7 +125,7 @@ class _Check:
             name = attribute.value.strip() if attribute else ""
             if attribute is None or reference.link or not name:
                 continue
-            near = {child.id: child for outer in above for child in outer.children}
+            near = self.near(above)
             found = [known[name] for known in (near, self.top) if name in known]
             context = f"Component '{one.id}' of type '{kind.name}'"
             if not found and name in self.document.lost:
@@ -140,6 +142,15 @@ class _Check:
                     f"{reference.type}, and has no exposure '{lacks[0]}'"
                 )
                 self.add(Code.REFERENCE, attribute, context, message, warning=True)
+
+    def near(self, above: tuple[ir.Component, ...]) -> Mapping[str, ir.Component]:
+        """The components beside one, and beside those it is in, by id."""
+        if not above:
+            return {}
+        for outer in above:
+            if id(outer) not in self.inside:
+                self.inside[id(outer)] = {child.id: child for child in outer.children}
+        return ChainMap(*(self.inside[id(outer)] for outer in reversed(above)))
 
     def lacks(self, name: str, wanted: str) -> str:
         """An exposure that a type lacks to stand for another; "" where it does or may.

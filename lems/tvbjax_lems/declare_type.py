@@ -131,6 +131,13 @@ def _check_names(built: ir.ComponentType, report: Report) -> None:
     ]
     computed = {variable.name for variable in derived}
     for state in states:
+        if state.name == "t" and built.run is None:
+            where = f"{built.context} > StateVariable 't'"
+            message = "it hides the time, which has this name too"
+            hint = "give it another name"
+            found = ir.finding(Code.DUPLICATE, state.element, where, message, hint, warning=True)
+            report.add(found)
+    for state in states:
         if state.name in computed:
             where = f"{built.context} > StateVariable '{state.name}'"
             message = "there is a derived variable of this name too, which wins"

@@ -57,7 +57,9 @@ def core_types() -> zipfile.Path | None:
 def is_library(file: str) -> bool:
     """Whether a file is one of tvbjax's own models, or one of NeuroML's core types in the jar."""
     core = core_types()
-    return file.startswith(f"{LIBRARY}") or (core is not None and file.startswith(f"{core}"))
+    if file.startswith(f"{LIBRARY}") or (core is not None and file.startswith(f"{core}")):
+        return True
+    return Path(file).parent.name == _CORE
 
 
 @cache
@@ -135,7 +137,7 @@ class _Reader:
         looked = ", ".join(str(folder) for folder in [file.parent, *self.folders])
         hint = f"it is looked for in {looked} and in tvbjax's model library"
         if core is None:
-            hint += "; for NeuroML's core types install tvbjax[neuroml]"
+            hint += "; for NeuroML's core types install tvbjax[neuroml], or name their folder"
         raise failure(Code.INCLUDE, place, f"the included file '{name[:200]}' does not exist", hint)
 
 

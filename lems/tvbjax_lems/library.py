@@ -122,6 +122,14 @@ def compile_file(
     examined = examine(path, component, dimensions, report, include)
     report.stop()
     one = choose(examined.document, component)
+    kind = examined.types.get(one.type)
+    if kind is not None and kind.run is not None:
+        raise failure(
+            Code.NOT_SUPPORTED,
+            one.element.place,
+            f"'{one.id}' is a simulation of a network, not a rate model of a brain region",
+            "use lems.load_network and lems.run, or tvbjax lems run",
+        )
     return flatten(examined.document, examined.types, one, units, report)
 
 

@@ -90,7 +90,7 @@ RULES: dict[str, Rule] = {
     "OnStart": Rule(children=("StateAssignment",)),
     "OnCondition": Rule(("test",), children=_ACTIONS),
     "OnEvent": Rule(("port",), children=_ACTIONS),
-    "OnEntry": Rule(children=_ACTIONS),
+    "OnEntry": Rule(children=("StateAssignment", "EventOut")),
     "StateAssignment": Rule(("variable", "value")),
     "EventOut": Rule(("port",)),
     "Transition": Rule(("regime",)),

@@ -341,7 +341,10 @@ def _write(console: Console, recording: lems.Recording, asked: Asked, choices: C
     folder = choices.folder
     folder.mkdir(parents=True, exist_ok=True)
     written = write_texts(recording, folder)
-    written.append(write_data(recording, folder, f"{choices.file.stem}.nc", choices.attributes))
+    name = f"{choices.file.stem}.nc"
+    if any(output.file == name for output in recording.network.outputs):
+        name = f"{choices.file.stem}.recording.nc"
+    written.append(write_data(recording, folder, name, choices.attributes))
     if choices.plot:
         written += write_figures(recording, asked.record, folder, choices.image.value)
     _tell_events(console, recording)

@@ -9,7 +9,7 @@ import numpy as np
 from .. import ir
 from ..errors import Code, Diagnostic, Report, suggestion
 from ..resolve import TIME_NAME
-from ..units import TIME, UnitSystem
+from ..units import ANY, TIME, UnitSystem
 from .bind import Binder
 from .formulas import Formula, TypeFormulas, baked, exponents
 from .paths import PathError, Place, follow, here, members, passed_through
@@ -126,6 +126,7 @@ class Assembler:
             tuple(one for one in built_schemes if one is not None),
             tuple(p.name for p in kind.ports if p.direction == "in"),
             tuple(p.name for p in kind.ports if p.direction == "out"),
+            frozenset(self.fixed[unit]),
         )
 
     # The names of a unit.
@@ -143,8 +144,12 @@ class Assembler:
             table[name] = Parameter(np.asarray(value if column is None else column, float))
         for one in kind.parameters:
             if one.element.tag == "Property" and one.name not in table:
-                table[one.name] = Parameter(np.zeros(()))
+                column = unit.values.get(one.name, 0.0)
+                table[one.name] = Parameter(np.asarray(column, float))
+        required = {one.name for one in kind.requirements}
         for name, value in self.binder.constants(kind).items():
+            if name in required:
+                continue
             table.setdefault(name, Parameter(np.asarray(value)))
         dynamics = kind.dynamics
         for state in dynamics.states if dynamics else ():
@@ -165,6 +170,12 @@ class Assembler:
                 value = self.binder.selected(unit.bound, one)
                 return None if value is None else Parameter(np.asarray(value))
             formula = formulas.value(one.value, formulas.dimension(one.dimension))
+            if formula is not None and formula.draws:
+                where = f"{unit.bound.type.context} > DerivedParameter '{one.name}'"
+                message = "a DerivedParameter cannot be random"
+                hint = "draw in OnStart"
+                found = ir.finding(Code.NOT_SUPPORTED, one.element, where, message, hint)
+                self.report.add(found)
         elif one.select is not None:
             return self.select(unit, one.select)
         else:
@@ -217,9 +228,35 @@ class Assembler:
             at = at.parent
             found = self.look_up(at, name)
             if found is not None:
+                self.compare(unit, name, at, found)
                 table[name] = Elsewhere(self.number(at), found, index)
                 return table[name]
         return None
+
+    def compare(self, unit: Unit, name: str, other: Unit, found: str) -> None:
+        """Report a Requirement that is bound to another dimension.
+
+        Its number would be another in other units; in SI it is as LEMS means it, and a warning.
+        """
+        scope = self.of_type(unit).dimensions
+        wanted = scope.names.get(name, ANY)
+        given = self.of_type(other).dimensions.names.get(found, ANY)
+        if not wanted.agrees(given):
+            kind = unit.bound.type
+            needed = next(one for one in kind.requirements if one.name == name)
+            where = f"{kind.context} > Requirement '{name}'"
+            message = (
+                f"it is {scope.describe(wanted)}, but '{found}' of {other.bound.context} is "
+                f"{scope.describe(given)}"
+            )
+            hint = "" if self.is_si else "mend the dimensions, or load the file with units=SI"
+            self.report.add(
+                ir.finding(Code.DIMENSION, needed.element, where, message, hint, self.is_si)
+            )
+
+    @property
+    def is_si(self) -> bool:
+        return not any(self.system.powers)
 
     # Paths to quantities of other units.
 
@@ -304,7 +341,9 @@ class Assembler:
                 self.lost(select, f"'[{predicate}]' is not understood", hint=hint)
                 return
             key, text = wanted.groups()
-            found = [c for c in found if (c.bound.texts.get(key) or "") == text]
+            if found and not any(_has(c, key) for c in found):
+                self.lost(select, f"no '{name}' has a text '{key}' to choose by")
+            found = [c for c in found if _text(c, key) == text]
         for child in found:
             yield _Reached(child, _above(at.index, child.index()))
 
@@ -469,7 +508,7 @@ class Assembler:
             Part(self.number(unit), self.recordable(unit, name, bool(port)), instances)
             for unit, instances in places
         )
-        return Recorded(f"{path}/{port}" if port else path, parts, every)
+        return Recorded("/".join(part for part in (path, port) if part), parts, every)
 
     def all_below(self, above: Place, name: str) -> list[tuple[Unit, tuple[int, ...] | None]]:
         """The cells of a population below one instance, or its listed children."""
@@ -509,6 +548,14 @@ def _instances_below(unit: Unit, above: Place) -> tuple[int, ...] | None:
     return (
         None if (index == chosen).all() else tuple(int(i) for i in np.flatnonzero(index == chosen))
     )
+
+
+def _has(unit: Unit, key: str) -> bool:
+    return key == "id" or any(text.name == key for text in unit.bound.type.texts)
+
+
+def _text(unit: Unit, key: str) -> str:
+    return unit.bound.id if key == "id" else unit.bound.texts.get(key, "")
 
 
 def _shadows_time(unit: Unit, name: str) -> bool:

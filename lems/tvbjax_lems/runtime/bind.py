@@ -32,7 +32,6 @@ class Bound:
     slot: str = ""
     values: dict[str, float] = field(default_factory=dict)
     texts: dict[str, str] = field(default_factory=dict)
-    selected: dict[str, float] = field(default_factory=dict)  # derived parameters by path
     children: "list[Bound]" = field(default_factory=list)
 
     @property
@@ -87,7 +86,7 @@ class Binder:
     ) -> Bound | None:
         """A component and all below it; None where it has no known type."""
         prototype = self._prototype(component)
-        name = component.type or (prototype.type if prototype else "") or slot_type
+        name = component.type or _type_along(component, self.declared) or slot_type
         kind = self.types.get(name)
         context = f"Component '{component.id}'"
         if kind is None:
@@ -281,6 +280,16 @@ class Binder:
         self, code: Code, component: ir.Component, context: str, message: str, hint: str = ""
     ) -> None:
         self.report.add(ir.finding(code, component.element, context, message, hint))
+
+
+def _type_along(component: ir.Component, declared: Mapping[str, ir.Component]) -> str:
+    """The type of the first prototype that says its own."""
+    seen: set[str] = set()
+    at: ir.Component | None = component
+    while at is not None and not at.type and at.extends not in seen:
+        seen.add(at.extends)
+        at = declared.get(at.extends)
+    return at.type if at else ""
 
 
 def _line(name: str, types: Mapping[str, ir.ComponentType]) -> Iterator[str]:

@@ -18,7 +18,6 @@ from jaxtyping import Array
 from .plan import (
     Action,
     Assign,
-    Computed,
     Emit,
     Enter,
     LinkPlan,
@@ -26,7 +25,6 @@ from .plan import (
     Phase,
     Plan,
     Recorded,
-    Selected,
     State,
 )
 from .state import NetworkState, unconnected
@@ -34,6 +32,7 @@ from .values import Name, Params, Values
 from .wires import Wire
 
 PARTS = 16  # unconnected parts of a network that are stepped one by one
+RING_LIMIT = 500_000_000  # numbers in a ring of sent events
 UNROLLED = 4  # events of one port and step that are written out rather than looped over
 
 
@@ -190,6 +189,7 @@ class Machine:
         self.members = frozenset(range(len(plan.units)) if members is None else members)
         self.order = [i for i in plan.order if i in self.members]
         self.wires: list[Wire] = []
+        self.heard: dict[Name, int | None] = {}
         self.instant: dict[Name, list[Wire]] = {}
         self.delayed: list[Wire] = []
         self.horizon: dict[Name, int] = {}
@@ -197,7 +197,14 @@ class Machine:
         for number, link in enumerate(plan.links):
             if not _hears(plan, link) or link.target not in self.members:
                 continue
-            steps = np.rint(link.delays / dt).astype(np.int32)
+            exact = np.rint(link.delays / dt)
+            if exact.max(initial=0.0) * plan.units[link.source].size > RING_LIMIT:
+                name = plan.units[link.target].path
+                raise ValueError(
+                    f"run: a delay of {link.delays.max():g} to '{name}' is {exact.max():.3g} steps "
+                    f"of {dt:g}: too long a past to keep; take a shorter delay or a larger step."
+                )
+            steps = exact.astype(np.int32)
             late = steps > 0
             for kind, where in enumerate((late, ~late)):
                 if where.any():
@@ -246,6 +253,11 @@ class Machine:
         """The most events that one instance can hear in one step; None where it is not known."""
         if port in path:
             return None
+        if port not in self.heard:
+            self.heard[port] = self._count_heard(port, path)
+        return self.heard[port]
+
+    def _count_heard(self, port: Name, path: tuple[Name, ...]) -> int | None:
         total = 0
         for link in self.plan.links:
             if (link.target, link.target_port) != port or not len(link.targets):
@@ -328,6 +340,7 @@ class Machine:
             {name: values.full(name[0], values.get(*name)) for name in plan.early},
             jnp.zeros((), jnp.int32),
             jnp.zeros(()),
+            self.dt,
         )
         return self._entered_first(state, values)
 
@@ -339,7 +352,7 @@ class Machine:
                 everywhere = jnp.ones(unit.size, bool)
                 moment.act(i, unit.regimes[unit.initial_regime].on_entry, everywhere)
         states = {name: values.known[name] for name in state.states}
-        return eqx.tree_at(lambda s: s.states, state, states)
+        return eqx.tree_at(lambda s: (s.states, s.pending), state, (states, moment.pending))
 
 
 class _Start(Values):
@@ -359,6 +372,13 @@ class _Start(Values):
         self.begin(unit)
         return self.known[unit, name]
 
+    def forget(self) -> None:
+        """Drop what was computed from states that have changed since."""
+        for i, name in list(self.known):
+            if (i, name) not in self.given:
+                if not isinstance(self.plan.units[i].variables[name], State):
+                    del self.known[i, name]
+
     def begin(self, unit: int) -> None:
         """Carry out a unit's OnStart."""
         mine = self.plan.units[unit]
@@ -366,9 +386,7 @@ class _Start(Values):
             if isinstance(variable, State):
                 self.known[unit, name] = self.full(unit, 0.0)
         for assign in mine.on_start:
-            for name, variable in mine.variables.items():
-                if isinstance(variable, Computed | Selected) and (unit, name) not in self.given:
-                    self.known.pop((unit, name), None)
+            self.forget()
             self.known[unit, assign.variable] = self.full(unit, self.formula(unit, assign.value))
 
 

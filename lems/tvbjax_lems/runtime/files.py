@@ -45,17 +45,20 @@ def _columns(recording: "Recording", output: Output, path: Path) -> None:
     columns = [np.asarray(recording.t, float) * 10.0**plan.time_power]
     for column in output.columns:
         values = np.asarray(recording[column.path], float)
-        columns.append(values * 10.0 ** powers[column.path])
+        columns += list(np.atleast_2d((values * 10.0 ** powers[column.path]).T))
     np.savetxt(path, np.stack(columns, axis=1), fmt="%.10g", delimiter="\t")
 
 
 def _events(recording: "Recording", output: Output) -> str:
     scale = 10.0**recording.network.plan.time_power
-    rows = [
-        (float(t) * scale, column.label)
-        for column in output.columns
-        for t in recording.events[f"{column.path}/{column.port}"]
-    ]
+    rows: list[tuple[float, str]] = []
+    for column in output.columns:
+        path = "/".join(part for part in (column.path, column.port) if part)
+        found = recording.events[path]
+        if found.ndim == 2:  # of several instances: time and instance
+            rows += [(float(t) * scale, f"{column.label}[{int(i)}]") for t, i in found]
+        else:
+            rows += [(float(t) * scale, column.label) for t in found]
     rows.sort(key=lambda row: row[0])
     if output.format.upper() == "ID_TIME":
         return "".join(f"{label}\t{t:.10g}\n" for t, label in rows)

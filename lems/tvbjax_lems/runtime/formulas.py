@@ -13,7 +13,7 @@ import sympy
 from .. import ir
 from ..algebra import as_written, number, symbol, to_condition, to_expression
 from ..dimensions import Scope, check_condition, dimension_of
-from ..errors import Code, Diagnostic, Report
+from ..errors import Code, Report
 from ..optimise import stable
 from ..resolve import TIME_NAME, TypeCheck
 from ..syntax import Binary, Call, ExpressionError, Name, Negative, Node, spine
@@ -46,7 +46,7 @@ class TypeFormulas:
         self.dimensions = Scope(check.known, document.dimensions)
         self.scope: dict[str, sympy.Expr] = {name: symbol(name) for name in check.known}
         for name, value in constants.items():
-            own = {TIME_NAME, *self._computed()}
+            own = {TIME_NAME, *self._computed(), *(one.name for one in kind.requirements)}
             if name not in own:
                 self.scope[name] = number(value)
         self.known: dict[object, Formula | None] = {}
@@ -182,7 +182,3 @@ def exponents(formula: Formula) -> set[str]:
 def _formula(expression: sympy.Basic, draws: Sequence[str]) -> Formula:
     reads = sorted(str(one) for one in expression.free_symbols)
     return Formula(expression, tuple(name for name in reads if name not in draws), tuple(draws))
-
-
-def missing(name: str, place, context: str, message: str, hint: str = "") -> Diagnostic:
-    return Diagnostic(Code.REQUIREMENT, place, message, hint, context)

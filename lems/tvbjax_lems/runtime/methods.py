@@ -317,4 +317,5 @@ def _finished(machine: Machine, moment: Moment, state: NetworkState, t: ArrayLik
         {name: moment.values.full(name[0], known[name]) for name in state.early},
         state.steps + 1,
         jnp.asarray(t, state.t.dtype),
+        state.step,
     )

@@ -21,7 +21,7 @@ from .assemble import Assembler
 from .bind import Binder
 from .order import Order
 from .paths import PathError
-from .plan import Elsewhere, Parameter, Plan, Recorded, Selected, formulas_of
+from .plan import Elsewhere, Parameter, Plan, Recorded, Selected, UnitPlan, formulas_of
 from .pool import Attached, pooled
 from .request import Column, Output, Reader, Request
 from .tree import Builder, Unit
@@ -212,9 +212,15 @@ def _recorded(assembler: Assembler, tree: Unit, column: Column, report: Report) 
 
 
 def _check_used(document: ir.Document, plan: Plan, report: Report) -> None:
-    if not any(unit.derived or unit.base.derivatives for unit in plan.units):
+    if not any(_does_something(unit) for unit in plan.units):
         message = f"'{plan.name}' has no dynamics, so there is nothing to simulate"
         report.add(Diagnostic(Code.DYNAMICS, document.place, message))
+
+
+def _does_something(unit: UnitPlan) -> bool:
+    phases = (unit.base, *unit.regimes)
+    handled = any(phase.derivatives or phase.on_conditions or phase.on_events for phase in phases)
+    return handled or bool(unit.derived or unit.schemes)
 
 
 def _defaults(plan: Plan) -> dict[str, dict[str, Array]]:
@@ -235,7 +241,7 @@ def _defaults(plan: Plan) -> dict[str, dict[str, Array]]:
         own = {
             name: jnp.asarray(variable.value, float)
             for name, variable in unit.variables.items()
-            if isinstance(variable, Parameter) and (i, name) in read
+            if isinstance(variable, Parameter) and (i, name) in read and name not in unit.exponents
         }
         if own:
             params[unit.path] = own

@@ -47,6 +47,8 @@ class Place:
             step = at.index()
             passed = passed if step is None else step[passed]
             at = at.parent
+        if self.unit.size != self.origin.size:
+            raise PathError(f"'{self.unit.path}' does not go with '{self.origin.path}'")
         return index  # a peer, which goes with the origin one to one
 
 
@@ -80,6 +82,10 @@ def _step(place: Place, step: str, binder: Binder) -> Place:
     match = _STEP.fullmatch(step)
     name, number = (match.group(1), match.group(2)) if match else (step, None)
     found = unit.by_key.get(name, [])
+    if not found and name == unit.bound.id and unit.keys and name in unit.keys:
+        return place  # pop/0/cell, where pop/0 is the cell already
+    if not found and name.isdigit() and number is None and members(unit):
+        return member(place, int(name))
     if found:
         return _into(place, found[0], name, number)
     left = -1 if number is None else int(number)
@@ -118,7 +124,7 @@ def _into(place: Place, child: Unit, name: str, number: str | None) -> Place:
         return Place(child, place.chosen, place.origin)
     if child.slot and child.bound.parent is place.unit.bound:
         # Children merged to one axis: each is reached by its own id.
-        number = str(child.keys.index(name)) if number is None else number
+        number = str(child.numbers[name]) if number is None else number
     if number is None:
         if child.copies == 1:
             number = "0"

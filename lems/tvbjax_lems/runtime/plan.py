@@ -157,6 +157,7 @@ class UnitPlan:
     schemes: tuple[Scheme, ...]
     in_ports: tuple[str, ...]
     out_ports: tuple[str, ...]
+    exponents: frozenset[str]
     pool: Pool | None = None
 
 

@@ -101,6 +101,8 @@ def _pool(unit: UnitPlan, read: set[str]) -> Pool | None:
         return None
     if any(isinstance(variable, Selected) for variable in names.values()):
         return None
+    if any(isinstance(v, Elsewhere) and v.index is None for v in names.values()):
+        return None  # of a child or peer, one for each synapse
     if any(assign.value.expression != 0 for assign in unit.on_start):
         return None
     private = {n for n, v in names.items() if isinstance(v, Parameter) and v.value.ndim}

@@ -1,6 +1,7 @@
 """What a file asks for: the component to run, how long, and what to record into which file."""
 
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from .. import ir
 from ..errors import Code, Diagnostic, Place, Report, suggestion
@@ -53,6 +54,7 @@ class Reader:
 
     def __init__(self, binder: Binder, system: UnitSystem, report: Report):
         self.binder, self.system, self.report = binder, system, report
+        self.files: set[str] = set()
 
     def request(self, target: Bound) -> Request:
         run = target.type.run
@@ -93,7 +95,7 @@ class Reader:
                 continue
             columns = [self.column(one, child) for child in one.walk() if child.type.record]
             folder, name = (one.texts.get(part, "") for part in (writer.path, writer.file_name))
-            file = f"{folder.rstrip('/')}/{name}" if folder else name
+            file = self.file(one, folder, name)
             found.append(
                 Output(
                     writer.kind,
@@ -121,6 +123,26 @@ class Reader:
         if len(found) != 4 or found[0] >= found[1] or found[2] >= found[3]:
             return ()
         return found
+
+    def file(self, bound: Bound, folder: str, name: str) -> str:
+        """The path of an output's file; reports names that cannot be written."""
+        if bound.type.writer is None or bound.type.writer.kind == "DataDisplay":
+            return ""
+        file = str(PurePosixPath(folder) / name) if name else ""
+        wrong = ""
+        if not name:
+            wrong = "it names no file"
+        elif file in (".", "..") or name.endswith("/"):
+            wrong = f"'{file}' is a folder, not a file"
+        elif any(len(part) > 200 for part in PurePosixPath(file).parts):
+            wrong = f"the file name '{file[:40]}...' is too long"
+        elif file in self.files:
+            wrong = f"the file '{file}' is written by another output already"
+        self.files.add(file)
+        if wrong:
+            element = bound.component.element
+            self.report.add(ir.finding(Code.SIMULATION, element, bound.context, wrong))
+        return file
 
     def column(self, group: Bound, bound: Bound) -> Column:
         record = bound.type.record
@@ -154,11 +176,16 @@ class Reader:
                 next((p.dimension for p in one.type.parameters if p.name == name), "*")
             )
             try:
-                return _si(given.value, dimension, self.binder)
+                value = _si(given.value, dimension, self.binder)
             except QuantityError as error:
                 self.report.add(
                     Diagnostic(error.code, given.place, error.message, error.hint, one.context)
                 )
+                continue
+            if value > 0.0:
+                return value
+            message = f"{name} is {value:g}; a scale is what one unit of the plot is, over 0"
+            self.report.add(Diagnostic(Code.SIMULATION, given.place, message, "", one.context))
         return 1.0
 
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from .files import write_outputs
 from .methods import AbstractMethod, Euler, Given
 from .network import Network
 from .paths import PathError
-from .plan import Parameter, Plan, Recorded
+from .plan import Parameter, Plan, Recorded, State, UnitPlan, formulas_of
 from .state import NetworkState, joined, part_of
 from .values import Name, Values
 
@@ -82,17 +82,28 @@ def run(
     """
     plan = network.plan
     method = Euler() if method is None else method
+    if not isinstance(method, AbstractMethod):
+        raise TypeError(f"run: the method is {method!r}; pass an instance, such as lems.Heun().")
+    if initial is not None and not isinstance(initial, NetworkState):
+        raise TypeError(f"run: initial is a {type(initial).__name__}; pass a recording's final.")
     dt = _time(plan.step if step is None else step, "step", plan)
     length = _time(plan.duration if duration is None else duration, "duration", plan)
     if not isinstance(every, int) or every < 1:
         raise ValueError(f"run: every is {every!r}; give a whole number of steps, 1 or more.")
     rows = math.floor(length / dt / every + 1e-6)
+    if every > 1 and abs(length / dt / every - rows) > 1e-3:
+        raise ValueError(
+            f"run: the duration is {length / dt:g} steps, which every = {every} does not divide; "
+            f"give a duration of {rows * every * dt:g} or another every."
+        )
     if rows < 1 or rows * every > STEP_LIMIT:
         raise ValueError(
             f"run: a duration of {length:g} with a step of {dt:g}, recorded every {every} steps, "
             f"makes {rows} rows; give at least one step and at most {STEP_LIMIT} steps."
         )
-    if key is None and plan.seed is not None:
+    if not _draws(plan):
+        key = None  # one less thing to compile for
+    elif key is None and plan.seed is not None:
         key = jax.random.key(plan.seed)
     quantities, events = _asked(plan, record)
     program = _Program(plan, dt, method, rows, every, tuple(quantities), tuple(events))
@@ -117,38 +128,40 @@ def run(
     return recording
 
 
+def _draws(plan: Plan) -> bool:
+    """Whether anything in a network is random."""
+    return any(
+        formula.draws
+        for unit in plan.units
+        for formula in formulas_of(unit.variables, (unit.base, *unit.regimes), unit.on_start)
+    )
+
+
 def _going_on(plan: Plan, initial: NetworkState, dt: float) -> NetworkState:
     """The state to start from; its steps count from t = 0 with this run's step."""
+    wanted = {(i, n) for i, u in enumerate(plan.units) for n in u.variables if _is_state(u, n)}
+    if set(initial.states) != wanted or any(
+        value.shape[-1] != plan.units[name[0]].size for name, value in initial.states.items()
+    ):
+        raise ValueError(f"run: initial is not a state of '{plan.name}'; pass its own final.")
+    if initial.step == dt:
+        return initial
     if isinstance(initial.t, Tracer):
-        return initial
-    t, taken = float(initial.t), int(initial.steps)
-    if abs(taken * dt - t) <= 1e-3 * dt + 1e-6 * abs(t):
-        return initial
+        raise ValueError(f"run: within jit, go on with the state's own step, {initial.step:g}.")
+    t = float(initial.t)
     steps = round(t / dt)
-    if abs(steps * dt - t) > 1e-3 * dt + 1e-6 * abs(t):
+    if initial.sent or abs(steps * dt - t) > 1e-3 * dt + 1e-6 * abs(t):
+        why = "there are delayed events" if initial.sent else "its time is no multiple of it"
         raise ValueError(
-            f"run: the state at t = {t:g} cannot go on with a step of {dt:g}, of which t is no "
-            f"multiple; take another, such as its own {t / taken:g}."
+            f"run: the state at t = {t:g} cannot go on with a step of {dt:g}, since {why}; go on "
+            f"with its own, {initial.step:g}."
         )
-    sent = _on_their_way(Machine(plan, dt), initial, t / taken, steps)
     counted = jnp.asarray(steps, initial.steps.dtype)
-    return eqx.tree_at(lambda s: (s.steps, s.sent), initial, (counted, sent))
+    return replace(initial, steps=counted, step=dt)
 
 
-def _on_their_way(
-    machine: Machine, initial: NetworkState, old: float, steps: int
-) -> dict[Name, Array]:
-    """The rings of sent events for another step: each event as long ago as it was."""
-    rings = {}
-    for name, horizon in sorted(machine.horizon.items()):
-        before = np.asarray(initial.sent[name])
-        ring = np.zeros((horizon + 1, before.shape[1]), before.dtype)
-        for age in range(1, min(before.shape[0], int(initial.steps)) + 1):
-            now = round(age * old / machine.dt)
-            if 1 <= now <= horizon:
-                ring[(steps - now) % len(ring)] += before[(int(initial.steps) - age) % len(before)]
-        rings[name] = jnp.asarray(ring)
-    return rings
+def _is_state(unit: UnitPlan, name: str) -> bool:
+    return isinstance(unit.variables[name], State)
 
 
 def _changed(network: Network) -> dict[str, dict[str, Any]]:
@@ -158,14 +171,31 @@ def _changed(network: Network) -> dict[str, dict[str, Any]]:
         for name, value in network.params.get(unit.path, {}).items():
             default = unit.variables[name]
             assert isinstance(default, Parameter)
+            _check_shape(unit, name, jnp.shape(value), default.value.shape)
             if isinstance(value, Tracer) or not _same(value, default.value):
-                changed.setdefault(unit.path, {})[name] = value
+                changed.setdefault(unit.path, {})[name] = jnp.asarray(value, float)
     return changed
+
+
+def _check_shape(
+    unit: UnitPlan, name: str, shape: tuple[int, ...], default: tuple[int, ...]
+) -> None:
+    """Raise ValueError for a parameter that is neither one number nor one per instance."""
+    if shape in ((), default) or (unit.pool is None and shape == (unit.size,)):
+        return
+    size = unit.size if unit.pool is None else unit.pool.size
+    hint = "; to vary it by synapse, load_network(..., pool=False)" if unit.pool else ""
+    raise ValueError(
+        f"run: the parameter '{name}' of '{unit.path}' has the shape {shape}; give one number, or "
+        f"one per instance, {(size,)}{hint}."
+    )
 
 
 def _same(value: Any, default: np.ndarray) -> bool:
     found = np.asarray(value)
-    return found.shape == default.shape and np.array_equal(found, default.astype(found.dtype))
+    single = np.issubdtype(found.dtype, np.floating)
+    wanted = default.astype(found.dtype) if single else default
+    return found.shape == default.shape and np.array_equal(found, wanted)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ class NetworkState(eqx.Module):
 
     `regimes`: the active regime; `pending`: events that arrived and were not heard yet; `sent`:
     rings of the events sent in the last steps, (step, instance); `early`: derived values of the
-    last step that the next one reads; `steps`: steps taken; `t`: the time.
+    last step that the next one reads; `steps`: steps taken; `t`: the time; `step`: of each.
     """
 
     states: dict[Name, Array]
@@ -25,6 +25,7 @@ class NetworkState(eqx.Module):
     early: dict[Name, Array]
     steps: Int[Array, ""]
     t: Array
+    step: float = eqx.field(static=True)
 
 
 def part_of(state: NetworkState, members: Collection[int]) -> NetworkState:
@@ -44,6 +45,7 @@ def part_of(state: NetworkState, members: Collection[int]) -> NetworkState:
         mine(state.early),
         state.steps,
         state.t,
+        state.step,
     )
 
 
@@ -54,7 +56,7 @@ def joined(states: Sequence[NetworkState]) -> NetworkState:
         return first
     names = ("states", "regimes", "pending", "sent", "early")
     whole = {name: {k: v for s in states for k, v in getattr(s, name).items()} for name in names}
-    return NetworkState(**whole, steps=first.steps, t=first.t)
+    return NetworkState(**whole, steps=first.steps, t=first.t, step=first.step)
 
 
 def unconnected(plan: Plan, recorded: Iterable[Recorded]) -> list[list[int]]:

@@ -19,6 +19,7 @@ from .bind import Binder, Bound
 
 INSTANCE_LIMIT = 50_000_000
 DEPTH_LIMIT = 40
+UNIT_LIMIT = 100_000
 
 
 @dataclass(eq=False)
@@ -36,6 +37,7 @@ class Unit:
     by_key: "dict[str, list[Unit]]" = field(default_factory=dict)
     by_slot: "dict[str, list[Unit]]" = field(default_factory=dict)
     used: dict[str, int] = field(default_factory=dict)
+    numbers: dict[str, int] = field(default_factory=dict)  # of merged children, by their ids
     peers: "dict[str, Unit]" = field(default_factory=dict)
     wired: bool = False
 
@@ -93,6 +95,7 @@ class Builder:
 
     def __init__(self, binder: Binder, report: Report, merge_from: int = 16):
         self.binder, self.report, self.merge_from = binder, report, merge_from
+        self.built = 0
 
     def build(
         self,
@@ -112,6 +115,11 @@ class Builder:
         if depth > DEPTH_LIMIT:
             self.fail(unit, bound.component.element, f"components nest over {DEPTH_LIMIT} deep")
             return unit
+        self.built += 1
+        if self.built > UNIT_LIMIT:
+            message = f"more than {UNIT_LIMIT} components are built"
+            self.fail(unit, bound.component.element, message, "", Code.TOO_LARGE)
+            self.report.stop()
         if parent is not None:
             parent.adopt(unit)
         self._children(unit)
@@ -150,16 +158,32 @@ class Builder:
     def signature(self, bound: Bound) -> object:
         texts = tuple(sorted(bound.texts.items()))
         inside = tuple(
-            (child.slot, self.signature(child)) for child in bound.children if _is_runnable(child)
+            (child.slot, child.id, self.signature(child))
+            for child in bound.children
+            if _is_runnable(child)
         )
         return bound.type.name, texts, tuple(sorted(bound.values)), inside
 
+    def may_merge(self, bound: Bound) -> bool:
+        """Whether nothing but a component's numbers tells it from others of its signature."""
+        kind = bound.type
+        dynamics = kind.dynamics
+        own = (
+            all(_is_alike(item) for item in kind.structure)
+            and not any(one.select for one in kind.derived_parameters)
+            and not any(one.link for one in kind.references)
+            and not (dynamics and dynamics.kinetic_schemes)
+            and all(len(group) < self.merge_from for _, group in _groups(bound.children))
+        )
+        return own and all(self.may_merge(child) for child in bound.children)
+
     def _merged(self, unit: Unit, group: list[Bound], slot: str) -> None:
-        if len(group) < self.merge_from:
+        if len(group) < self.merge_from or not self.may_merge(group[0]):
             for child in group:
                 self.build(child, unit, (child.id,), slot)
             return
         made = self.build(group[0], unit, [child.id for child in group], slot, len(group))
+        made.numbers = {child.id: i for i, child in enumerate(group)}
         _spread(made, group)
 
     def _instances(self, unit: Unit) -> None:
@@ -245,6 +269,13 @@ def _groups(children: list[Bound]) -> list[tuple[str, list[Bound]]]:
         else:
             found.append((child.slot, [child]))
     return found
+
+
+def _is_alike(item: ir.StructureItem) -> bool:
+    """Whether a statement does the same for all components of a signature."""
+    if isinstance(item, ir.EventConnection):
+        return not (item.receiver or item.delay or item.assigns)
+    return isinstance(item, ir.ChildInstance | ir.With)
 
 
 def _is_runnable(bound: Bound) -> bool:

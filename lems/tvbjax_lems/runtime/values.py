@@ -35,9 +35,13 @@ class Values:
 
     def get(self, unit: int, name: str) -> Any:
         """The value of a name, () or (instance,)."""
-        if (unit, name) not in self.known:
-            self.known[unit, name] = self.compute(unit, name)
-        return self.known[unit, name]
+        if (unit, name) in self.known:
+            return self.known[unit, name]
+        value = self.compute(unit, name)
+        # Within a step of Euler's what is elsewhere may change, so it is looked up each time.
+        if not isinstance(self.plan.units[unit].variables[name], Elsewhere):
+            self.known[unit, name] = value
+        return value
 
     def compute(self, unit: int, name: str) -> Any:
         """The value of a name, computed anew from what it needs."""

@@ -8,10 +8,10 @@ import numpy as np
 from .. import ir
 from ..errors import Code, Diagnostic, Report, suggestion
 from .bind import Binder, Bound
-from .paths import PathError, Place, follow, here, located, member, passed_through
+from .paths import PathError, Place, follow, here, located, member, members, passed_through
 from .tree import Builder, Unit
 
-CONNECTION_LIMIT = 50_000_000
+CONNECTION_LIMIT = 2_000_000
 
 
 @dataclass(eq=False)
@@ -92,7 +92,7 @@ class Wiring:
         while at is not None:
             given = at.bound.texts.get(name)
             if given:
-                found = located(at, self.up(start, at), given, names, self.binder)
+                found = located(at, self.up(start, at), given, {}, self.binder)
                 return found if whole else passed_through(found)
             at = at.parent
         if any(text.name == name for text in unit.bound.type.texts):
@@ -110,12 +110,8 @@ class Wiring:
 
     def each(self, unit: Unit, path: str, names: Mapping[str, Place]) -> list[Place]:
         listed = self.place(unit, path, names, whole=True)
-        arrays = [child for child in listed.unit.children if child.copies is not None]
-        if arrays:
-            return [
-                Place(child, i, listed.origin) for child in arrays for i in range(child.copies or 0)
-            ]
-        return [Place(child, 0, listed.origin) for child in listed.unit.children]
+        count = sum(1 if c.copies is None else c.copies for c in members(listed.unit))
+        return [member(listed, i) for i in range(count)]
 
     def connect(self, unit: Unit, item: ir.EventConnection, names: Mapping[str, Place]) -> None:
         source = self.place(unit, item.source, names)
@@ -148,7 +144,9 @@ class Wiring:
             raise PathError(f"{lacking.unit.bound.context} {what}", suggestion("", known))
         self.count += 1
         if self.count > CONNECTION_LIMIT:
-            raise PathError(f"there are more than {CONNECTION_LIMIT} connections")
+            message = f"more than {CONNECTION_LIMIT} connections are made"
+            self.builder.fail(unit, item.element, message, "", Code.TOO_LARGE)
+            self.report.stop()
         key = (source.unit, chosen, target.unit, port)
         link = self.links.setdefault(key, Link(*key))
         link.parts.append((source, target, delay))
