@@ -84,7 +84,7 @@ def _step(place: Place, step: str, binder: Binder) -> Place:
     found = unit.by_key.get(name, [])
     if not found and name == unit.bound.id and unit.keys and name in unit.keys:
         return place  # pop/0/cell, where pop/0 is the cell already
-    if not found and name.isdigit() and number is None and members(unit):
+    if not found and name.isdigit() and number is None and _is_population(unit):
         return member(place, int(name))
     if found:
         return _into(place, found[0], name, number)
@@ -135,6 +135,10 @@ def _into(place: Place, child: Unit, name: str, number: str | None) -> Place:
     if place.chosen is None:
         raise PathError(f"'{name}' is chosen for one instance out of many")
     return Place(child, place.chosen * child.copies + int(number), place.origin)
+
+
+def _is_population(unit: Unit) -> bool:
+    return any(child.copies is not None and not child.slot for child in unit.children)
 
 
 def members(unit: Unit) -> list[Unit]:
