@@ -9,6 +9,7 @@ import numpy as np
 from .. import ir
 from ..errors import Code, Diagnostic, Report, suggestion
 from ..resolve import TIME_NAME
+from ..selects import Step, parse_select
 from ..units import ANY, TIME, UnitSystem
 from .bind import Binder
 from .formulas import Formula, TypeFormulas, baked, exponents
@@ -40,7 +41,6 @@ from .plan import (
 from .tree import INSTANCE_LIMIT, Unit
 from .wiring import Link
 
-_STEP = re.compile(r"([\w:.-]+?)(?:\[(.+)\])?")
 _PREDICATE = re.compile(r"(\w+)\s*=\s*'([^']*)'")
 
 
@@ -262,17 +262,18 @@ class Assembler:
 
     def select(self, unit: Unit, select: ir.Select) -> Variable | None:
         """The values that a path selects."""
-        *steps, last = [s for s in _split(select.path.value.strip()) if s not in ("", ".")]
+        *steps, final = [s for s in parse_select(select.path.value).steps if s.name != "."]
+        last = final.name
         origin, gather = unit, None
-        while steps and steps[0] in ("..", "parent"):
+        while steps and steps[0].name in ("..", "parent"):
             gather = _through(gather, origin.index())
             steps = steps[1:]
             if origin.parent is None:
                 self.lost(select, "it leads out of the network")
                 return None
             origin = origin.parent
-        if steps and steps[0] in origin.peers:
-            origin, steps = origin.peers[steps[0]], steps[1:]
+        if steps and steps[0].name in origin.peers:
+            origin, steps = origin.peers[steps[0].name], steps[1:]
         reached = [_Reached(origin, None)]
         for step in steps:
             reached = [found for one in reached for found in self.inside(one, step, select)]
@@ -320,12 +321,8 @@ class Assembler:
         self.lost(select, f"it leads to {len(sources)} places", hint='write reduce="add"')
         return None
 
-    def inside(self, at: _Reached, step: str, select: ir.Select) -> Iterable[_Reached]:
-        match = _STEP.fullmatch(step)
-        if match is None:
-            self.lost(select, f"'{step}' is not understood")
-            return
-        name, predicate = match.group(1), match.group(2)
+    def inside(self, at: _Reached, step: Step, select: ir.Select) -> Iterable[_Reached]:
+        name, predicate = step.name, step.inside
         group = at.unit.by_slot.get(name, []) if predicate else []
         found = group or at.unit.by_key.get(name, []) or self.linked(at.unit, name)
         if not found and not self.is_place(at.unit, name):
@@ -576,8 +573,3 @@ def _above(index: Index, step: Index) -> Index:
     if index is None or step is None:
         return step if index is None else index
     return index[step]
-
-
-def _split(path: str) -> list[str]:
-    """The steps of a path; a / inside brackets does not part them."""
-    return re.split(r"/(?![^\[]*\])", path)

@@ -12,6 +12,7 @@ from .. import ir
 from ..algebra import to_expression
 from ..context import numbers
 from ..errors import Code, Diagnostic, Report, suggestion
+from ..family import ANY_TYPE, Family
 from ..resolve import ordered_parameters
 from ..syntax import ExpressionError
 from ..units import ANY, Dimension, QuantityError, UnitSystem, quantity
@@ -64,11 +65,11 @@ class Binder:
         self.declared = {component.id: component for component in document.components}
         self.bound: dict[str, Bound] = {}
         self._constants: dict[str, dict[str, float]] = {}
-        self.lines = {name: tuple(_line(name, types)) for name in types}
+        self.family = Family(types)
 
     def is_a(self, name: str, ancestor: str) -> bool:
         """Whether a type is another, or extends it."""
-        return ancestor in self.lines.get(name, (name,)) or ancestor == "Component"
+        return ancestor in (name, ANY_TYPE) or self.family.is_a(name, ancestor)
 
     def dimension(self, name: str | None) -> Dimension:
         return self.document.dimensions.get(name, ANY) if name else ANY
@@ -290,9 +291,3 @@ def _type_along(component: ir.Component, declared: Mapping[str, ir.Component]) -
         seen.add(at.extends)
         at = declared.get(at.extends)
     return at.type if at else ""
-
-
-def _line(name: str, types: Mapping[str, ir.ComponentType]) -> Iterator[str]:
-    while name in types:
-        yield name
-        name = types[name].extends
