@@ -60,6 +60,10 @@ def _item(element: Element, context: str, report: Report) -> ir.StructureItem | 
             return ir.ChildInstance(element.get("component"), element)
         case "MultiInstantiate":
             number = parsed(required(element, "number"), where, report)
+            if element.get("indexVariable"):
+                message = "indexVariable is not supported"
+                hint = "all instances are alike; give each its own values by Assign"
+                report.add(ir.finding(Code.NOT_SUPPORTED, element, where, message, hint))
             if not (element.get("component") or element.get("componentType")):
                 message = "it names neither a component nor a componentType"
                 report.add(ir.finding(Code.ATTRIBUTE, element, where, message))

@@ -13,7 +13,6 @@ from ..selects import Step, parse_select
 from ..units import ANY, TIME, UnitSystem
 from .bind import Binder
 from .formulas import Formula, TypeFormulas, baked, exponents
-from .paths import PathError, Place, follow, here, members, passed_through
 from .plan import (
     Action,
     Assign,
@@ -26,9 +25,7 @@ from .plan import (
     OnCondition,
     OnEvent,
     Parameter,
-    Part,
     Phase,
-    Recorded,
     Scheme,
     Selected,
     Source,
@@ -489,62 +486,6 @@ class Assembler:
             targets,
             delays,
         )
-
-    def recorded(self, root: Unit, path: str, port: str = "") -> Recorded:
-        """What a recorded path names: a quantity, or the events of a port. Raises PathError."""
-        steps = [step for step in path.split("/") if step]
-        name = port or (steps.pop() if steps else "")
-        every = bool(steps) and steps[-1].endswith("[*]")
-        if every:
-            above = follow(here(root), "/".join(steps[:-1]), {}, self.binder)
-            places = self.all_below(above, steps[-1][:-3])
-        else:
-            at = follow(here(root), "/".join(steps), {}, self.binder)
-            places = [(at.unit, (at.chosen or 0,))]
-        parts = tuple(
-            Part(self.number(unit), self.recordable(unit, name, bool(port)), instances)
-            for unit, instances in places
-        )
-        return Recorded("/".join(part for part in (path, port) if part), parts, every)
-
-    def all_below(self, above: Place, name: str) -> list[tuple[Unit, tuple[int, ...] | None]]:
-        """The cells of a population below one instance, or its listed children."""
-        found = [c for c in above.unit.children if name in c.keys or c.slot == name]
-        if not found:
-            known = [key for child in above.unit.children for key in child.keys]
-            context = above.unit.bound.context
-            raise PathError(f"{context} has no '{name}'", suggestion(name, known))
-        if len(found) == 1 and found[0].copies is None and members(found[0]):
-            found = members(found[0])
-        cells = [passed_through(Place(unit, None, unit)).unit for unit in found]
-        return [(unit, _instances_below(unit, above)) for unit in cells]
-
-    def recordable(self, unit: Unit, name: str, is_port: bool) -> str:
-        """The variable or port of that name. Raises PathError."""
-        if is_port:
-            ports = [p.name for p in unit.bound.type.ports if p.direction == "out"]
-            if name not in ports:
-                raise PathError(f"{unit.bound.context} sends no '{name}'", suggestion(name, ports))
-            return name
-        variable = self.look_up(unit, name)
-        if variable is None:
-            table = [n for n in self.table(unit) if n != TIME_NAME]
-            raise PathError(f"{unit.bound.context} has no '{name}'", suggestion(name, table))
-        return variable
-
-
-def _instances_below(unit: Unit, above: Place) -> tuple[int, ...] | None:
-    """The instances of a unit that lie below one instance of another; None is all."""
-    index = np.arange(unit.size)
-    at: Unit | None = unit
-    while at is not None and at is not above.unit:
-        step = at.index()
-        index = index if step is None else step[index]
-        at = at.parent
-    chosen = above.chosen or 0
-    return (
-        None if (index == chosen).all() else tuple(int(i) for i in np.flatnonzero(index == chosen))
-    )
 
 
 def _has(unit: Unit, key: str) -> bool:

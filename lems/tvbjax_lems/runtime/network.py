@@ -23,6 +23,7 @@ from .order import Order
 from .paths import PathError
 from .plan import Elsewhere, Parameter, Plan, Recorded, Selected, UnitPlan, formulas_of
 from .pool import Attached, pooled
+from .recorded import recorded
 from .request import Column, Output, Reader, Request
 from .tree import Builder, Unit
 from .wiring import Wiring
@@ -186,7 +187,7 @@ def _plan(
         float(assembler.system.power(TIME)),
         constant,
         walk.early(order, constant),
-        lambda path, port="": assembler.recorded(tree, path, port),
+        lambda path, port="": recorded(assembler, tree, path, port),
     )
 
 
@@ -204,7 +205,7 @@ def _recordings(
 
 def _recorded(assembler: Assembler, tree: Unit, column: Column, report: Report) -> Recorded | None:
     try:
-        return assembler.recorded(tree, column.path, column.port)
+        return recorded(assembler, tree, column.path, column.port)
     except PathError as error:
         message = f"cannot record '{column.path}': {error.message}"
         report.add(Diagnostic(Code.PATH, column.place, message, error.hint))

@@ -139,6 +139,9 @@ class Reader:
         elif file in self.files:
             wrong = f"the file '{file}' is written by another output already"
         self.files.add(file)
+        form = bound.texts.get(bound.type.writer.format, "TIME_ID")
+        if bound.type.writer.kind == "EventWriter" and form.upper() not in ("TIME_ID", "ID_TIME"):
+            wrong = wrong or f"the format is '{form[:40]}', not TIME_ID or ID_TIME"
         if wrong:
             element = bound.component.element
             self.report.add(ir.finding(Code.SIMULATION, element, bound.context, wrong))
