@@ -319,3 +319,46 @@ def test_as_a_user_runs_it(tmp_path):
     assert ran.returncode == 0 and ran.stderr == ""
     assert "steps/s" in ran.stdout and "v.dat" in ran.stdout
     assert (tmp_path / "model" / "model.nc").exists()
+
+
+def two_targets(folder: Path) -> Path:
+    """A cell that decays from 8 mV with 10 ms, and one with 20 ms, each with its simulation."""
+    path = folder / "two.xml"
+    path.write_text(
+        f"""<Lems>
+  {TYPES.replace("GROWTH", "-v / tau")}
+  <Cell id="slow" tau="20 ms" gain="1"/>
+  <Sim id="one" cell="cell" step="0.1 ms" length="3 ms">
+    <File id="f" name="v.dat"><Column id="v" quantity="v"/></File>
+  </Sim>
+  <Sim id="two" cell="slow" step="0.1 ms" length="6 ms">
+    <File id="f" name="v.dat"><Column id="v" quantity="v"/></File>
+  </Sim>
+  <Target component="one"/>
+  <Target component="two"/>
+</Lems>"""
+    )
+    return path
+
+
+def test_every_target_runs_in_a_folder_of_its_own(tmp_path, monkeypatch, capsys):
+    file = two_targets(tmp_path)
+    status, _, wrong = lems_run(monkeypatch, capsys, file, "--method", "rk4", "--no-plot")
+    assert status == 0, wrong
+    for name, tau, rows in (("one", 0.01, 31), ("two", 0.02, 61)):
+        t, v = np.loadtxt(tmp_path / "two" / name / "v.dat").T
+        assert len(t) == rows
+        np.testing.assert_allclose(v, 8e-3 * np.exp(-t / tau), rtol=1e-7)
+    chosen = (file, "--target", "two", "--no-plot", "--out", "alone")
+    assert lems_run(monkeypatch, capsys, *chosen)[0] == 0
+    assert len(np.loadtxt(tmp_path / "alone" / "v.dat")) == 61
+
+
+def test_the_library_loads_every_target_or_wants_one_named(tmp_path):
+    file = two_targets(tmp_path)
+    networks = lems.load_networks(file)
+    assert [network.target for network in networks] == ["one", "two"]
+    assert [network.duration for network in networks] == [3.0, 6.0]
+    assert lems.load_network(file, "two").duration == 6.0
+    with pytest.raises(lems.LemsError, match="two.xml:.*several Targets.*'one' or 'two'"):
+        lems.load_network(file)

@@ -121,7 +121,7 @@ def test_the_regime_says_who_hears_events(toy):
 
 def test_an_event_makes_a_transition_and_on_entry_acts_at_once(toy):
     np.testing.assert_array_equal(toy["regimes/called/since"], rows((6, 0), (11, 0.625)))
-    np.testing.assert_array_equal(toy["regimes/called/x"], np.maximum(T - 0.75, 0.0))
+    np.testing.assert_array_equal(toy["regimes/called/x"], np.maximum(T - 0.625, 0.0))
     np.testing.assert_array_equal(toy["regimes/answer/heard"], rows((6, 0), (11, 1)))
     assert list(toy.events["regimes/called/out"]) == [0.75]
 
@@ -192,3 +192,55 @@ def test_methods_that_move_all_states_at_once_do_the_same_things(toy, flat):
     assert flat["relays/above/heard"][-1] == 9.0  # all of the ticker's
     np.testing.assert_allclose(flat["regimes/phases/y"], T, rtol=1e-12)
     np.testing.assert_array_equal(flat["regimes/phases/entries"], toy["regimes/phases/entries"])
+
+
+TOGGLE = """
+  <ComponentType name="Toggle" extends="Part">
+    <EventPort name="in" direction="in"/><EventPort name="out" direction="out"/>
+    <Exposure name="heard" dimension="none"/><Exposure name="entries" dimension="none"/>
+    <Dynamics>
+      <StateVariable name="heard" dimension="none" exposure="heard"/>
+      <StateVariable name="entries" dimension="none" exposure="entries"/>
+      <StateVariable name="x" dimension="none"/>
+      <Regime name="a" initial="true">
+        <OnEvent port="in"><StateAssignment variable="heard" value="10 * heard + 1"/>
+          <Transition regime="b"/></OnEvent>
+      </Regime>
+      <Regime name="b">
+        <OnEntry><StateAssignment variable="entries" value="entries + 1"/></OnEntry>
+        <TimeDerivative variable="x" value="1"/>
+        <OnEvent port="in"><StateAssignment variable="heard" value="10 * heard + 2"/>
+          <EventOut port="out"/><Transition regime="c"/></OnEvent>
+      </Regime>
+      <Regime name="c">
+        <OnEntry><StateAssignment variable="entries" value="entries + 100"/></OnEntry>
+        <OnEvent port="in"><StateAssignment variable="heard" value="10 * heard + 3"/>
+          <Transition regime="b"/></OnEvent>
+      </Regime>
+    </Dynamics>
+  </ComponentType>
+"""
+
+
+@pytest.mark.parametrize("method", [lems.Euler(), lems.RungeKutta4()])
+@pytest.mark.parametrize(
+    "together, heard, entries, sent", [(3, 1232, 202, 2), (6, 1232323, 304, 3)]
+)
+def test_each_of_several_events_is_heard_in_the_regime_that_the_last_led_to(
+    tmp_path, method, together, heard, entries, sent
+):
+    """The numbers are those that jLEMS gives for this network (jNeuroML 0.14.0)."""
+    pulses = [("p", 0.25)] + [(f"p{i}", 0.5) for i in range(together)]
+    parts = "".join(f'<Pulse id="{name}" at="{at}s"/>' for name, at in pulses)
+    parts += '<Toggle id="toggle"/>'
+    parts += "".join(f'<Wire id="w{n}" source="{n}" target="toggle"/>' for n, _ in pulses)
+    made = network(tmp_path, f'{TOGGLE}<Whole id="all">{parts}</Whole>', "all")
+    asked = ("toggle/heard", "toggle/entries", "toggle/out")
+    found = run(made, step=DT, duration=1.0, method=method, record=asked)
+    at = 0.25 if isinstance(method, lems.RungeKutta4) else 0.25 + DT  # the row after the step
+    first, second = round(at / DT), round(at / DT) + 2
+    values, entered = (np.asarray(found[path]) for path in asked[:2])
+    assert values[first - 1] == 0 and values[first] == 1 and entered[first] == 1
+    assert values[second - 1] == 1 and values[second] == heard and entered[second] == entries
+    events = found.events["toggle/out"]
+    assert len(events) == sent and (events == second * DT).all()

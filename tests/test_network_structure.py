@@ -335,3 +335,95 @@ def test_all_of_one_population_of_several_are_recorded(folder):
     model = network(folder, f"{TYPES}{COLUMN}{NESTED_WHOLE}", "nested")
     found = run(model, step=DT, duration=DT, record=["columns[1]/of[*]/heard"])
     assert found["columns[1]/of[*]/heard"].shape == (2, 3)
+
+
+NUMBERED = """
+  <ComponentType name="Ramp" extends="Part">
+    <Requirement name="number" dimension="none"/>
+    <Property name="slope" dimension="none" defaultValue="7"/>
+    <Exposure name="x" dimension="none"/>
+    <Dynamics>
+      <StateVariable name="x" dimension="none" exposure="x"/>
+      <TimeDerivative variable="x" value="0"/>
+      <OnStart><StateAssignment variable="x" value="100 * slope + number"/></OnStart>
+    </Dynamics>
+  </ComponentType>
+  <ComponentType name="Holder" extends="Part">
+    <Child name="inner" type="Ramp"/>
+  </ComponentType>
+  <ComponentType name="Ramps" extends="Part">
+    <Parameter name="size" dimension="none"/>
+    <Parameter name="steepness" dimension="none"/>
+    <ComponentReference name="of" type="Component"/>
+    <Structure>
+      <MultiInstantiate number="size" component="of" indexVariable="number">
+        {assign}
+      </MultiInstantiate>
+    </Structure>
+  </ComponentType>
+  <ComponentType name="RampsOfType" extends="Part">
+    <Structure>
+      <MultiInstantiate number="3" componentType="Ramp" indexVariable="number"/>
+    </Structure>
+  </ComponentType>
+"""
+SLOPES = '<Assign property="slope" value="steepness * number^2"/>'
+
+
+def numbered(tmp_path, parts: str, assign: str = SLOPES) -> lems.Network:
+    body = f'{NUMBERED.format(assign=assign)}<Whole id="all">{parts}</Whole>'
+    return network(tmp_path, body + '<Ramp id="ramp"/><Target component="all"/>', "all")
+
+
+def test_an_instance_knows_its_number_and_gets_properties_by_it(tmp_path):
+    made = numbered(tmp_path, '<Ramps id="pop" of="ramp" size="4" steepness="0.5"/>')
+    found = run(made, step=DT, duration=DT, record="pop[*]/x")["pop[*]/x"]
+    assert np.asarray(found)[0].tolist() == [100 * 0.5 * i**2 + i for i in range(4)]
+
+
+def test_without_an_assign_properties_keep_their_default(tmp_path):
+    made = numbered(tmp_path, '<Ramps id="pop" of="ramp" size="2" steepness="1"/>', assign="")
+    found = run(made, step=DT, duration=DT, record="pop[*]/x")["pop[*]/x"]
+    assert np.asarray(found)[0].tolist() == [700.0, 701.0]
+
+
+def test_a_component_inside_an_instance_sees_the_number(tmp_path):
+    parts = '<Ramps id="pop" of="holder" size="3" steepness="1"/>'
+    body = NUMBERED.format(assign="") + f'<Whole id="all">{parts}</Whole>'
+    body += '<Holder id="holder"><inner id="i"/></Holder>'
+    found = run(network(tmp_path, body, "all"), step=DT, duration=DT, record="pop[*]/inner/x")
+    assert np.asarray(found["pop[*]/inner/x"])[0].tolist() == [700.0, 701.0, 702.0]
+
+
+def test_a_population_of_a_type_needs_no_component(tmp_path):
+    made = numbered(tmp_path, '<RampsOfType id="pop"/>')
+    found = run(made, step=DT, duration=DT, record="pop[*]/x")["pop[*]/x"]
+    assert np.asarray(found)[0].tolist() == [700.0, 701.0, 702.0]
+
+
+def test_an_assign_to_no_property_is_an_error_with_its_place(tmp_path):
+    with pytest.raises(lems.LemsError, match=r"model.xml:\d+:.*no Property 'slop'.*'slope'"):
+        numbered(
+            tmp_path,
+            '<Ramps id="pop" of="ramp" size="2" steepness="1"/>',
+            '<Assign property="slop" value="1"/>',
+        )
+    with pytest.raises(lems.LemsError, match=r"model.xml:\d+:\d+:.*unknown name 'nmber'"):
+        numbered(
+            tmp_path,
+            '<Ramps id="pop" of="ramp" size="2" steepness="1"/>',
+            '<Assign property="slope" value="nmber"/>',
+        )
+
+
+def test_many_alike_children_of_each_cell_of_a_population(tmp_path):
+    inner = "".join(f'<Ramp id="r{i}" slope="{i}"/>' for i in range(20))
+    body = f"""{NUMBERED.format(assign="")}
+      <Whole id="cell">{inner}</Whole>
+      <Whole id="all"><Ramps id="pop" of="cell" size="3" steepness="1"/></Whole>"""
+    body = body.replace('<Property name="slope" dimension="none" defaultValue="7"/>',
+                        '<Parameter name="slope" dimension="none"/>')  # fmt: skip
+    made = network(tmp_path, body, "all")
+    found = run(made, step=DT, duration=DT, record=("pop[1]/r4/x", "pop[2]/r19/x"))
+    assert float(found["pop[1]/r4/x"][0]) == 401.0
+    assert float(found["pop[2]/r19/x"][0]) == 1902.0

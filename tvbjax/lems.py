@@ -40,6 +40,7 @@ from tvbjax_lems import (
     jacobian as jacobian,
     load as load,
     load_network as load_network,
+    load_networks as load_networks,
     models as models,
     network_components as network_components,
     network_connections as network_connections,

@@ -49,6 +49,7 @@ from .runtime.network import (
     Network as Network,
     is_network as is_network,
     load_network as load_network,
+    load_networks as load_networks,
 )
 from .runtime.run import DivergenceError as DivergenceError, Recording as Recording, run as run
 from .runtime.summary import (

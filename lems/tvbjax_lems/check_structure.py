@@ -79,11 +79,12 @@ class _Structure:
 
     def multi(self, item: ir.MultiInstantiate, where: str) -> None:
         self.check.expression(item.number, NONE)
-        if item.component:
-            self.reference("component", item.component, item.element, where)
         kind = item.component_type
-        if kind and kind not in self.family.types and kind not in self.texts:
+        if item.component:
+            kind = self.reference("component", item.component, item.element, where)
+        elif kind not in self.family.types and kind not in self.texts:
             unknown_type(self.check, item.element, where, kind)
+        self.assigns(item.assigns, (kind,), where, (item.index,))
 
     def named(self, item: ir.With, names: dict[str, str], where: str) -> None:
         if item.instance:
@@ -137,12 +138,18 @@ class _Structure:
         b = self.reference("componentB", item.component_b, item.element, where)
         self.assigns(item.assigns, (a, b), where)
 
-    def assigns(self, assigns: Iterable[ir.Assign], receivers: tuple[str, ...], where: str) -> None:
+    def assigns(
+        self,
+        assigns: Iterable[ir.Assign],
+        receivers: tuple[str, ...],
+        where: str,
+        names: tuple[str, ...] = (),
+    ) -> None:
         """What is assigned must be a Property of what receives it, where that is known."""
         kinds = [kind for name in receivers for kind in self.family.below(name)]
         known = {one.name for kind in kinds for one in kind.parameters}
         for one in assigns:
-            self.check.expression(one.value, self.check.scope.dimensions["*"])
+            self.check.expression(one.value, self.check.scope.dimensions["*"], names)
             sure = kinds and all(self.family.is_known(name) for name in receivers)
             if sure and one.property not in known:
                 here = f"{where} > Assign '{one.property}'"

@@ -5,6 +5,7 @@ from .declare_common import expression_of, parsed, required
 from .errors import Code, Report
 from .xml import Element
 
+_INDEX = "index"  # what LEMS calls an instance's number where the file does not say
 _WRITERS = ("DataDisplay", "DataWriter", "EventWriter")
 
 
@@ -60,17 +61,18 @@ def _item(element: Element, context: str, report: Report) -> ir.StructureItem | 
             return ir.ChildInstance(element.get("component"), element)
         case "MultiInstantiate":
             number = parsed(required(element, "number"), where, report)
-            if element.get("indexVariable"):
-                message = "indexVariable is not supported"
-                hint = "all instances are alike; give each its own values by Assign"
-                report.add(ir.finding(Code.NOT_SUPPORTED, element, where, message, hint))
             if not (element.get("component") or element.get("componentType")):
                 message = "it names neither a component nor a componentType"
                 report.add(ir.finding(Code.ATTRIBUTE, element, where, message))
             if number is None:
                 return None
             return ir.MultiInstantiate(
-                number, element.get("component"), element.get("componentType"), element
+                number,
+                element.get("component"),
+                element.get("componentType"),
+                element.get("indexVariable") or _INDEX,
+                _assigns(element, where, report),
+                element,
             )
         case "With":
             return _with(element, where, report)

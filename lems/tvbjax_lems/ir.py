@@ -37,6 +37,10 @@ class Parameter:
     default: Attribute | None = None
     domain: Attribute | None = None
 
+    @property
+    def is_property(self) -> bool:
+        return self.element.tag == "Property"
+
 
 @dataclass(frozen=True)
 class Constant:
@@ -281,11 +285,16 @@ class ChildInstance:
 
 @dataclass(frozen=True)
 class MultiInstantiate:
-    """`component` names a reference, or `component_type` a type; `number` is an expression."""
+    """`component` names a reference, or `component_type` a type; `number` is an expression.
+
+    `index`: the name under which each instance has its number, from 0.
+    """
 
     number: Expression
     component: str
     component_type: str
+    index: str
+    assigns: tuple[Assign, ...]
     element: Element
 
 

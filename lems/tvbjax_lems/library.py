@@ -74,7 +74,7 @@ def check(
             if is_rate_model(examined.types.get(one.type)):
                 flatten(examined.document, examined.types, one, NEURAL, report)
             else:
-                _compile_network(path, one, report, include)
+                _compile_network(examined, one, report)
     except LemsError as error:
         report.extend(error)
     return [*report.errors, *(w for w in report.warnings if not is_library(w.place.file))]
@@ -171,14 +171,12 @@ def examine(
     return Examined(document, types, chosen)
 
 
-def _compile_network(
-    path: Path, one: ir.Component, report: Report, include: Sequence[str | Path]
-) -> None:
+def _compile_network(examined: Examined, one: ir.Component, report: Report) -> None:
     # Imported here since networks are the larger part of the compiler, and this part need not
-    # know it. The dimensions have been checked.
+    # know it.
     from .runtime.network import compile_network
 
-    compile_network(path, one.id, include, DimensionCheck.OFF, NEURAL, report)
+    compile_network(examined, one, NEURAL, report)
 
 
 def _chosen(

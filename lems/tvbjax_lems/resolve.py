@@ -163,7 +163,8 @@ def choose(document: ir.Document, name: str | None) -> ir.Component:
                 Code.COMPONENT,
                 document.targets[1].element.place,
                 "the file has several Targets",
-                f"name a component; the file has {listing}",
+                "name one, such as "
+                + " or ".join(f"'{target.component}'" for target in document.targets[:3]),
             )
         if target.component not in known:
             raise unknown_component(target.component, target.element.place, known, True)

@@ -124,7 +124,9 @@ RULES: dict[str, Rule] = {
     "Super": Rule(),
     "Structure": Rule(children=_STRUCTURE),
     "ChildInstance": Rule(("component",)),
-    "MultiInstantiate": Rule(("number",), ("component", "componentType", "indexVariable")),
+    "MultiInstantiate": Rule(
+        ("number",), ("component", "componentType", "indexVariable"), (), ("Assign",)
+    ),
     "ForEach": Rule(("instances", "as"), children=_STRUCTURE),
     "With": Rule(("as",), ("instance", "list", "index")),
     "EventConnection": Rule(

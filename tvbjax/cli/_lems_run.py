@@ -129,6 +129,8 @@ def run(
     the same names are replaced. Ctrl-C stops cleanly: what was recorded is written. Computes in
     double precision.
 
+    Several Targets are run one after the other, each into a folder of its own below --out.
+
     Example: tvbjax lems run LEMS_sim.xml --duration "300 ms" --record "pop[*]/v"
     """
     # Refused where JAX runs already, as in a program that calls this; then it is only slower.
@@ -144,24 +146,48 @@ def run(
     )
     paths = tuple(record or ())
     level = lems.DimensionCheck[dimensions.name.upper()]
-    load = partial(
-        lems.load_network, file, target, include=include or (), dimensions=level, units=system
-    )
-    network = _loaded(load, file, paths)
-    asked = Asked(
-        network,
-        integrator,
-        _given(dt, network.step, "step"),
-        _given(length, network.duration, "duration"),
-        _key(network, seed),
-        paths,
-        every,
-    )
+    networks = _loaded(partial(_load, file, target, include or (), level, system), file, paths)
     folder = out or Path(file.stem)
     _check_folder(folder)
-    check_names(network, folder)
-    attributes = {"source": file.name, "method": method, "step": asked.step}
-    choices = Choices(file, folder, attributes, plot and _can_draw(console), image)
+    draw = plot and _can_draw(console)
+    jobs = []
+    for network in networks:
+        asked = Asked(
+            network,
+            integrator,
+            _given(dt, network.step, "step"),
+            _given(length, network.duration, "duration"),
+            _key(network, seed),
+            paths,
+            every,
+        )
+        own = folder if len(networks) == 1 else folder / network.target
+        check_names(network, own)
+        attributes = {"source": file.name, "method": method, "step": asked.step}
+        jobs.append((asked, Choices(file, own, attributes, draw, image)))
+    for asked, choices in jobs:
+        if len(jobs) > 1:
+            console.print(f"[bold]{choices.folder.name}[/bold]")
+        _run(console, asked, choices)
+
+
+def _load(
+    file: Path,
+    target: str | None,
+    include: Sequence[Path],
+    level: lems.DimensionCheck,
+    system: lems.UnitSystem,
+    pool: bool = True,
+) -> Sequence[lems.Network]:
+    """The network of the target, else one for each of the file's Targets."""
+    options: dict[str, Any] = dict(include=include, dimensions=level, units=system, pool=pool)
+    if target is None:
+        return lems.load_networks(file, **options)
+    return [lems.load_network(file, target, **options)]
+
+
+def _run(console: Console, asked: Asked, choices: Choices) -> None:
+    """Run one network and write what it recorded."""
     try:
         done = run_in_parts(asked)
     except lems.DivergenceError as error:
@@ -174,7 +200,7 @@ def run(
     _write(console, done.recording, asked, choices)
     if not done.complete:
         end = float(done.recording.t[-1])
-        console.print(f"interrupted at t = {end:g} {network.time_unit}")
+        console.print(f"interrupted at t = {end:g} {asked.network.time_unit}")
         raise typer.Exit(130)
 
 
@@ -265,13 +291,15 @@ def _key(network: lems.Network, seed: int | None) -> jax.Array | None:
     return None
 
 
-def _loaded(load: Callable[..., lems.Network], file: Path, paths: Sequence[str]) -> lems.Network:
-    """The network; of its warnings some of the file's own, and how many there are else."""
+def _loaded(
+    load: Callable[..., Sequence[lems.Network]], file: Path, paths: Sequence[str]
+) -> Sequence[lems.Network]:
+    """The networks; of their warnings some of the file's own, and how many there are else."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        network = load()
-        if _in_pools(network, paths):
-            network = load(pool=False)
+        networks = load()
+        if any(_in_pools(network, paths) for network in networks):
+            networks = load(pool=False)
     found = dict.fromkeys(
         str(one.message) for one in caught if issubclass(one.category, lems.LemsWarning)
     )
@@ -285,7 +313,7 @@ def _loaded(load: Callable[..., lems.Network], file: Path, paths: Sequence[str])
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     for text in said:
         console.print(text, style="yellow", markup=False)
-    return network
+    return networks
 
 
 def _in_pools(network: lems.Network, paths: Sequence[str]) -> bool:

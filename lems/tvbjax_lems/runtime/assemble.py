@@ -1,15 +1,12 @@
 """Units and connections to a plan: every name of every unit is resolved, once and for all."""
 
-import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 
 import numpy as np
 
 from .. import ir
-from ..errors import Code, Diagnostic, Report, suggestion
+from ..errors import Code, Report, suggestion
 from ..resolve import TIME_NAME
-from ..selects import Step, parse_select
 from ..units import ANY, TIME, UnitSystem
 from .bind import Binder
 from .formulas import Formula, TypeFormulas, baked, exponents
@@ -20,37 +17,21 @@ from .plan import (
     Elsewhere,
     Emit,
     Enter,
-    Index,
     LinkPlan,
     OnCondition,
     OnEvent,
     Parameter,
     Phase,
     Scheme,
-    Selected,
-    Source,
     State,
     Time,
     UnitPlan,
     Variable,
     formulas_of,
 )
+from .selection import Selection, through
 from .tree import INSTANCE_LIMIT, Unit
 from .wiring import Link
-
-_PREDICATE = re.compile(r"(\w+)\s*=\s*'([^']*)'")
-
-
-@dataclass(frozen=True)
-class _Reached:
-    """A unit at the end of a path, with its instances' places among those of the start.
-
-    `picked`: where only one of its instances is meant, that of each instance of the start.
-    """
-
-    unit: Unit
-    index: Index
-    picked: Index = None
 
 
 class Assembler:
@@ -64,20 +45,24 @@ class Assembler:
         self.fixed: dict[Unit, dict[str, float]] = {}
         self.tables: dict[Unit, dict[str, Variable]] = {}
         self.sizes: dict[Unit, int] = {}
+        self.selection = Selection(self)
 
     def number(self, unit: Unit) -> int:
         """The id of a unit, which gets a plan from now on."""
         if unit not in self.ids:
             self.ids[unit] = len(self.units)
             self.units.append(unit)
-            self.sizes[unit] = unit.size
+            self.sizes[unit] = self.size(unit)
             if unit.size > INSTANCE_LIMIT:
                 message = f"the number of instances is {unit.size}"
                 hint = f"at most {INSTANCE_LIMIT} are built"
                 element, context = unit.bound.component.element, unit.bound.context
                 self.report.add(ir.finding(Code.STRUCTURE, element, context, message, hint))
-                self.sizes[unit] = 0
         return self.ids[unit]
+
+    def size(self, unit: Unit) -> int:
+        """The number of instances, 0 where they are too many, which `number` reports."""
+        return unit.size if unit.size <= INSTANCE_LIMIT else 0
 
     def of_type(self, unit: Unit) -> TypeFormulas:
         kind = unit.bound.type
@@ -137,12 +122,10 @@ class Assembler:
         kind, formulas = unit.bound.type, self.of_type(unit)
         table[TIME_NAME] = Time()
         for name, value in unit.bound.values.items():
-            column = unit.values.get(name)
-            table[name] = Parameter(np.asarray(value if column is None else column, float))
+            table[name] = Parameter(self.column(unit, name, value))
         for one in kind.parameters:
-            if one.element.tag == "Property" and one.name not in table:
-                column = unit.values.get(one.name, 0.0)
-                table[one.name] = Parameter(np.asarray(column, float))
+            if one.is_property and one.name not in table:
+                table[one.name] = Parameter(self.column(unit, one.name, 0.0))
         required = {one.name for one in kind.requirements}
         for name, value in self.binder.constants(kind).items():
             if name in required:
@@ -157,8 +140,19 @@ class Assembler:
             found = self.derived(unit, one)
             if found is not None:
                 table[one.name] = found
+        if unit.index_name and unit.copies and unit.index_name not in table:
+            numbers = np.arange(self.size(unit)) % unit.copies
+            table[unit.index_name] = Parameter(numbers.astype(float))
         self.bake(unit, table)
         return table
+
+    def column(self, unit: Unit, name: str, default: float) -> np.ndarray:
+        """A parameter's value, () where all instances share it."""
+        given = unit.values.get(name)
+        if given is None:
+            return np.asarray(default, float)
+        many = self.size(unit) // len(given) if given else 1
+        return np.tile(np.asarray(given, float), many)
 
     def derived(self, unit: Unit, one: ir.DerivedParameter | ir.DerivedVariable) -> Variable | None:
         formulas = self.of_type(unit)
@@ -174,7 +168,7 @@ class Assembler:
                 found = ir.finding(Code.NOT_SUPPORTED, one.element, where, message, hint)
                 self.report.add(found)
         elif one.select is not None:
-            return self.select(unit, one.select)
+            return self.selection.select(unit, one.select)
         else:
             formula = formulas.cases(one)
         return None if formula is None else Computed(formula)
@@ -221,7 +215,7 @@ class Assembler:
             return None
         at, index = unit, None
         while at.parent is not None:
-            index = _through(index, at.index())
+            index = through(index, at.index())
             at = at.parent
             found = self.look_up(at, name)
             if found is not None:
@@ -254,137 +248,6 @@ class Assembler:
     @property
     def is_si(self) -> bool:
         return not any(self.system.powers)
-
-    # Paths to quantities of other units.
-
-    def select(self, unit: Unit, select: ir.Select) -> Variable | None:
-        """The values that a path selects."""
-        *steps, final = [s for s in parse_select(select.path.value).steps if s.name != "."]
-        last = final.name
-        origin, gather = unit, None
-        while steps and steps[0].name in ("..", "parent"):
-            gather = _through(gather, origin.index())
-            steps = steps[1:]
-            if origin.parent is None:
-                self.lost(select, "it leads out of the network")
-                return None
-            origin = origin.parent
-        if steps and steps[0].name in origin.peers:
-            origin, steps = origin.peers[steps[0].name], steps[1:]
-        reached = [_Reached(origin, None)]
-        for step in steps:
-            reached = [found for one in reached for found in self.inside(one, step, select)]
-        sources = []
-        if len(reached) == 1 and reached[0].picked is not None:
-            gather = _through(gather, reached[0].picked)
-            reached = [_Reached(reached[0].unit, None)]
-            select = replace(select, reduce="")
-        for one in reached:
-            name = self.reading(one.unit, last)
-            if name is None:
-                known = [e.name for e in one.unit.bound.type.exposures]
-                self.lost(select, f"{one.unit.bound.context} has no '{last}'", known)
-                continue
-            sources.append(Source(self.number(one.unit), name, one.index))
-        return self.selected(unit, origin, select, tuple(sources), gather)
-
-    def reading(self, unit: Unit, name: str) -> str | None:
-        """A name that a path may end in: also what the unit itself requires, as peer/v."""
-        found = self.look_up(unit, name)
-        return name if found is None and self.variable(unit, name) is not None else found
-
-    def selected(
-        self,
-        unit: Unit,
-        origin: Unit,
-        select: ir.Select,
-        sources: tuple[Source, ...],
-        gather: Index,
-    ) -> Variable | None:
-        self.number(origin)
-        size = self.sizes[origin]
-        if select.reduce:
-            return Selected(sources, select.reduce, size, gather)  # pyright: ignore[reportArgumentType]
-        if len(sources) == 1 and sources[0].index is None:
-            if sources[0].unit == self.ids.get(unit):
-                self.lost(select, "it leads to the component itself")
-                return None
-            return Elsewhere(sources[0].unit, sources[0].name, gather)
-        if not sources:
-            if select.required:
-                message = "nothing is there, so it is 0"
-                self.lost(select, message, hint='say required="false"', warning=True)
-            return Selected((), "add", size, gather)
-        self.lost(select, f"it leads to {len(sources)} places", hint='write reduce="add"')
-        return None
-
-    def inside(self, at: _Reached, step: Step, select: ir.Select) -> Iterable[_Reached]:
-        name, predicate = step.name, step.inside
-        group = at.unit.by_slot.get(name, []) if predicate else []
-        found = group or at.unit.by_key.get(name, []) or self.linked(at.unit, name)
-        if not found and not self.is_place(at.unit, name):
-            known = [s.name for s in at.unit.bound.type.slots]
-            self.lost(select, f"{at.unit.bound.context} has no '{name}'", known)
-        if predicate and predicate.isdigit():
-            yield from self.numbered(at, found, int(predicate))
-            return
-        if predicate and predicate != "*":
-            wanted = _PREDICATE.fullmatch(predicate)
-            if wanted is None:
-                hint = "write [*], [0] or [name='text']"
-                self.lost(select, f"'[{predicate}]' is not understood", hint=hint)
-                return
-            key, text = wanted.groups()
-            if found and not any(_has(c, key) for c in found):
-                self.lost(select, f"no '{name}' has a text '{key}' to choose by")
-            found = [c for c in found if _text(c, key) == text]
-        for child in found:
-            yield _Reached(child, _above(at.index, child.index()))
-
-    def linked(self, unit: Unit, name: str) -> list[Unit]:
-        """The sibling that a Link of a component names."""
-        link = any(one.link and one.name == name for one in unit.bound.type.references)
-        if not link or unit.parent is None or unit.index() is not None:
-            return []
-        found = unit.parent.by_key.get(unit.bound.texts.get(name, ""), [])
-        return [child for child in found if child.index() is None]
-
-    def numbered(self, at: _Reached, units: Sequence[Unit], number: int) -> Iterable[_Reached]:
-        """Child `number`, where alike children may have been merged to one unit."""
-        for unit in units:
-            copies = unit.copies or 1
-            if number < copies:
-                picked = None
-                if unit.copies is not None:
-                    picked = np.arange(at.unit.size, dtype=np.int32) * copies + number
-                yield _Reached(unit, at.index, picked)
-                return
-            number -= copies
-
-    def is_place(self, unit: Unit, name: str) -> bool:
-        kind = unit.bound.type
-        places = (*kind.slots, *kind.attachments, *kind.references)
-        return any(one.name == name for one in places)
-
-    def lost(
-        self,
-        select: ir.Select,
-        message: str,
-        known: Sequence[str] = (),
-        hint: str = "",
-        warning: bool = False,
-    ) -> None:
-        text = select.path.value.strip()
-        self.report.add(
-            Diagnostic(
-                Code.PATH,
-                select.path.place,
-                f"the path '{text[:80]}': {message}",
-                hint or suggestion(text.split("/")[-1], known),
-                select.context,
-                warning=warning,
-            )
-        )
 
     # What happens in a step.
 
@@ -488,29 +351,7 @@ class Assembler:
         )
 
 
-def _has(unit: Unit, key: str) -> bool:
-    return key == "id" or any(text.name == key for text in unit.bound.type.texts)
-
-
-def _text(unit: Unit, key: str) -> str:
-    return unit.bound.id if key == "id" else unit.bound.texts.get(key, "")
-
-
 def _shadows_time(unit: Unit, name: str) -> bool:
     dynamics = unit.bound.type.dynamics
     names = (*dynamics.states, *dynamics.derived) if dynamics else ()
     return name == TIME_NAME and any(one.name == name for one in names)
-
-
-def _through(index: Index, step: Index) -> Index:
-    """Places two levels up, from those one level up."""
-    if index is None or step is None:
-        return step if index is None else index
-    return step[index]
-
-
-def _above(index: Index, step: Index) -> Index:
-    """The start's instance of each instance one level further down."""
-    if index is None or step is None:
-        return step if index is None else index
-    return index[step]

@@ -175,7 +175,7 @@ class Binder:
     def require_values(self, bound: Bound) -> None:
         """Report the parameters of a component that have no value."""
         for parameter in bound.type.parameters:
-            if parameter.name not in bound.values and parameter.element.tag != "Property":
+            if parameter.name not in bound.values and not parameter.is_property:
                 message = f"the parameter '{parameter.name}' has no value"
                 hint = f'write {parameter.name}="..." on the component'
                 self._report(Code.PARAMETER, bound.component, bound.context, message, hint)

@@ -5,7 +5,7 @@ walks the units one after another, as PyLEMS does; the other methods take the wh
 derivatives at once, between the events and the conditions.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -51,6 +51,7 @@ class Moment:
         self.pending = dict(state.pending)
         self.emitted: dict[Name, Array] = {}
         self.entering: dict[int, Array] = {}
+        self.outgoing: dict[str, Array] | None = None  # what is sent while events act in turn
 
     # Events.
 
@@ -64,6 +65,9 @@ class Moment:
 
     def send(self, unit: int, port: str, count: Array) -> None:
         """Events leave a port; those without delay arrive at once."""
+        if self.outgoing is not None:
+            self.outgoing[port] = self.outgoing[port] + count
+            return
         key = (unit, port)
         self.emitted[key] = self.emitted[key] + count if key in self.emitted else count
         for link in self.machine.instant.get(key, ()):
@@ -71,69 +75,111 @@ class Moment:
             for target, arriving in link.arriving(come, self.amounts):
                 self.pending[target] = self.pending[target] + arriving
 
-    def hear(
-        self, unit: int, phase: Phase, come: Mapping[str, Array], active: Array | None
-    ) -> None:
+    def hear(self, unit: int, come: Mapping[str, Array]) -> None:
         """Act on the events that have come."""
-        pool = self.machine.plan.units[unit].pool
+        mine = self.machine.plan.units[unit]
+        pool = mine.pool
         if pool is not None:
             for port, increments in pool.increments.items():
                 for name in increments:
                     if (key := f"{port}.{name}") in come:
                         self.values.known[unit, name] = self.values.get(unit, name) + come[key]
             return
-        for one in phase.on_events:
-            if one.port not in come:
-                continue
-            count = come[one.port]
-            if active is not None:
-                count = jnp.where(active, count, 0)
-            self.act_on_events(unit, one, count)
+        if mine.regimes:
+            for port in mine.in_ports:
+                if port in come:
+                    self.hear_in_turn(unit, port, come[port])
+            return
+        for one in mine.base.on_events:
+            if one.port in come:
+                self.act_on_events(unit, one, come[one.port])
+
+    def hear_in_turn(self, unit: int, port: str, count: Array) -> None:
+        """Act on the events of a port one after the other, since each may change the regime."""
+        mine = self.machine.plan.units[unit]
+        phases = ((None, mine.base), *enumerate(mine.regimes))
+        handlers = [(k, one) for k, phase in phases for one in phase.on_events if one.port == port]
+        entries = [action for regime in mine.regimes for action in regime.on_entry]
+        actions = [action for _, one in handlers for action in one.actions] + entries
+        ports = dict.fromkeys(action.port for action in actions if isinstance(action, Emit))
+
+        def once(i: Any, regimes: Array, sent: dict[str, Array]) -> tuple[Array, dict[str, Array]]:
+            self.regimes[unit], self.outgoing = regimes, dict(sent)
+            for k, one in handlers:
+                heard = count > i
+                self.act(unit, one.actions, heard if k is None else heard & self.active(unit, k))
+            self.entered(unit)
+            sent, self.outgoing = self.outgoing, None
+            return self.regimes[unit], sent
+
+        if handlers:
+            none = {name: jnp.zeros_like(count) for name in ports}
+            bound = self.machine.most.get((unit, port))
+            assigns = [action for action in actions if isinstance(action, Assign)]
+            found = self.repeat(unit, assigns, count, bound, once, (self.regimes[unit], none))
+            self.regimes[unit], sent = found
+            for name, total in sent.items():
+                self.send(unit, name, total)
 
     def act_on_events(self, unit: int, one: OnEvent, count: Array) -> None:
         """n events act n times."""
         assigns = [action for action in one.actions if isinstance(action, Assign)]
         bound = self.machine.most.get((unit, one.port))
-        if assigns and bound is not None and bound <= UNROLLED:
-            for i in range(bound):
-                self.values.turn = i
-                self.assign_all(unit, assigns, count > i)
-            self.values.turn = 0
-        elif assigns:
-            self.assign_repeatedly(unit, assigns, count)
+
+        def once(i: Any) -> tuple[()]:
+            for assign in assigns:
+                self.assign(unit, assign, count > i)
+            return ()
+
+        if assigns:
+            self.repeat(unit, assigns, count, bound, once, ())
         for action in one.actions:
             if isinstance(action, Emit):
                 self.send(unit, action.port, count)
             elif isinstance(action, Enter):
                 self.enter(unit, action.regime, count > 0)
 
-    def assign_repeatedly(self, unit: int, assigns: Sequence[Assign], count: Array) -> None:
+    def repeat(
+        self,
+        unit: int,
+        assigns: Sequence[Assign],
+        count: Array,
+        bound: int | None,
+        once: Callable[..., tuple[Any, ...]],
+        carry: tuple[Any, ...],
+    ) -> tuple[Any, ...]:
+        """Do `once(i, *carry)` for each event, written out where there are few.
+
+        `assigns`: all that may be assigned on the way; `bound`: the most events there can be.
+        """
+        if bound is not None and bound <= UNROLLED:
+            for i in range(bound):
+                self.values.turn = i
+                carry = once(i, *carry)
+            self.values.turn = 0
+            return carry
         names = list(dict.fromkeys(assign.variable for assign in assigns))
         held = {name: self.values.full(unit, self.values.get(unit, name)) for name in names}
-        reads = {name for assign in assigns for name in assign.value.reads}
-        for name in reads:
+        for name in {name for assign in assigns for name in assign.value.reads}:
             self.values.get(unit, name)  # outside of the loop, so that it is not traced into it
         before = dict(self.values.known)
 
-        def again(i: Array, now: dict[str, Array]) -> dict[str, Array]:
-            for name, value in now.items():
+        def again(i: Array, now: tuple[dict[str, Array], tuple[Any, ...]]) -> tuple[Any, ...]:
+            for name, value in now[0].items():
                 self.values.known[unit, name] = value
             self.values.turn = i
-            self.assign_all(unit, assigns, count > i)
+            after = once(i, *now[1])
             found = {name: self.values.known[unit, name] for name in names}
             self.values.known = dict(before)
-            return found
+            return found, after
 
-        after = jax.lax.fori_loop(0, jnp.max(count), again, held)
+        held, carry = jax.lax.fori_loop(0, jnp.max(count), again, (held, carry))
         self.values.known, self.values.turn = before, 0
-        for name, value in after.items():
+        for name, value in held.items():
             self.values.known[unit, name] = value
+        return carry
 
     # Assignments and regimes.
-
-    def assign_all(self, unit: int, assigns: Sequence[Assign], where: Array | None) -> None:
-        for assign in assigns:
-            self.assign(unit, assign, where)
 
     def assign(self, unit: int, assign: Assign, where: Array | None) -> None:
         value = self.values.full(unit, self.values.formula(unit, assign.value))

@@ -45,7 +45,7 @@ class Euler(AbstractMethod):
     """Forward Euler in the order of PyLEMS: unit after unit, children before parents.
 
     A unit hears its events, computes its derived values, moves its states, and tests its
-    conditions on the new states and the old derived values; then its active regime does the same.
+    conditions on the new states and the old derived values; then its active regime moves and tests.
     So a parent sees its children's new states. In float64 the time is summed up, as PyLEMS does.
     Kinetic schemes move by expm(A dt).
     """
@@ -72,7 +72,7 @@ def _turn(machine: Machine, moment: Moment, i: int, dt: float) -> None:
     come = moment.take(i)
     for scheme in unit.schemes:
         values.known |= advance(scheme, values, unit.size, dt)
-    moment.hear(i, unit.base, come, None)
+    moment.hear(i, come)
     for name in unit.derived:
         if (i, name) not in plan.constant:
             values.known.pop((i, name), None)
@@ -84,7 +84,6 @@ def _turn(machine: Machine, moment: Moment, i: int, dt: float) -> None:
         return
     active = _active(moment, i)
     for regime, mask in active:
-        moment.hear(i, regime, come, mask)
         _move(values, i, regime, mask, dt)
     for regime, mask in active:
         moment.test(i, regime, mask)
@@ -130,11 +129,7 @@ class AbstractFlatMethod(AbstractMethod):
                 moment.test(i, regime, mask)
             moment.entered(i)
         for i in machine.order:
-            come = moment.take(i)
-            moment.hear(i, plan.units[i].base, come, None)
-            for regime, mask in _active(moment, i):
-                moment.hear(i, regime, come, mask)
-            moment.entered(i)
+            moment.hear(i, moment.take(i))
         return _finished(machine, moment, state, later), values, moment
 
 

@@ -14,7 +14,7 @@ from .. import ir
 from ..errors import Code, Diagnostic, LemsWarning, Report
 from ..flatten import is_rate_model
 from ..includes import is_library
-from ..library import examine, locate
+from ..library import Examined, examine, locate
 from ..resolve import choose
 from ..units import NEURAL, TIME, DimensionCheck, UnitSystem
 from .assemble import Assembler
@@ -46,6 +46,11 @@ class Network(eqx.Module):
     @property
     def name(self) -> str:
         return self.plan.name
+
+    @property
+    def target(self) -> str:
+        """The id of the Target: of the simulation, or of the component itself."""
+        return self.plan.target
 
     @property
     def step(self) -> float | None:
@@ -92,11 +97,38 @@ def load_network(
     LemsWarning for what is doubtful.
     """
     report = Report()
-    network = compile_network(Path(path), target, include, dimensions, units, report, pool)
+    examined = examine(Path(path), target, dimensions, report, include)
+    report.stop()
+    chosen = choose(examined.document, target)
+    network = compile_network(examined, chosen, units, report, pool)
+    _warn(report)
+    return network
+
+
+def load_networks(
+    path: str | Path,
+    *,
+    include: Sequence[str | Path] = (),
+    dimensions: DimensionCheck = DimensionCheck.WARN,
+    units: UnitSystem = NEURAL,
+    pool: bool = True,
+) -> tuple[Network, ...]:
+    """A network for each Target of a file, in their order; the arguments are `load_network`'s."""
+    report = Report()
+    examined = examine(Path(path), None, dimensions, report, include)
+    report.stop()
+    document = examined.document
+    names = dict.fromkeys(target.component for target in document.targets)
+    chosen = [choose(document, name) for name in names] or [choose(document, None)]
+    networks = tuple(compile_network(examined, one, units, report, pool) for one in chosen)
+    _warn(report)
+    return networks
+
+
+def _warn(report: Report) -> None:
     for finding in report.warnings:
         if not is_library(finding.place.file):
-            warnings.warn(str(finding), LemsWarning, stacklevel=2)
-    return network
+            warnings.warn(str(finding), LemsWarning, stacklevel=3)
 
 
 def is_network(
@@ -112,20 +144,12 @@ def is_network(
 
 
 def compile_network(
-    path: Path,
-    target: str | None,
-    include: Sequence[str | Path],
-    dimensions: DimensionCheck,
-    units: UnitSystem,
-    report: Report,
-    pool: bool = True,
+    examined: Examined, one: ir.Component, units: UnitSystem, report: Report, pool: bool = True
 ) -> Network:
-    """The network of a file; warnings go to the report. Raises LemsError."""
-    examined = examine(path, target, dimensions, report, include)
-    report.stop()
-    document, types = examined.document, examined.types
-    binder = Binder(document, types, units, report)
-    bound = binder.component(choose(document, target).id)
+    """The network that a component runs; warnings go to the report. Raises LemsError."""
+    document = examined.document
+    binder = Binder(document, examined.types, units, report)
+    bound = binder.component(one.id)
     report.stop()
     assert bound is not None
     reader = Reader(binder, units, report)
@@ -174,6 +198,7 @@ def _plan(
     report.stop()
     return Plan(
         request.component.id,
+        request.target,
         tuple(plans),
         order,
         links,

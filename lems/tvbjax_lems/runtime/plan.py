@@ -208,13 +208,16 @@ class Recorded:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Plan:
-    """`order`: children before parents. `constant`: derived names that do not change in time.
+    """`name`: of the component that is run; `target`: of the simulation that runs it.
+
+    `order`: children before parents. `constant`: derived names that do not change in time.
 
     `early`: derived names that a step reads before it computes them. `find`: what a path, and a
     port, name; raises PathError.
     """
 
     name: str
+    target: str
     units: tuple[UnitPlan, ...]
     order: tuple[int, ...]
     links: tuple[LinkPlan, ...]

@@ -14,10 +14,12 @@ def recorded(assembler: Assembler, root: Unit, path: str, port: str = "") -> Rec
     """What a recorded path names: a quantity, or the events of a port. Raises PathError."""
     steps = [step for step in path.split("/") if step]
     name = port or (steps.pop() if steps else "")
-    every = bool(steps) and steps[-1].endswith("[*]")
-    if every:
-        above = follow(here(root), "/".join(steps[:-1]), {}, assembler.binder)
-        places = _all_below(above, steps[-1][:-3])
+    star = next((i for i, step in enumerate(steps) if step.endswith("[*]")), None)
+    if star is not None:
+        above = follow(here(root), "/".join(steps[:star]), {}, assembler.binder)
+        cells = _all_below(above, steps[star][:-3])
+        rest = "/".join(steps[star + 1 :])
+        places = [_inside(unit, instances, rest, assembler) for unit, instances in cells]
     else:
         at = follow(here(root), "/".join(steps), {}, assembler.binder)
         places = [(at.unit, (at.chosen or 0,))]
@@ -25,7 +27,20 @@ def recorded(assembler: Assembler, root: Unit, path: str, port: str = "") -> Rec
         Part(assembler.number(unit), _recordable(assembler, unit, name, bool(port)), instances)
         for unit, instances in places
     )
-    return Recorded("/".join(part for part in (path, port) if part), parts, every)
+    return Recorded("/".join(part for part in (path, port) if part), parts, star is not None)
+
+
+def _inside(
+    unit: Unit, instances: tuple[int, ...] | None, path: str, assembler: Assembler
+) -> tuple[Unit, tuple[int, ...] | None]:
+    """What a path leads to from each of the instances. Raises PathError."""
+    if not path:
+        return unit, instances
+    found = follow(here(unit), path, {}, assembler.binder)
+    places = found.instances()
+    places = places if instances is None else places[list(instances)]
+    whole = np.array_equal(places, np.arange(found.unit.size))
+    return found.unit, None if whole else tuple(int(i) for i in places)
 
 
 def _all_below(above: Place, name: str) -> list[tuple[Unit, tuple[int, ...] | None]]:

@@ -40,8 +40,12 @@ class Output:
 
 @dataclass(frozen=True)
 class Request:
-    """`step` and `duration` in working units, None where the file has no Run."""
+    """`component`: what is run; `target`: the id of what asks for it.
 
+    `step` and `duration` in working units, None where the file has no Run.
+    """
+
+    target: str
     component: Bound
     step: float | None
     duration: float | None
@@ -60,7 +64,7 @@ class Reader:
         run = target.type.run
         outputs = self.outputs(target)
         if run is None:
-            return Request(target, None, None, outputs, None)
+            return Request(target.id, target, None, None, outputs, None)
         component = self.binder.referenced(target, run.component)
         if component is None:
             wanted = target.texts.get(run.component, "")
@@ -74,7 +78,9 @@ class Reader:
             component = target
         step, duration = (self.time(target, name) for name in (run.increment, run.total))
         seed = target.texts.get("seed", "")
-        return Request(component, step, duration, outputs, int(seed) if seed.isdigit() else None)
+        return Request(
+            target.id, component, step, duration, outputs, int(seed) if seed.isdigit() else None
+        )
 
     def time(self, target: Bound, name: str) -> float | None:
         value = self.binder.number(target, name)

@@ -24,7 +24,11 @@ UNIT_LIMIT = 100_000
 
 @dataclass(eq=False)
 class Unit:
-    """`keys`: the names by which a path reaches it from its parent; `values`: per instance."""
+    """`keys`: the names by which a path reaches it from its parent.
+
+    `values`: one for each of the instances attached, or for each of the copies that every instance
+    of the parent has. `index_name`: under which an instance of a population knows its number.
+    """
 
     bound: Bound
     parent: "Unit | None"
@@ -33,6 +37,7 @@ class Unit:
     copies: int | None = None
     attached: list[int] | None = None
     values: dict[str, list[float]] = field(default_factory=dict)
+    index_name: str = ""
     children: "list[Unit]" = field(default_factory=list)
     by_key: "dict[str, list[Unit]]" = field(default_factory=dict)
     by_slot: "dict[str, list[Unit]]" = field(default_factory=dict)
@@ -198,14 +203,45 @@ class Builder:
     def _population(self, unit: Unit, item: ir.MultiInstantiate) -> None:
         number = self.number(unit, item.number)
         name = item.component or item.component_type
-        found = self.component_named(unit, name, item.element)
+        found = (
+            self.component_named(unit, name, item.element)
+            if item.component
+            else self.plain(unit, name, item.element)
+        )
         if number is None or found is None:
             return
         if number != int(number) or not 0 <= number <= INSTANCE_LIMIT:
             message = f"the number of instances is {number:g}"
             self.fail(unit, item.element, message, f"give a whole number up to {INSTANCE_LIMIT}")
             return
-        self.build(found, unit, (found.id, name), copies=int(number))
+        made = self.build(found, unit, (found.id, name), copies=int(number))
+        made.index_name = item.index
+        for assign in item.assigns:
+            self._assign(unit, made, assign, item.index)
+        if any(one.name == item.index for one in found.type.parameters if one.is_property):
+            made.values.setdefault(item.index, [float(i) for i in range(int(number))])
+
+    def plain(self, unit: Unit, name: str, element: ir.Element) -> Bound | None:
+        """A component of a type that needs no values, named by the type or a text that holds it."""
+        kind = unit.bound.texts.get(name, name)
+        return self.binder.bind(ir.Component(kind, kind, (), element), None, "")
+
+    def _assign(self, unit: Unit, made: Unit, assign: ir.Assign, index: str) -> None:
+        """Give each instance of a population a Property of its own, an expression in its number."""
+        properties = [p for p in made.bound.type.parameters if p.is_property]
+        if not any(one.name == assign.property for one in properties):
+            message = f"{made.bound.context} has no Property '{assign.property}'"
+            hint = suggestion(assign.property, [one.name for one in properties])
+            self.fail(unit, assign.element, message, hint)
+            return
+        known = self._known(unit.bound)
+        column = []
+        for i in range(made.copies or 0):
+            value = self._evaluated(assign.value, known | {index: float(i)})
+            if value is None:
+                return
+            column.append(value)
+        made.values[assign.property] = column
 
     def component_named(self, unit: Unit, name: str, element: ir.Element) -> Bound | None:
         """The component that a reference, `../reference` or id names. Reports where none does."""
@@ -238,11 +274,17 @@ class Builder:
         bound = unit.bound
         if isinstance(expression.node, Name) and expression.node.name in bound.values:
             return bound.values[expression.node.name]
+        return self._evaluated(expression, self._known(bound))
+
+    def _known(self, bound: Bound) -> dict[str, float]:
         known = self.binder.constants(bound.type) | bound.values
         for one in bound.type.derived_parameters:
             value = self.binder.number(bound, one.name)
             if value is not None:
                 known[one.name] = value
+        return known
+
+    def _evaluated(self, expression: ir.Expression, known: dict[str, float]) -> float | None:
         try:
             return float(to_expression(expression.node, numbers(known)))
         except ExpressionError as error:
