@@ -244,3 +244,38 @@ def test_each_of_several_events_is_heard_in_the_regime_that_the_last_led_to(
     assert values[second - 1] == 1 and values[second] == heard and entered[second] == entries
     events = found.events["toggle/out"]
     assert len(events) == sent and (events == second * DT).all()
+
+
+@pytest.mark.parametrize("method", [lems.Euler(), lems.Heun()])
+def test_what_an_initial_regime_sends_with_a_delay_arrives(tmp_path, method):
+    """Sent as if in the step before the first: with a delay of 4 steps it is heard in step 3."""
+    body = """
+      <ComponentType name="Herald" extends="Part">
+        <EventPort name="out" direction="out"/>
+        <Dynamics>
+          <StateVariable name="x" dimension="none"/>
+          <Regime name="only" initial="true">
+            <OnEntry><EventOut port="out"/></OnEntry>
+            <TimeDerivative variable="x" value="1"/>
+          </Regime>
+        </Dynamics>
+      </ComponentType>
+      <ComponentType name="Ear" extends="Part">
+        <EventPort name="in" direction="in"/>
+        <Dynamics>
+          <StateVariable name="heard" dimension="none"/>
+          <OnEvent port="in"><StateAssignment variable="heard" value="heard + 1"/></OnEvent>
+        </Dynamics>
+      </ComponentType>
+      <ComponentType name="Late" extends="Part">
+        <Path name="source"/><Path name="target"/>
+        <Structure>
+          <With instance="source" as="a"/><With instance="target" as="b"/>
+          <EventConnection from="a" to="b" delay="half"/>
+        </Structure>
+        <Constant name="half" dimension="time" value="0.5s"/>
+      </ComponentType>
+      <Whole id="all"><Herald id="h"/><Ear id="e"/><Late id="l" source="h" target="e"/></Whole>"""
+    found = run(network(tmp_path, body, "all"), step=DT, duration=2.0, method=method,
+                record="e/heard")["e/heard"]  # fmt: skip
+    np.testing.assert_array_equal(found, rows((4, 0), (13, 1)))

@@ -168,7 +168,7 @@ class Assembler:
                 found = ir.finding(Code.NOT_SUPPORTED, one.element, where, message, hint)
                 self.report.add(found)
         elif one.select is not None:
-            return self.selection.select(unit, one.select)
+            return self.selection.select(unit, one.name, one.select)
         else:
             formula = formulas.cases(one)
         return None if formula is None else Computed(formula)

@@ -398,7 +398,11 @@ class Machine:
                 everywhere = jnp.ones(unit.size, bool)
                 moment.act(i, unit.regimes[unit.initial_regime].on_entry, everywhere)
         states = {name: values.known[name] for name in state.states}
-        return eqx.tree_at(lambda s: (s.states, s.pending), state, (states, moment.pending))
+        # What they send counts as sent in the step before the first.
+        sent = self.pushed(replace(state, steps=state.steps - 1), moment.emitted)
+        return eqx.tree_at(
+            lambda s: (s.states, s.pending, s.sent), state, (states, moment.pending, sent)
+        )
 
 
 class _Start(Values):

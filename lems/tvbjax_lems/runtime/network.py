@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Array
 
 from .. import ir
-from ..errors import Code, Diagnostic, LemsWarning, Report
+from ..errors import Code, Diagnostic, LemsWarning, Place, Report
 from ..flatten import is_rate_model
 from ..includes import is_library
 from ..library import Examined, examine, locate
@@ -161,7 +161,8 @@ def compile_network(
     wiring = Wiring(builder, binder, report)
     wiring.wire(tree)
     report.stop()
-    plan = _plan(tree, wiring, Assembler(binder, units, report), request, report, pool)
+    assembler = Assembler(binder, units, report)
+    plan = _plan(tree, wiring, assembler, request, document.place, report, pool)
     _check_used(document, plan, report)
     report.stop()
     return Network(plan)
@@ -172,6 +173,7 @@ def _plan(
     wiring: Wiring,
     assembler: Assembler,
     request: Request,
+    place: Place,
     report: Report,
     pool: bool,
 ) -> Plan:
@@ -193,7 +195,7 @@ def _plan(
     }
     if pool:
         plans, links = pooled(plans, links, attached, (*quantities, *events))
-    walk = Order(plans, report)
+    walk = Order(plans, report, place)
     constant = walk.constant()
     report.stop()
     return Plan(

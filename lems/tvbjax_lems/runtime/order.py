@@ -16,14 +16,16 @@ from .plan import (
 )
 
 Name = tuple[int, str]
+CHAIN_LIMIT = 200  # derived values each of which needs the next
 
 
 class Order:
     """Walks the names of a plan's units."""
 
-    def __init__(self, units: Sequence[UnitPlan], report: Report):
-        self.units, self.report = units, report
+    def __init__(self, units: Sequence[UnitPlan], report: Report, place: Place):
+        self.units, self.report, self.place = units, report, place
         self.known: dict[Name, bool] = {}
+        self.depths: dict[Name, int] = {}
 
     def constant(self) -> frozenset[Name]:
         """The derived names that do not change in time; reports those that need themselves."""
@@ -39,6 +41,9 @@ class Order:
         if name in path:
             self._cycle((*path[path.index(name) :], name))
             return False
+        if len(path) >= CHAIN_LIMIT:
+            self._long(path[0])
+            return False
         variable = self.units[name[0]].variables.get(name[1])
         match variable:
             case Parameter():
@@ -46,7 +51,10 @@ class Order:
             case State() | Time() | None:
                 return False
             case Elsewhere():
-                return self._constant((variable.unit, variable.name), (*path, name))
+                there = (variable.unit, variable.name)
+                constant = self._constant(there, (*path, name))
+                self.depths[name] = self.depths.get(there, 0)
+                return constant
             case Selected():
                 needed = [(source.unit, source.name) for source in variable.sources]
                 drawn = False
@@ -54,6 +62,9 @@ class Order:
                 needed = [(name[0], read) for read in variable.formula.reads]
                 drawn = bool(variable.formula.draws)
         found = [self._constant(one, (*path, name)) for one in needed]
+        self.depths[name] = 1 + max((self.depths.get(one, 0) for one in needed), default=0)
+        if self.depths[name] > CHAIN_LIMIT:
+            self._long(name)
         self.known[name] = all(found) and not drawn
         return self.known[name]
 
@@ -61,8 +72,14 @@ class Order:
         named = " > ".join(f"{self.units[i].path}/{name}".strip("/") for i, name in path)
         message = f"derived values need each other: {named}"
         hint = "make one of them a state variable"
-        place = Place("network")
-        self.report.add(Diagnostic(Code.VARIABLE_CYCLE, place, message, hint))
+        self.report.add(Diagnostic(Code.VARIABLE_CYCLE, self.place, message, hint))
+
+    def _long(self, name: Name) -> None:
+        if not any(one.code is Code.TOO_LARGE for one in self.report.errors):
+            named = f"{self.units[name[0]].path}/{name[1]}"
+            message = f"'{named}' needs a chain of over {CHAIN_LIMIT} derived values"
+            hint = "write some of them as one expression"
+            self.report.add(Diagnostic(Code.TOO_LARGE, self.place, message, hint))
 
     def early(self, order: Sequence[int], constant: frozenset[Name]) -> tuple[Name, ...]:
         """The derived values that a walk over the units reads before it has computed them."""

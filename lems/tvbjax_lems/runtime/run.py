@@ -99,7 +99,7 @@ def run(
     if rows < 1 or rows * every > STEP_LIMIT:
         raise ValueError(
             f"run: a duration of {length:g} with a step of {dt:g}, recorded every {every} steps, "
-            f"makes {rows} rows; give at least one step and at most {STEP_LIMIT} steps."
+            f"makes {rows:.4g} rows; give at least one step and at most {STEP_LIMIT:,} steps."
         )
     if not _draws(plan):
         key = None  # one less thing to compile for

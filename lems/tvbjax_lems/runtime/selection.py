@@ -12,6 +12,7 @@ import numpy as np
 from .. import ir
 from ..errors import Code, Diagnostic, suggestion
 from ..selects import Step, parse_select
+from ..units import ANY
 from .plan import Elsewhere, Index, Selected, Source, Variable
 from .tree import Unit
 
@@ -39,8 +40,8 @@ class Selection:
     def __init__(self, assembler: Assembler):
         self.assembler = assembler
 
-    def select(self, unit: Unit, select: ir.Select) -> Variable | None:
-        """The values that a path selects."""
+    def select(self, unit: Unit, variable: str, select: ir.Select) -> Variable | None:
+        """The values that the path of a unit's variable selects."""
         *steps, final = [s for s in parse_select(select.path.value).steps if s.name != "."]
         last = final.name
         origin, gather = unit, None
@@ -67,8 +68,20 @@ class Selection:
                 known = [e.name for e in one.unit.bound.type.exposures]
                 self.lost(select, f"{one.unit.bound.context} has no '{last}'", known)
                 continue
+            self.compare(unit, variable, select, one.unit, name)
             sources.append(Source(self.assembler.number(one.unit), name, one.index))
         return self.selected(unit, origin, select, tuple(sources), gather)
+
+    def compare(self, unit: Unit, variable: str, select: ir.Select, other: Unit, name: str) -> None:
+        """Report a path to another dimension: its number would be another in other units."""
+        scope = self.assembler.of_type(unit).dimensions
+        wanted = scope.names.get(variable, ANY)
+        given = self.assembler.of_type(other).dimensions.names.get(name, ANY)
+        if not (wanted.agrees(given) or self.assembler.is_si or select.reduce == "multiply"):
+            message = f"it gives {scope.describe(given)}, but '{variable}' is "
+            message += scope.describe(wanted)
+            hint = "mend the dimensions, or load the file with units=SI"
+            self.lost(select, message, hint=hint, code=Code.DIMENSION)
 
     def reading(self, unit: Unit, name: str) -> str | None:
         """A name that a path may end in: also what the unit itself requires, as peer/v."""
@@ -155,11 +168,12 @@ class Selection:
         known: Sequence[str] = (),
         hint: str = "",
         warning: bool = False,
+        code: Code = Code.PATH,
     ) -> None:
         text = select.path.value.strip()
         self.assembler.report.add(
             Diagnostic(
-                Code.PATH,
+                code,
                 select.path.place,
                 f"the path '{text[:80]}': {message}",
                 hint or suggestion(text.split("/")[-1], known),

@@ -32,8 +32,8 @@ class Wire:
     def delayed(self, state: NetworkState) -> Array:
         """The events whose delay is over now, one number per connection."""
         ring = state.sent[self.source]
-        slots = (state.steps - self.steps) % ring.shape[0]
-        return jnp.where(state.steps >= self.steps, ring[slots, self.sources], 0)
+        # Slots of steps that have not been are still 0: a ring is longer than its longest delay.
+        return ring[(state.steps - self.steps) % ring.shape[0], self.sources]
 
     def arriving(
         self, come: Array, amounts: "Mapping[int, dict[str, Any]]"
