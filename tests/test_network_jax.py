@@ -252,3 +252,32 @@ def test_ten_thousand_izhikevich_neurons_are_the_plain_loop(tmp_path, pool: bool
     step, cell = np.nonzero(spikes)
     np.testing.assert_allclose(found.events["pop[*]/spike"][:, 0], (step + 1) * DT, rtol=1e-12)
     np.testing.assert_array_equal(found.events["pop[*]/spike"][:, 1], cell)
+
+
+GAP = """
+  <ComponentType name="Rate" extends="Part">
+    <Parameter name="v" dimension="none"/>
+    <Exposure name="r" dimension="none"/>
+    <Dynamics>
+      <StateVariable name="y" dimension="none"/>
+      <ConditionalDerivedVariable name="r" dimension="none" exposure="r">
+        <Case condition="v .neq. 0" value="3 * v / (1 - exp(-v))"/>
+        <Case condition="v .eq. 0" value="3"/>
+      </ConditionalDerivedVariable>
+      <TimeDerivative variable="y" value="r"/>
+    </Dynamics>
+  </ComponentType>
+  <Whole id="all"><Rate id="rate" v="0"/></Whole>"""
+
+
+def test_the_gradient_of_a_rate_is_right_where_a_case_fills_its_gap(tmp_path):
+    """3 v/(1 - exp(-v)) = 3 (1 + v/2 + v^2/12 - ...) has the slope 3/2 at v = 0."""
+    model = network(tmp_path, GAP, "all")
+
+    def rate(v):
+        changed = with_value(model, "rate", "v", v)
+        return run(changed, step=1.0, duration=1.0, record="rate/r")["rate/r"][-1]
+
+    value, slope = jax.value_and_grad(rate)(jnp.zeros(()))
+    assert float(value) == pytest.approx(3.0, rel=1e-12)
+    assert float(slope) == pytest.approx(1.5, rel=1e-12)

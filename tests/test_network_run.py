@@ -181,7 +181,7 @@ def test_hundreds_of_events_of_a_step_are_all_listed(tmp_path):
         ({"step": math.nan}, "step is nan"),
         ({"duration": math.inf}, "duration is inf"),
         ({"duration": 0.01}, "makes 0 rows; give at least one step"),
-        ({"duration": 1e12}, "at most 2000000000 steps"),
+        ({"duration": 1e12}, "at most 2,000,000,000 steps"),
         ({"every": 0}, "every is 0; give a whole number"),
         ({"record": ["pop[0]/w"]}, r"cannot record 'pop\[0\]/w'.*has no 'w'"),
         ({"record": ["pop[3]/v"]}, r"no (instance 3|\[3\])"),

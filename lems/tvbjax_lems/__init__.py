@@ -37,6 +37,8 @@ from .phase import (
     plane as plane,
     plane_nullclines as plane_nullclines,
 )
+from .runtime.graph import network_graph as network_graph
+from .runtime.latex import network_latex as network_latex
 from .runtime.methods import (
     AbstractMethod as AbstractMethod,
     Diffrax as Diffrax,
@@ -45,6 +47,8 @@ from .runtime.methods import (
     Heun as Heun,
     RungeKutta4 as RungeKutta4,
 )
+from .runtime.module import NetworkSource as NetworkSource, network_module as network_module
+from .runtime.module_sweep import network_sweep_driver as network_sweep_driver
 from .runtime.network import (
     Network as Network,
     is_network as is_network,
@@ -52,11 +56,11 @@ from .runtime.network import (
     load_networks as load_networks,
 )
 from .runtime.run import DivergenceError as DivergenceError, Recording as Recording, run as run
+from .runtime.statistics import network_statistics as network_statistics
 from .runtime.summary import (
     network_components as network_components,
     network_connections as network_connections,
     network_equations as network_equations,
-    network_statistics as network_statistics,
 )
 from .source import equations_latex as equations_latex, python_source as python_source
 from .units import (

@@ -58,22 +58,24 @@ def statistics(model: Model) -> Statistics:
     needed = [e.expression for e in spec.derived if e.name in wanted]
     final = [*(e for _, e in spec.dynamics.assignments), *spec.dynamics.outputs]
     return Statistics(
-        _operations(equation.written for equation in equations),
-        _operations(equation.expression for equation in equations),
-        _operations([*needed, *outputs]),
-        _operations(final),
+        operations(equation.written for equation in equations),
+        operations(equation.expression for equation in equations),
+        operations([*needed, *outputs]),
+        operations(final),
         sum("." in name.name for name, _ in spec.dynamics.assignments),
         tuple(sorted(found.items())),
-        sum(_guarded(expression) for expression in final),
+        sum(guarded_branches(expression) for expression in final),
         tuple(_terms(coupling) for coupling in spec.couplings),
     )
 
 
-def _operations(expressions: Iterable[sympy.Basic]) -> int:
+def operations(expressions: Iterable[sympy.Basic]) -> int:
+    """Sums, products, powers, calls and comparisons."""
     return sum(int(sympy.count_ops(expression)) for expression in expressions)
 
 
-def _guarded(expression: sympy.Basic) -> int:
+def guarded_branches(expression: sympy.Basic) -> int:
+    """Branches of conditionals that get harmless arguments where they do not hold."""
     branches = (pair.args[0] for whole in expression.atoms(sympy.Piecewise) for pair in whole.args)
     return sum(bool(harmless_point(branch)) for branch in branches)
 

@@ -23,7 +23,7 @@ def stable(expression: sympy.Basic, found: Counter[str] | None = None) -> sympy.
     sigmoid for 1/(1 + exp(-x)), softplus for log(1 + exp(x)), linoid for x/(exp(x) - 1). A
     Case that only fills the gap at x = 0 of the last goes. `found` counts the rewritings by name.
     """
-    if not expression.has(sympy.exp, sympy.log):
+    if not expression.has(sympy.exp, sympy.log, linoid):
         return expression
     counter: Counter[str] = Counter() if found is None else found
     with as_written():

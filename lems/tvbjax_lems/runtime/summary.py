@@ -28,7 +28,7 @@ Row = tuple[str, ...]
 def network_components(network: Network) -> list[Row]:
     """Path, type, number of instances, states and parameters of each component."""
     rows = []
-    for unit in _in_order(network.plan):
+    for unit in in_order(network.plan):
         states = [name for name, v in unit.variables.items() if isinstance(v, State)]
         params = network.params.get(unit.path, {})
         shown = [_value(name, params[name], unit) for name in params]
@@ -60,7 +60,7 @@ def network_equations(network: Network) -> str:
     """The equations of each type in the network as text, and what happens on events."""
     lines: list[str] = []
     seen: set[str] = set()
-    for unit in _in_order(network.plan):
+    for unit in in_order(network.plan):
         if unit.type not in seen:
             seen.add(unit.type)
             body = list(_equations(network.plan, unit))
@@ -69,27 +69,8 @@ def network_equations(network: Network) -> str:
     return "\n".join(lines)
 
 
-def network_statistics(network: Network) -> dict[str, int]:
-    """What the compiler made of a network, in numbers."""
-    plan = network.plan
-    variables = [v for unit in plan.units for v in unit.variables.values()]
-    derived = [v for v in variables if isinstance(v, Computed | Selected)]
-    pools = [unit for unit in plan.units if unit.pool is not None]
-    return {
-        "components": len(plan.units),
-        "instances": sum(unit.size for unit in plan.units),
-        "state variables": sum(isinstance(v, State) for v in variables),
-        "derived values": len(derived),
-        "  constant in time, evaluated once": len(plan.constant),
-        "  carried from step to step": len(plan.early),
-        "parameters": sum(len(values) for values in network.params.values()),
-        "connections that carry events": sum(len(link.sources) for link in plan.links),
-        "linear synapses": sum(unit.pool.size for unit in pools if unit.pool),
-        "  kept as": sum(unit.size for unit in pools),
-    }
-
-
-def _in_order(plan: Plan) -> list[UnitPlan]:
+def in_order(plan: Plan) -> list[UnitPlan]:
+    """Components, each before those that it is made of."""
     return [plan.units[i] for i in reversed(plan.order)]
 
 
