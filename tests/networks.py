@@ -111,7 +111,9 @@ def plain_run(simulator, history: np.ndarray, steps: int, kicks=None) -> np.ndar
     states = list(history)
     for n in range(steps):
         x = states[-1]
-        inputs = [_input(simulator, s, states, delays, weights) for s in simulator.reads]
+        names = model.state_variables
+        reads = [[names.index(name) for name in one] for (one,) in simulator.reads]
+        inputs = [_input(simulator, s, states, delays, weights) for s in reads]
         c = jnp.asarray(np.array(inputs).reshape(len(inputs), -1))
 
         def f(x, c=c):

@@ -75,5 +75,5 @@ def test_couplings_by_input():
         run(model, {"c_r": one})
     with pytest.raises(ValueError, match="'c_r' and no coupling is given"):
         run(model, None)
-    with pytest.raises(ValueError, match="SigmoidalJansenRit reads 2 state variables"):
+    with pytest.raises(ValueError, match="SigmoidalJansenRit reads 2 variables"):
         run(model, coupling.SigmoidalJansenRit())

@@ -47,7 +47,7 @@ MUTATIONS = [
     ("(rest - v +", "(rset - v +", "LEMS011", 24, "unknown name 'rset'; did you mean 'rest'"),
     ("tanh(drive)", "tanhh(drive)", "LEMS011", 19, "did you mean 'tanh'"),
     ("v .gt. rest", "v .gt. rets", "LEMS011", 21, "did you mean 'rest'"),
-    ('source="v"', 'source="vv"', "LEMS011", 13, "not a state variable; did you mean 'v'"),
+    ('source="v"', 'source="vv"', "LEMS011", 13, "no state or derived variable; did you mean 'v'"),
     # dimensions
     ("(gain - w) / tau", "gain + tau", "LEMS020", 25, "cannot add 'tau' (time) to 'gain' (none)"),
     ("(gain - w) / tau", "-w", "LEMS020", 25, "has dimension none, but per_time is needed"),

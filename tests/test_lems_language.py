@@ -321,7 +321,7 @@ def test_extensions_reach_the_model(tmp_path: Path):
       <Unit symbol="mV2_per_ms" dimension="d" power="-3"/>
       <c id="one"/>"""
     model = load(tmp_path, body)
-    assert model.sources == ((1, 0),) and model.variables_of_interest == ("sum",)
+    assert model.sources == (("y", "x"),) and model.variables_of_interest == ("sum",)
     assert model.domains == {"p": (-1000.0, math.inf)} and model.units["p"] == "mV"
     assert model.bounds[0] == (-math.inf, 4.0) and model.initial_range[0] == (1.0, 2.0)
     assert model.nsig == {"x": 0.25, "y": 2.0}
@@ -348,7 +348,7 @@ def test_a_file_may_declare_coupling_functions(tmp_path: Path):
       </Dynamics></ComponentType><Component id="one" type="base" a="1" b="0"/>"""
     )
     (link,) = load(tmp_path, body).couplings
-    assert (link.input, link.sources) == ("c", (0,))
+    assert (link.input, link.sources) == ("c", ("x",))
     assert str(link.pre) in ("sin(-x + x_j)", "-sin(x - x_j)") and str(link.scale) == "g/n_node"
     assert [str(s) for s in (*link.source_symbols, *link.target_symbols)] == ["x_j", "x"]
     assert link.parameters[0].domain == (0.0, 1.0)
@@ -368,3 +368,51 @@ def test_si_is_an_option(tmp_path: Path):
     body = BASE + '<Component id="one" type="base" a="1" b="0"/>'
     model = load(tmp_path, body, units=lems.SI)
     assert derivative(model, [0.0]) == pytest.approx([2 * 1000.0])
+
+
+PARTIAL = """
+  <ComponentType name="Bent"><Parameter name="k" dimension="none"/>
+    <Constant name="ms" dimension="time" value="1 ms"/>
+    <Requirement name="c" dimension="none" tvbjax:source="x"/>
+    <Dynamics>
+      <StateVariable name="x" dimension="none"/><StateVariable name="y" dimension="none"/>
+      <DerivedVariable name="g" dimension="none" value="k * x^2 * y + c + abs(y)"/>
+      <DerivedVariable name="F" dimension="none" value="exp(-g) * erfc(x) + atan2(y, x) * g"/>
+      <DerivedVariable name="Fx" dimension="none" value="derivative(F, x)"/>
+      <TimeDerivative variable="x" value="Fx / ms"/>
+      <TimeDerivative variable="y"
+        value="(derivative(Fx, y) + 10 * derivative(F, k) + 100 * derivative(F, c)) / ms"/>
+    </Dynamics></ComponentType>
+  <Bent id="one" k="0.7"/>"""
+
+
+def test_partial_derivatives_go_through_derived_variables(tmp_path):
+    """Against JAX's derivatives of the same function, written once more."""
+    model = load(tmp_path, PARTIAL)
+
+    def function(x, y, k, c):
+        g = k * x**2 * y + c + jnp.abs(y)
+        return jnp.exp(-g) * jax.scipy.special.erfc(x) + jnp.arctan2(y, x) * g
+
+    for x, y, c in ((0.3, -0.8, 0.2), (-1.2, 0.5, 0.0), (-0.4, -0.1, -2.0)):
+        at = (x, y, 0.7, c)
+        mixed = jax.grad(jax.grad(function), 1)(*at)
+        by_k, by_c = (jax.grad(function, i)(*at) for i in (2, 3))
+        found = model.dfun(jnp.asarray([x, y]), jnp.asarray([c]))
+        wanted = [jax.grad(function)(*at), mixed + 10 * by_k + 100 * by_c]
+        np.testing.assert_allclose(found, wanted, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "value, said",
+    [
+        ("derivative(F, 2 * x)", "derivative takes two names"),
+        ("derivative(F)", "derivative takes 2 arguments, not 1"),
+        ("derivative(F, z)", "unknown name 'z'"),
+        ("derivative(F, pi)", "derivative of, or by, a constant"),
+        ("derivative(F, x) + ms", "cannot add 'ms' \\(time\\)"),
+    ],
+)
+def test_a_wrong_partial_derivative_is_refused_with_its_place(tmp_path, value, said):
+    with pytest.raises(lems.LemsError, match=rf"model.xml:\d+:\d+:.*{said}"):
+        load(tmp_path, PARTIAL.replace("derivative(F, x)", value, 1))

@@ -103,18 +103,18 @@ def test_derivatives_defaults_and_ranges_are_those_of_the_virtual_brain(name: st
 def test_what_the_simulator_asks_of_the_models():
     model = lems.load("MontbrioPazoRoxin")
     assert model.name == "MontbrioPazoRoxin"
-    assert model.inputs == ("c_r", "c_V") and model.sources == ((0,), (1,))
+    assert model.inputs == ("c_r", "c_V") and model.sources == (("r",), ("V",))
     assert model.bounds == ((0.0, math.inf), (-math.inf, math.inf))
     assert model.variables_of_interest == ("r", "V")
     assert model.units["tau"] == "ms" and model.units["r"] == "1/ms"
     assert model.domains["tau"] == (0.001, 15.0)
     assert model.nsig == {} and model.couplings == ()
     jansen = lems.load("JansenRit")
-    assert jansen.inputs == ("c_0",) and jansen.sources == ((1, 2),)
+    assert jansen.inputs == ("c_0",) and jansen.sources == (("y1", "y2"),)
     assert jansen.variables_of_interest == ("y0", "y1", "y2", "y3")
     assert (jansen.units["A"], jansen.units["r"], jansen.units["y3"]) == ("mV", "1/mV", "mV/ms")
     assert lems.load("Generic2dOscillator").variables_of_interest == ("V",)
-    assert lems.load("Kuramoto").sources == ((0,),)
+    assert lems.load("Kuramoto").sources == (("theta",),)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -69,7 +69,7 @@ def test_every_part_of_the_dialect_has_its_meaning(tmp_path: Path):
     assert model.variables_of_interest == ("x", "x_minus_y")
     assert model.nsig == pytest.approx({"x": 1e-3, "y": 1e-3}, rel=1e-12)
     assert model.inputs == ("c_pop0", "c_pop1")
-    assert model.sources == ((1,), (1,))  # the coupling function's, and the second state's
+    assert model.sources == (("y",), ("y",))  # the coupling function's, and the second state's
     assert model.spec.sweeps == (("global_speed", (1.0, 5.0)), ("global_coupling", (0.2, 0.8)))
     assert model.spec.speed == "global_speed"
 
@@ -89,7 +89,7 @@ def test_the_equations_are_those_of_the_file(tmp_path: Path):
 
 def test_coupling_functions_are_kept(tmp_path: Path):
     (link,) = load(tmp_path).couplings
-    assert (link.input, link.sources) == ("c_pop0", (1,))
+    assert (link.input, link.sources) == ("c_pop0", ("y",))
     assert [str(s) for s in (*link.source_symbols, *link.target_symbols)] == ["y_j", "x"]
     assert str(link.pre) in ("sin(-x + y_j)", "-sin(x - y_j)") and str(link.post) == "k"
     assert str(link.scale) == "global_coupling/n_node"

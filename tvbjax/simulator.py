@@ -5,6 +5,7 @@ leaves, for gradients, sweeps and priors; what shapes the computation is fixed h
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -14,12 +15,14 @@ from jax.core import Tracer
 
 from tvbjax.arrays import is_traced
 from tvbjax.connectome import Connectome
-from tvbjax.coupling import AbstractCoupling, Declared
+from tvbjax.coupling import AbstractCoupling, Declared, DeclaredPairwise, Instant, Own
 from tvbjax.engine import Edges, edges_of
 from tvbjax.integrators import AbstractIntegrator
 from tvbjax.monitors import RESERVED_NAMES, AbstractMonitor, TemporalAverage
 from tvbjax.noise import AbstractNoise
 from tvbjax_lems import Model
+
+Coupling = AbstractCoupling | tuple[AbstractCoupling, ...]
 
 
 class Simulator(eqx.Module):
@@ -27,7 +30,8 @@ class Simulator(eqx.Module):
 
     `coupling` must be given: one rule for all of the model's coupling inputs, or a rule for each,
     by name (`coupling.declared(model)` gives those that the file declares); None is right only for
-    a model without coupling inputs.
+    a model without coupling inputs. Several rules for an input, as a tuple, are added:
+    `(Linear(a=0.01), Instant(Difference(a=0.1), weights=local))`.
     `noise`: None is a deterministic simulation. `monitors`: by default means over 1 ms.
     `horizon`: steps of the past that are kept, by default just enough for the longest delay of
     this connectome; give more where a sweep lowers the speed or lengthens tracts.
@@ -35,20 +39,23 @@ class Simulator(eqx.Module):
 
     model: Model
     connectome: Connectome
-    coupling: AbstractCoupling | dict[str, AbstractCoupling] | None
+    coupling: Coupling | dict[str, Coupling] | None
     integrator: AbstractIntegrator
     noise: AbstractNoise | None
     monitors: tuple[AbstractMonitor, ...]
     edges: Edges = eqx.field(init=False)
     horizon: int = eqx.field(static=True)
-    reads: tuple[tuple[int, ...], ...] = eqx.field(init=False, static=True)
+    reads: tuple[tuple[tuple[str, ...], ...], ...] = eqx.field(init=False, static=True)
     observed: tuple[tuple[str, ...], ...] = eqx.field(init=False, static=True)
 
     def __init__(
         self,
         model: Model,
         connectome: Connectome,
-        coupling: AbstractCoupling | Mapping[str, AbstractCoupling] | None,
+        coupling: AbstractCoupling
+        | Sequence[AbstractCoupling]
+        | Mapping[str, AbstractCoupling | Sequence[AbstractCoupling]]
+        | None,
         integrator: AbstractIntegrator,
         noise: AbstractNoise | None = None,
         monitors: AbstractMonitor | Sequence[AbstractMonitor] | None = None,
@@ -63,7 +70,11 @@ class Simulator(eqx.Module):
         nodes = connectome.weights.shape[-1]
         self.model = model
         self.connectome = connectome
-        self.coupling = dict(coupling) if isinstance(coupling, Mapping) else coupling
+        self.coupling = (
+            {name: _together(rules) for name, rules in coupling.items()}
+            if isinstance(coupling, Mapping)
+            else _together(coupling)
+        )
         self.integrator = integrator
         self.noise = None if noise is None else noise.bind(model.state_variables, nodes)
         self.monitors = tuple(monitors)
@@ -71,19 +82,21 @@ class Simulator(eqx.Module):
         self.horizon = _horizon(self, horizon)
         _check_coupling(model, coupling)
         self.reads = tuple(
-            _reads(model, name, available, rule)
-            for name, available, rule in zip(model.inputs, model.sources, self.rules, strict=True)
+            tuple(_reads(model, name, available, rule) for rule in rules)
+            for name, available, rules in zip(model.inputs, model.sources, self.rules, strict=True)
         )
         self.observed = tuple(_observed(model, monitor) for monitor in self.monitors)
         _check_parameters(model, self.rules, nodes)
         _check_monitors(self.monitors, integrator.dt)
 
     @property
-    def rules(self) -> tuple[AbstractCoupling, ...]:
-        """The coupling rule of every input of the model."""
+    def rules(self) -> tuple[tuple[AbstractCoupling, ...], ...]:
+        """The coupling rules of every input of the model."""
         if isinstance(self.coupling, dict):
-            return tuple(self.coupling[name] for name in self.model.inputs)
-        return () if self.coupling is None else (self.coupling,) * len(self.model.inputs)
+            return tuple(_as_tuple(self.coupling[name]) for name in self.model.inputs)
+        if self.coupling is None:
+            return ()
+        return (_as_tuple(self.coupling),) * len(self.model.inputs)
 
     @property
     def bounds(self) -> tuple[tuple[float, float], ...]:
@@ -101,9 +114,26 @@ class Simulator(eqx.Module):
         return self.edges.sources.shape[0]
 
 
+def _as_tuple(rules: Coupling) -> tuple[AbstractCoupling, ...]:
+    return rules if isinstance(rules, tuple) else (rules,)
+
+
+def _together(rules: Any) -> Any:
+    """Several rules as a tuple, whatever sequence they came in."""
+    return tuple(rules) if isinstance(rules, tuple | list) else rules
+
+
+def _flat(coupling) -> list:
+    """All rules of a coupling argument, whatever it holds."""
+    if isinstance(coupling, Mapping):
+        return [rule for rules in coupling.values() for rule in _flat(rules)]
+    together = _together(coupling)
+    return list(together) if isinstance(together, tuple) else [together]
+
+
 def _check_kinds(model, connectome, coupling, integrator, noise, monitors) -> None:
     """Every argument is what it should be, for those who pass a name, a number or a class."""
-    rules = list(coupling.values()) if isinstance(coupling, Mapping) else [coupling]
+    rules = _flat(coupling)
     watch = monitors if isinstance(monitors, tuple | list) else [monitors]
     nothing = type(None)
     expected = [
@@ -190,9 +220,7 @@ def check_connections(simulator: Simulator) -> None:
         )
 
 
-def _check_coupling(
-    model: Model, coupling: AbstractCoupling | Mapping[str, AbstractCoupling] | None
-) -> None:
+def _check_coupling(model: Model, coupling: object) -> None:
     """Every input has a rule, and every rule an input."""
     given = coupling if isinstance(coupling, Mapping) else {}
     for name in given:
@@ -210,15 +238,17 @@ def _check_coupling(
 
 
 def _reads(
-    model: Model, name: str, available: tuple[int, ...], rule: AbstractCoupling
-) -> tuple[int, ...]:
-    """The state variables that an input's rule reads."""
-    if isinstance(rule, Declared):
+    model: Model, name: str, available: tuple[str, ...], rule: AbstractCoupling
+) -> tuple[str, ...]:
+    """What an input's rule reads of a region: state variables, or derived values."""
+    if isinstance(rule, Instant | Own):
+        return _reads(model, name, available, rule.rule)
+    if isinstance(rule, Declared | DeclaredPairwise):
         return rule.reads
     if len(available) < rule.arity:
-        known = ", ".join(model.state_variables[i] for i in available) or "none"
+        known = ", ".join(available) or "none"
         raise ValueError(
-            f"Simulator: {type(rule).__name__} reads {rule.arity} state variables and the input "
+            f"Simulator: {type(rule).__name__} reads {rule.arity} variables and the input "
             f"'{name}' of {model.name} names {known}; choose another coupling."
         )
     return available[: rule.arity]
@@ -236,9 +266,12 @@ def _observed(model: Model, monitor: AbstractMonitor) -> tuple[str, ...]:
     return chosen
 
 
-def _check_parameters(model: Model, rules: tuple[AbstractCoupling, ...], nodes: int) -> None:
+def _check_parameters(
+    model: Model, rules: tuple[tuple[AbstractCoupling, ...], ...], nodes: int
+) -> None:
     owned = [(f"parameter '{n}' of {model.name}", v) for n, v in model.params.items()]
-    for rule in rules:
+    for rule in (rule for several in rules for rule in several):
+        rule = _without_weights(rule, nodes)
         for path, leaf in jax.tree_util.tree_leaves_with_path(rule):
             name = jax.tree_util.keystr(path).lstrip(".")
             owned.append((f"'{name}' of {type(rule).__name__}", leaf))
@@ -250,6 +283,18 @@ def _check_parameters(model: Model, rules: tuple[AbstractCoupling, ...], nodes: 
             )
         if not is_traced(value) and not np.isfinite(value).all():
             raise ValueError(f"Simulator: {name} is {np.asarray(value)}; give finite numbers.")
+
+
+def _without_weights(rule: AbstractCoupling, nodes: int) -> AbstractCoupling:
+    """The rule with parameters alone for leaves; checks the weights of an instant one."""
+    if not isinstance(rule, Instant):
+        return rule
+    if rule.weights is not None and rule.weights.shape != (nodes, nodes):
+        raise ValueError(
+            f"Simulator: the weights of Instant have shape {rule.weights.shape}; give one for each "
+            f"pair of the {nodes} regions, ({nodes}, {nodes})."
+        )
+    return rule.rule
 
 
 def _check_monitors(monitors: tuple[AbstractMonitor, ...], dt: float) -> None:

@@ -14,7 +14,7 @@ from sympy.core.parameters import distribute
 from sympy.logic.boolalg import Boolean
 
 from .errors import Code, suggestion
-from .functions import greater, lesser
+from .functions import derivative, greater, lesser
 from .syntax import PI, Binary, Call, ExpressionError, Name, Negative, Node, Number, spine
 
 EXPONENT_LIMIT = 1_000
@@ -36,7 +36,7 @@ _FLOAT_FUNCTIONS: dict[str, Callable[[float], float]] = {
     "exp": math.exp, "log": math.log, "ln": math.log, "sqrt": math.sqrt,
     "sin": math.sin, "cos": math.cos, "tan": math.tan,
     "sinh": math.sinh, "cosh": math.cosh, "tanh": math.tanh, "atan": math.atan,
-    "abs": abs, "ceil": math.ceil, "floor": math.floor, "erf": math.erf,
+    "abs": abs, "ceil": math.ceil, "floor": math.floor, "erf": math.erf, "erfc": math.erfc,
     "H": lambda x: 0.5 if x == 0 else float(x > 0),
 }  # fmt: skip
 _SYMBOLIC: dict[str, Callable[..., sympy.Basic]] = {
@@ -44,6 +44,7 @@ _SYMBOLIC: dict[str, Callable[..., sympy.Basic]] = {
     "sin": sympy.sin, "cos": sympy.cos, "tan": sympy.tan,
     "sinh": sympy.sinh, "cosh": sympy.cosh, "tanh": sympy.tanh, "atan": sympy.atan,
     "abs": sympy.Abs, "ceil": sympy.ceiling, "floor": sympy.floor, "erf": sympy.erf,
+    "erfc": sympy.erfc, "atan2": sympy.atan2,
     "H": lambda x: sympy.Heaviside(x, sympy.S.Half),
     "factorial": sympy.factorial, "max": _pairwise(greater), "min": _pairwise(lesser),
 }  # fmt: skip
@@ -179,6 +180,8 @@ def _call(function: str, values: list[sympy.Expr], offset: int) -> sympy.Expr:
             "random is not supported yet in rate models",
             'for noise give the state variable tvbjax:noise="..."',
         )
+    if function == "derivative":
+        return _derivative(values, offset)
     if not all(value.is_number for value in values):
         return _SYMBOLIC[function](*values)  # pyright: ignore[reportReturnType]
     floats = [float(value) for value in values]
@@ -186,7 +189,20 @@ def _call(function: str, values: list[sympy.Expr], offset: int) -> sympy.Expr:
         return number((max if function == "max" else min)(floats))
     if function == "factorial":
         return number(_float(lambda: _factorial(floats[0]), offset, "the factorial"))
+    if function == "atan2":
+        return number(math.atan2(*floats))
     return number(_float(lambda: _FLOAT_FUNCTIONS[function](floats[0]), offset, function))
+
+
+def _derivative(values: list[sympy.Expr], offset: int) -> sympy.Expr:
+    if not all(isinstance(value, sympy.Symbol) for value in values):
+        raise ExpressionError(
+            Code.ARITHMETIC,
+            offset,
+            "derivative of, or by, a constant",
+            "name a derived variable, and a state variable, parameter or input",
+        )
+    return derivative(*values)  # pyright: ignore[reportReturnType]
 
 
 def _factorial(value: float) -> float:

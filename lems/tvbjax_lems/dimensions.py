@@ -4,7 +4,7 @@ Sums and comparisons need equal dimensions, a dimensional base a constant expone
 number; literals are pure numbers, but 0 fits everything, as does the dimension *.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -77,19 +77,16 @@ def _leaf(node: Node, scope: Scope) -> Dimension:
 
 def _call(node: Call, scope: Scope) -> Dimension:
     found = [dimension_of(argument, scope) for argument in node.arguments]
+    if node.function == "derivative":
+        return found[0] / found[1]
+    if node.function == "atan2":
+        _compared(node, found, scope)
+        return NONE
     if node.function == "sqrt":
         return found[0] ** Fraction(1, 2)
     if node.function in _KEEPS:
+        _compared(node, found, scope)
         known = [d for d in found if not d.is_any]
-        for argument, other in zip(node.arguments, found, strict=True):
-            if not other.agrees(found[0]):
-                one, two = scope.describe(found[0]), scope.describe(other)
-                raise ExpressionError(
-                    Code.DIMENSION,
-                    argument.offset,
-                    f"{node.function} cannot compare '{shown(node.arguments[0])}' ({one}) "
-                    f"with '{shown(argument)}' ({two})",
-                )
         return known[0] if known else ANY
     for argument, other in zip(node.arguments, found, strict=True):
         if not other.agrees(NONE):
@@ -101,6 +98,19 @@ def _call(node: Call, scope: Scope) -> Dimension:
                 "divide by a constant of that dimension",
             )
     return NONE
+
+
+def _compared(node: Call, found: Sequence[Dimension], scope: Scope) -> None:
+    """Raise ExpressionError where the arguments of a call are of different dimensions."""
+    for argument, other in zip(node.arguments, found, strict=True):
+        if not other.agrees(found[0]):
+            one, two = scope.describe(found[0]), scope.describe(other)
+            raise ExpressionError(
+                Code.DIMENSION,
+                argument.offset,
+                f"{node.function} cannot compare '{shown(node.arguments[0])}' ({one}) "
+                f"with '{shown(argument)}' ({two})",
+            )
 
 
 def _operate(link: Binary, left: Dimension, left_node: Node, scope: Scope) -> Dimension:

@@ -56,8 +56,8 @@ class Model(eqx.Module):
         return tuple(one.name for one in self.spec.inputs)
 
     @property
-    def sources(self) -> tuple[tuple[int, ...], ...]:
-        """Per input, the indices of the states that a coupling may transmit into it."""
+    def sources(self) -> tuple[tuple[str, ...], ...]:
+        """Per input, what a coupling may transmit into it: states, or derived values."""
         return tuple(one.sources for one in self.spec.inputs)
 
     @property
@@ -148,6 +148,24 @@ class Model(eqx.Module):
         outputs = tuple(program.outputs[known.index(name)] for name in chosen)
         environment = self._environment(state, params)
         return _rows(Program(program.assignments, outputs), environment, state)
+
+    def send(
+        self,
+        state: Float[Array, "state *shape"],
+        names: tuple[str, ...],
+        params: dict[str, Any] | None = None,
+    ) -> Float[Array, "name *shape"]:
+        """State variables, or derived values that an input names as its sources, at a state."""
+        spec = self.spec
+        rows = {name: i for i, name in enumerate(self.state_variables)}
+        if all(name in rows for name in names):
+            return state[jnp.asarray([rows[name] for name in names], dtype=jnp.int32)]
+        outputs = tuple(
+            symbol(name) if name in rows else spec.sending.outputs[spec.sent.index(name)]
+            for name in names
+        )
+        environment = self._environment(state, params)
+        return _rows(Program(spec.sending.assignments, outputs), environment, state)
 
     def _environment(self, state: Array, params: Mapping[str, Any] | None) -> dict[Any, ArrayLike]:
         values = self.params if params is None else params

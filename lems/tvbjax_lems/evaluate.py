@@ -180,6 +180,8 @@ _OPERATIONS: dict[object, Callable[[sympy.Basic, Environment], Value]] = {
     sympy.tanh: _unary(jnp.tanh),
     sympy.atan: _unary(jnp.arctan),
     sympy.erf: _unary(jax.scipy.special.erf),
+    sympy.erfc: _unary(jax.scipy.special.erfc),
+    sympy.atan2: _many(jnp.arctan2),
     sympy.Abs: _unary(jnp.abs),
     sympy.ceiling: _unary(jnp.ceil),
     sympy.floor: _unary(jnp.floor),

@@ -41,11 +41,11 @@ class FlatState:
 
 @dataclass(frozen=True)
 class FlatInput:
-    """A coupling input; `sources` are the indices of the states that may be transmitted into it."""
+    """A coupling input; `sources`: what may be sent into it, states or derived values."""
 
     name: str
     unit: str
-    sources: tuple[int, ...]
+    sources: tuple[str, ...]
     description: str
 
 
@@ -73,14 +73,15 @@ class Observable:
 class FlatCoupling:
     """A coupling function of the file: input = scale * sum_j w_ij * post * pre.
 
-    `pre` and `post` are in the symbols `source_symbols` (a state of node j, delayed; `sources` are
-    their indices), `target_symbols` (states of node i) and the names of `parameters`. `scale` None
+    `pre` and `post` are in the symbols `source_symbols` (what node j sends, delayed; `sources` are
+    its names in the model), `target_symbols` (states of node i) and the names of `parameters`.
+    `scale` None
     is no scaling; `pre` None is a function without a sum.
     """
 
     name: str
     input: str
-    sources: tuple[int, ...]
+    sources: tuple[str, ...]
     source_symbols: tuple[sympy.Symbol, ...]
     target_symbols: tuple[sympy.Symbol, ...]
     pre: sympy.Basic | None
@@ -103,7 +104,8 @@ class FlatModel:
 
     `derived` holds derived parameters and variables in order of evaluation, `derivatives` one
     equation per state. `dynamics` and `observation` are what is evaluated for them and for the
-    observables. `sweeps` and `speed` are RateML's ranges of global parameters and the
+    observables; `sending` for the derived values `sent` that inputs or couplings name as sources.
+    `sweeps` and `speed` are RateML's ranges of global parameters and the
     conduction speed that it names.
     """
 
@@ -123,3 +125,5 @@ class FlatModel:
     speed: str
     dynamics: Program
     observation: Program
+    sent: tuple[str, ...]
+    sending: Program

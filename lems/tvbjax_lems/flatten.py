@@ -17,6 +17,7 @@ from .errors import Code, Diagnostic, Report, suggestion
 from .flat import (
     Equation,
     FlatConstant,
+    FlatCoupling,
     FlatInput,
     FlatModel,
     FlatParameter,
@@ -27,8 +28,9 @@ from .flat import (
 from .flatten_coupling import flat_couplings, sweeps
 from .optimise import program
 from .order import ordered, ordered_parameters
+from .partials import Partials
 from .syntax import ExpressionError, size
-from .units import NONE, TIME, UnitSystem
+from .units import NONE, TIME, Dimension, UnitSystem
 from .xml import Element
 
 PART_LIMIT = 10_000  # of a model's equations; sympy takes about a millisecond for each
@@ -67,12 +69,15 @@ def flatten(
     parameters = _parameters(context, component)
     report.stop()
     inputs = _inputs(context)
-    derived = _derived(context)
+    partials = Partials(_dimensions(context), context.system)
+    _derive(context, partials)
     states = _states(context)
-    derivatives = _derivatives(context)
+    derivatives = tuple(partials.resolved(one) for one in _derivatives(context))
+    derived = tuple(partials.equations)
     observables, voi = _observables(context, derived, states)
     report.stop()
     couplings = flat_couplings(context, types, inputs)
+    sent = _sent(context, derived, states, inputs, couplings)
     ranges, speed = sweeps(context)
     report.stop()
     dynamics = program(derived, [equation.expression for equation in derivatives])
@@ -94,6 +99,8 @@ def flatten(
         speed,
         dynamics,
         observation,
+        sent,
+        program(derived, [symbol(name) for name in sent]),
     )
 
 
@@ -228,7 +235,8 @@ def _prose(text: str) -> str:
 
 def _inputs(context: Context) -> tuple[FlatInput, ...]:
     dynamics = context.item.dynamics
-    states = [state.name for state in dynamics.states] if dynamics else []
+    assert dynamics is not None
+    known = [one.name for one in (*dynamics.states, *dynamics.derived)]
     found = []
     for requirement in context.item.requirements:
         where = f"Requirement '{requirement.name}'"
@@ -250,29 +258,68 @@ def _inputs(context: Context) -> tuple[FlatInput, ...]:
             continue
         names = [name.strip() for name in requirement.sources.value.split(",")]
         for name in names:
-            if name not in states:
-                message = f"tvbjax:source names '{name[:60]}', which is not a state variable"
+            if name not in known:
+                message = f"tvbjax:source names '{name[:60]}', no state or derived variable"
                 context.fail(
                     Code.UNKNOWN_NAME,
                     requirement.sources,
                     where,
                     message,
-                    suggestion(name, states),
+                    suggestion(name, known),
                 )
-        if set(names) <= set(states):
-            indices = tuple(states.index(name) for name in names)
+        if set(names) <= set(known):
             text = _prose(requirement.element.get("description"))
             unit = context.unit(requirement.dimension)
-            found.append(FlatInput(requirement.name, unit, indices, text))
+            found.append(FlatInput(requirement.name, unit, tuple(names), text))
     return tuple(found)
 
 
-def _derived(context: Context) -> tuple[Equation, ...]:
+def _sent(
+    context: Context,
+    derived: Iterable[Equation],
+    states: Iterable[FlatState],
+    inputs: Iterable[FlatInput],
+    couplings: Iterable[FlatCoupling],
+) -> tuple[str, ...]:
+    """The derived values that are transmitted; reports those that the past does not hold."""
+    named = dict.fromkeys(name for one in (*inputs, *couplings) for name in one.sources)
+    found = tuple(name for name in named if name not in {state.name for state in states})
+    reach = _reach(context, derived)
+    for name in found:
+        if outside := reach.get(name):
+            element = next(
+                (
+                    one.element
+                    for one in context.item.requirements
+                    if one.sources and name in one.sources.value
+                ),
+                context.item.element,
+            )
+            message = (
+                f"'{name}' is transmitted, but depends on {', '.join(sorted(outside))}, "
+                "and what is sent may depend on states and parameters alone"
+            )
+            found_here = ir.finding(Code.NOT_SUPPORTED, element, context.item.context, message)
+            context.report.add(found_here)
+    context.report.stop()
+    return found
+
+
+def _dimensions(context: Context) -> dict[str, Dimension]:
+    """The dimensions of the names that are declared with one."""
+    item, dynamics = context.item, context.item.dynamics
+    assert dynamics is not None
+    declared = (*item.parameters, *item.requirements, *item.constants, *item.derived_parameters)
+    known = (*declared, *dynamics.states, *dynamics.derived)
+    return {one.name: context.dimension(one.dimension) for one in known if one.dimension}
+
+
+def _derive(context: Context, partials: Partials) -> None:
+    """The derived parameters and variables, each after those that it uses."""
     dynamics = context.item.dynamics
     context.scope[TIME_NAME] = context.written[TIME_NAME] = symbol(TIME_NAME)
     for state in dynamics.states if dynamics else ():
         context.scope[state.name] = context.written[state.name] = symbol(state.name)
-    found = []
     for one in ordered_parameters(context.item, context.report):
         if one.value is None:
             continue
@@ -283,14 +330,13 @@ def _derived(context: Context) -> tuple[Equation, ...]:
         if value is None or written is None or at_default is None:
             continue
         context.default[one.name] = float(at_default)
-        found.append(Equation(one.name, value, written, context.unit(one.dimension)))
+        partials.add(Equation(one.name, value, written, context.unit(one.dimension)))
     for one in ordered(context.item, context.report):
         value = _cases(context, one, context.scope)
         written = _cases(context, one, context.written)
         context.scope[one.name] = context.written[one.name] = symbol(one.name)
         if value is not None and written is not None:
-            found.append(Equation(one.name, value, written, context.unit(one.dimension)))
-    return tuple(found)
+            partials.add(Equation(one.name, value, written, context.unit(one.dimension)))
 
 
 def _cases(

@@ -15,7 +15,9 @@ from .algebra import as_written, number, symbol
 from .context import Context, expression
 from .errors import Code, suggestion
 from .flat import FlatCoupling, FlatInput, FlatParameter, Interval
+from .functions import derivative
 from .order import ordered
+from .syntax import ExpressionError
 from .units import NONE
 
 LATE = "n_node"  # the number of nodes: only the simulation knows it
@@ -44,16 +46,17 @@ def flat_couplings(
 def _coupling(own: Context, model: Context, name: str) -> FlatCoupling:
     dynamics = model.item.dynamics
     states = [state.name for state in dynamics.states] if dynamics else []
+    known = [*states, *(one.name for one in dynamics.derived)] if dynamics else []
     for constant in (*own.document.constants, *own.item.constants):
         value = own.quantity(constant.value, own.dimension(constant.dimension), constant.name)
         own.scope[constant.name] = number(value or 0.0)
     parameters = _parameters(own)
     own.scope |= {parameter.name: symbol(parameter.name) for parameter in parameters}
-    sources: dict[str, int] = {}
+    sources: dict[str, str] = {}
     targets = []
     for requirement in own.item.requirements:
         given = requirement.sources.value.strip() if requirement.sources else requirement.name
-        if given not in states:
+        if given not in (known if requirement.sources else states):
             where = f"{own.item.context} > Requirement '{requirement.name}'"
             message = f"'{given[:60]}' is not a state variable of '{model.item.name}'"
             hint = suggestion(given, states)
@@ -63,7 +66,7 @@ def _coupling(own: Context, model: Context, name: str) -> FlatCoupling:
         if requirement.sources is None:
             targets.append(symbol(requirement.name))
         else:
-            sources[requirement.name] = states.index(given)
+            sources[requirement.name] = given
     own.scope.setdefault(LATE, symbol(LATE))
     equations = _equations(own)
     scale = own.item.role.scale
@@ -110,8 +113,12 @@ def _equations(own: Context) -> dict[str, sympy.Basic]:
             message = "a coupling function with several Cases is not supported yet"
             own.report.add(ir.finding(Code.NOT_SUPPORTED, variable.element, where, message))
             continue
-        value = expression(own, variable.cases[0].value, own.scope)
-        if value is not None:
+        source = variable.cases[0].value
+        value = expression(own, source, own.scope)
+        if value is not None and value.has(derivative):
+            message = "derivative is not for coupling functions"
+            own.report.add(source.finding(ExpressionError(Code.NOT_SUPPORTED, 0, message)))
+        elif value is not None:
             with as_written():
                 found[variable.name] = value.xreplace(values)
     return found

@@ -28,6 +28,13 @@ class sigmoid(sympy.Function):  # noqa: N801  (sympy's functions are lower case)
         return f"{name}({printer._print(_argument(self))})"
 
 
+class derivative(sympy.Function):  # noqa: N801
+    """The partial derivative of a derived variable; the compiler puts an equation in its place."""
+
+    nargs = (2,)
+    is_real = True
+
+
 class linoid(sympy.Function):  # noqa: N801
     """x / (exp(x) - 1), 1 at x = 0: the rates of ion channels (GENESIS's name for them)."""
 

@@ -13,6 +13,7 @@ _TAME = (
     sympy.tanh,
     sympy.atan,
     sympy.erf,
+    sympy.erfc,
     sympy.Abs,
     sympy.Heaviside,
     sympy.sign,

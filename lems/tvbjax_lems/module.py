@@ -131,7 +131,7 @@ def _entries(rows: Iterable[Any], spec: FlatModel) -> list[str]:
     for row in rows:
         said = [part for part in (row.unit, one_line(row.description)) if part]
         if row in spec.inputs:
-            said.append("from " + ", ".join(spec.states[i].name for i in row.sources))
+            said.append("from " + ", ".join(row.sources))
         lines.append(f'    "{row.name}",' + (f"  # {'; '.join(said)}" if said else ""))
     return lines
 

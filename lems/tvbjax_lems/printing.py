@@ -176,8 +176,9 @@ def _bare(text: str) -> str:
 
 _FUNCTIONS = {
     **{name: f"jnp.{name}" for name in ("exp", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh")},
-    **{"atan": "jnp.arctan", "Abs": "jnp.abs", "ceiling": "jnp.ceil", "floor": "jnp.floor"},
-    **{"erf": "jax.scipy.special.erf", "expm1": "jnp.expm1", "log1p": "jnp.log1p"},
+    **{"atan": "jnp.arctan", "atan2": "jnp.arctan2", "Abs": "jnp.abs", "sign": "jnp.sign"},
+    **{"ceiling": "jnp.ceil", "floor": "jnp.floor", "expm1": "jnp.expm1", "log1p": "jnp.log1p"},
+    **{name: f"jax.scipy.special.{name}" for name in ("erf", "erfc")},
     **{"sigmoid": "jax.nn.sigmoid", "softplus": "jax.nn.softplus", "linoid": "linoid"},
     **{"greater": "jnp.maximum", "lesser": "jnp.minimum"},
 }

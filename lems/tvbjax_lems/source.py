@@ -50,6 +50,12 @@ class _Source(NumPyPrinter):
     def _print_factorial(self, expr: Any) -> str:  # noqa: N802
         return f"scipy.special.factorial({self._print(expr.args[0])})"
 
+    def _print_erf(self, expr: Any) -> str:
+        return f"scipy.special.erf({self._print(expr.args[0])})"
+
+    def _print_erfc(self, expr: Any) -> str:
+        return f"scipy.special.erfc({self._print(expr.args[0])})"
+
     def _module_format(self, fqn: str, register: bool = True) -> str:
         return re.sub(r"^numpy\.", "np.", super()._module_format(fqn, register))
 

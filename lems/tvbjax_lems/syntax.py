@@ -21,7 +21,9 @@ FUNCTIONS: dict[str, int | None] = {
     **dict.fromkeys(
         ("exp", "log", "ln", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh", "atan"), 1
     ),
-    **dict.fromkeys(("abs", "ceil", "floor", "factorial", "random", "H", "erf"), 1),
+    **dict.fromkeys(("abs", "ceil", "floor", "factorial", "random", "H", "erf", "erfc"), 1),
+    "atan2": 2,
+    "derivative": 2,
     "max": None,
     "min": None,
 }
@@ -357,6 +359,9 @@ class _Parser:
                 f"{name.text} takes {wanted or 'two or more'} "
                 f"argument{'s' if wanted != 1 else ''}, not {len(arguments)}",
             )
+        if name.text == "derivative" and not all(isinstance(one, Name) for one in arguments):
+            message = "derivative takes two names: a derived variable, and what it depends on"
+            raise _syntax(name.offset, message)
         return Call(name.text, tuple(arguments), name.offset)
 
     def combine(self, token: _Token, left: Node, right: Node) -> Node:

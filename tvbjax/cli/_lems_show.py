@@ -17,9 +17,12 @@ def show(
         list[Path] | None,
         typer.Option("-I", "--include", help="A folder in which to look for included files."),
     ] = None,
+    component: Annotated[
+        str | None, typer.Option("--component", help="Of several components, the one to show.")
+    ] = None,
     latex: Annotated[bool, typer.Option("--latex", help="Only the equations, as LaTeX.")] = False,
     source: Annotated[
-        bool, typer.Option("--source", help="Only the equations, as NumPy source.")
+        bool, typer.Option("--source", help="Only a rate model's equations, as NumPy source.")
     ] = False,
     graph: Annotated[
         bool, typer.Option("--graph", help="Only what depends on what, as a Graphviz graph.")
@@ -28,19 +31,28 @@ def show(
         bool, typer.Option("--stats", help="Only what the optimiser did, in numbers.")
     ] = False,
 ) -> None:
-    """Show a model: parameters, state variables, equations, and what depends on what.
+    """Show a model or a network: parameters, states, equations, and what depends on what.
 
     Example: tvbjax lems show JansenRit --graph | dot -Tsvg > model.svg
     """
     if latex + source + graph + stats > 1:
         raise ValueError("show: pass at most one of --latex, --source, --graph and --stats.")
     folders = tuple(include or ())
-    if lems.is_network(model, include=folders):
-        if latex or source or graph:
-            raise ValueError("show: --latex, --source and --graph are for rate models.")
-        _network(lems.load_network(model, include=folders), stats)
+    if lems.is_network(model, component, include=folders):
+        if source:
+            chosen = "" if component is None else f" --component {component}"
+            raise ValueError(
+                f"show: a network's source: tvbjax lems convert {model}{chosen} --to python"
+            )
+        network = lems.load_network(model, component, include=folders)
+        if latex:
+            print(lems.network_latex(network))
+        elif graph:
+            print(lems.network_graph(network))
+        else:
+            _network(network, stats)
         return
-    compiled = lems.load(model, include=folders)
+    compiled = lems.load(model, component, include=folders)
     if latex:
         print(lems.equations_latex(compiled))
     elif source:
@@ -120,7 +132,7 @@ def _states(model: lems.Model) -> Table:
 def _inputs(model: lems.Model) -> Table:
     table = Table("input", "unit", "from", "description")
     for row in model.spec.inputs:
-        sources = ", ".join(model.state_variables[i] for i in row.sources)
+        sources = ", ".join(row.sources)
         table.add_row(row.name, row.unit, sources, escape(row.description))
     return table
 

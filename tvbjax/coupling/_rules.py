@@ -1,53 +1,14 @@
-"""Coupling functions: what a region hears of the others.
+"""The Virtual Brain's coupling functions."""
 
-Every coupling is said in two pure functions, so that the engine only ever sums weighted channels:
-
-    c_i = target( sum_j w_ij source(x_j(t - d_ij)),  x_i(t) )
-
-`source` is evaluated once, where the signal starts, and its channels are what the history keeps.
-Rules of two regions are split into such products: `x_j - x_i` needs one channel and the
-in-strength, `sin(x_j - x_i) = sin x_j cos x_i - cos x_j sin x_i` needs two. Knows no delays.
-"""
-
-import abc
 from typing import ClassVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import sympy
-from jaxtyping import Array, ArrayLike, Float
+from jaxtyping import Array
 
 from tvbjax.arrays import as_floats
-from tvbjax_lems import FlatCoupling, Model, evaluate
-from tvbjax_lems.algebra import symbol
-from tvbjax_lems.optimise import separate
-
-
-class AbstractCoupling(eqx.Module):
-    """A rule for one coupling input; the simulator applies it to each input of the model.
-
-    `arity` is how many of a region's state variables the rule reads: the first of those that the
-    model names for the input.
-    Parameters are scalars, or `(node,)` for one value per receiving region (`source` parameters:
-    per sending region).
-    """
-
-    arity: eqx.AbstractClassVar[int]
-
-    @abc.abstractmethod
-    def source(self, x: Float[Array, "arity node"]) -> Float[Array, "channel node"]:
-        """The channels that region j sends."""
-
-    @abc.abstractmethod
-    def target(
-        self,
-        sums: Float[Array, "channel node"],
-        x: Float[Array, "arity node"],
-        strength: Float[Array, " node"],
-    ) -> Float[Array, " node"]:
-        """The input of region i from its weighted sums, its own present state, and its in-strength
-        `sum_j w_ij`."""
+from tvbjax.coupling._coupling import AbstractCoupling
 
 
 class Linear(AbstractCoupling):
@@ -165,59 +126,40 @@ class SigmoidalJansenRit(AbstractCoupling):
         return self.a * sums[0]
 
 
-class Declared(AbstractCoupling):
-    """A coupling function that a model's file declares: `scale * sum_j w_ij post * pre`.
+class PreSigmoidal(AbstractCoupling):
+    """`sum_j w_ij H (Q + tanh(G (P x_j - theta)))`, as in TVB with a static threshold."""
 
-    Made by `declared`. `params`: the function's own parameters. `reads`: the state variables that
-    it reads, of the sending and then of the receiving region. `terms`: the products, target factor
-    and source factor, into which the compiler has split it.
-    """
-
-    arity: ClassVar[int] = 0
-    params: dict[str, Array]
-    spec: FlatCoupling = eqx.field(static=True)
-    reads: tuple[int, ...] = eqx.field(static=True)
-    terms: tuple[tuple[sympy.Expr, sympy.Expr], ...] = eqx.field(static=True)
+    arity: ClassVar[int] = 1
+    H: Array = eqx.field(default=0.5, converter=as_floats)
+    Q: Array = eqx.field(default=1.0, converter=as_floats)
+    G: Array = eqx.field(default=60.0, converter=as_floats)
+    P: Array = eqx.field(default=1.0, converter=as_floats)
+    theta: Array = eqx.field(default=0.5, converter=as_floats)
 
     def source(self, x):
-        sent = dict(zip(self.spec.source_symbols, x, strict=False)) | self._parameters(x)
-        factors = [factor for _, factor in self.terms if factor.free_symbols]
-        rows = [jnp.broadcast_to(v, x.shape[1:]) for v in evaluate((), factors, sent)]
-        return jnp.stack(rows) if rows else jnp.zeros((0, *x.shape[1:]), x.dtype)
+        return self.H * (self.Q + jnp.tanh(self.G * (self.P * x - self.theta)))
 
     def target(self, sums, x, strength):
-        own = dict(zip(self.spec.target_symbols, x[len(self.spec.sources) :], strict=True))
-        own |= self._parameters(x)
-        waiting, total = list(sums), jnp.zeros_like(strength)
-        for factor, sent in self.terms:
-            summed = waiting.pop(0) if sent.free_symbols else strength * float(sent)
-            total = total + evaluate((), (factor,), own)[0] * summed
-        scale = self.spec.scale
-        return total if scale is None else total * evaluate((), (scale,), own)[0]
-
-    def _parameters(self, x: Array) -> dict[sympy.Symbol, ArrayLike]:
-        given: dict[sympy.Symbol, ArrayLike] = {symbol(n): v for n, v in self.params.items()}
-        return given | {symbol("n_node"): float(x.shape[-1])}
+        return sums[0]
 
 
-def declared(model: Model) -> dict[str, AbstractCoupling]:
-    """The coupling functions that a model's LEMS or RateML file declares, by coupling input.
+class DynamicPreSigmoidal(AbstractCoupling):
+    """`sum_j w_ij H (Q + tanh(G (P x_j - theta_j)))`, with the threshold a second variable.
 
-    Functions without a sum (`pre`) are left out: say what their inputs get.
-    Raises `ValueError` where a function is not a sum of products of sender and receiver.
+    Reads two variables of a region, activity and threshold. TVB's dynamic PreSigmoidal sums with
+    the weights transposed; this does not. Its second output, a region's own sigmoid, is
+    `Own(DynamicPreSigmoidal())`.
     """
-    found = {}
-    for spec in model.couplings:
-        if not isinstance(spec.pre, sympy.Expr):
-            continue
-        whole = spec.pre * spec.post if isinstance(spec.post, sympy.Expr) else spec.pre
-        terms = separate(whole, spec.source_symbols, spec.target_symbols)
-        if terms is None:
-            raise ValueError(
-                f"coupling function '{spec.name}' of {model.name}: {whole} is no sum of products "
-                "of functions of the sending and of the receiving region; this is not supported."
-            )
-        targets = tuple(model.state_variables.index(s.name) for s in spec.target_symbols)
-        params = {p.name: as_floats(p.value) for p in spec.parameters}
-        found[spec.input] = Declared(params, spec, spec.sources + targets, terms)
-    return found
+
+    arity: ClassVar[int] = 2
+    H: Array = eqx.field(default=0.5, converter=as_floats)
+    Q: Array = eqx.field(default=1.0, converter=as_floats)
+    G: Array = eqx.field(default=60.0, converter=as_floats)
+    P: Array = eqx.field(default=1.0, converter=as_floats)
+
+    def source(self, x):
+        activity, threshold = x
+        return (self.H * (self.Q + jnp.tanh(self.G * (self.P * activity - threshold))))[None]
+
+    def target(self, sums, x, strength):
+        return sums[0]

@@ -15,8 +15,8 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int
 
-from tvbjax.coupling import AbstractCoupling
-from tvbjax.engine import _history
+from tvbjax.engine import _afferent, _history
+from tvbjax.engine._network import network_of
 from tvbjax.monitors import Chunk
 
 if TYPE_CHECKING:
@@ -40,21 +40,9 @@ class Carry(eqx.Module):
     trouble: Int[Array, "3"]
 
 
-class _Network(eqx.Module):
-    """What stays the same over a run, gathered once outside the loop. `dense`: the weights as a
-    matrix, where there are no delays."""
-
-    weights: Float[Array, "node degree"]
-    dense: Float[Array, "node node"] | None
-    delays: Int[Array, "node degree"]
-    strength: Float[Array, " node"]
-    lower: Float[Array, "state 1"]
-    upper: Float[Array, "state 1"]
-
-
 def start(simulator: "Simulator", past: Float[Array, "horizon state node"]) -> Carry:
     """The carry at t = 0 of a network with the given history, oldest first, last row t = 0."""
-    channels = jax.vmap(lambda x: _channels(simulator, x))(past)
+    channels = jax.vmap(lambda x: _afferent.channels(simulator, x))(past)
     ring = _history.fill(channels, _history.slots_for(simulator.horizon))
     carried = tuple(
         monitor.start(simulator.model.observe(past[-1], names=names), simulator.integrator.dt)
@@ -76,7 +64,7 @@ def advance(
     `phases`: per monitor, how many steps of its window had passed before: the number 0, or traced,
     so that chunks of one length share one compilation, or two. Samples may have rows too many.
     """
-    network = _network(simulator)
+    network = network_of(simulator)
     block = _block_length(simulator, steps)
     dt = simulator.integrator.dt
     chunks = tuple(Chunk(phase, carry.step, steps, block, dt) for phase in phases)
@@ -123,7 +111,7 @@ def _steps(simulator, network, state, ring, key, first, length):
     def one(loop, scanned):
         state, ring = loop
         step, kick = scanned
-        inputs, ring = _inputs(simulator, network, state, ring, step)
+        inputs, ring = _afferent.inputs(simulator, network, state, ring, step)
         time = dt * step.astype(state.dtype)
 
         def drift(x):
@@ -138,39 +126,6 @@ def _steps(simulator, network, state, ring, key, first, length):
     scanned = (first + jnp.arange(length, dtype=jnp.int32), kicks)
     (state, ring), states = lax.scan(one, (state, ring), scanned)
     return state, ring, states
-
-
-def _inputs(simulator, network, state, ring, step):
-    """The coupling inputs of every region at `step`, and the ring with this step's channels."""
-    if not simulator.model.inputs:
-        return jnp.zeros((0, state.shape[1]), state.dtype), ring
-    channels = _channels(simulator, state)
-    if simulator.horizon == 1:
-        sums = jnp.matmul(channels.T, network.dense.T, precision=lax.Precision.HIGHEST)
-    else:
-        ring = _history.write(ring, channels, step)
-        sources = simulator.edges.sources
-        sums = _history.delayed_sums(ring, step, network.weights, sources, network.delays)
-    inputs, first = [], 0
-    for rule, own in _rules(simulator, state):
-        count = jax.eval_shape(rule.source, own).shape[0]
-        inputs.append(rule.target(sums[first : first + count], own, network.strength))
-        first += count
-    return jnp.stack(inputs), ring
-
-
-def _rules(simulator, state) -> list[tuple[AbstractCoupling, Float[Array, "arity node"]]]:
-    """Per input, its coupling rule and the state variables that the rule reads."""
-    return [
-        (rule, state[jnp.asarray(reads, dtype=jnp.int32)])
-        for rule, reads in zip(simulator.rules, simulator.reads, strict=True)
-    ]
-
-
-def _channels(simulator, state) -> Float[Array, "node channel"]:
-    """What every region sends: the source channels of all inputs, side by side."""
-    sent = [rule.source(own) for rule, own in _rules(simulator, state)]
-    return jnp.concatenate([jnp.zeros((0, state.shape[1]), state.dtype), *sent]).T
 
 
 def _observe(simulator, buffers, states, offset, chunks):
@@ -194,29 +149,6 @@ def _first_trouble(states: Float[Array, "steps state node"], first: Int[Array, "
     where = jnp.stack(jnp.unravel_index(index, states.shape)).astype(jnp.int32)
     where = where.at[0].add(first + 1)
     return jnp.where(bad.any(), where, -1)
-
-
-def _network(simulator: "Simulator") -> _Network:
-    connectome, edges = simulator.connectome, simulator.edges
-    weights = edges.weights(connectome.weights)
-    dt = simulator.integrator.dt
-    delays = edges.delay_steps(connectome.tract_lengths, connectome.speed, dt)
-    weights = eqx.error_if(
-        weights,
-        (delays >= simulator.horizon) | (delays < 0),
-        f"simulate: a delay exceeds the history of {simulator.horizon} steps; build the Simulator "
-        "with the slowest speed or the longest tracts, or give it horizon=.",
-    )
-    weights = eqx.error_if(
-        weights,
-        jnp.count_nonzero(connectome.weights) > jnp.count_nonzero(weights),
-        "simulate: the weights have connections that the Simulator was not built with; build it "
-        "anew from a connectome in which every connection that may vary is not zero.",
-    )
-    dtype = weights.dtype
-    lower, upper = (jnp.asarray(b, dtype)[:, None] for b in zip(*simulator.bounds, strict=True))
-    dense = edges.matrix(weights) if simulator.horizon == 1 else None
-    return _Network(weights, dense, delays, weights.sum(axis=1), lower, upper)
 
 
 def _block_length(simulator: "Simulator", steps: int) -> int:

@@ -31,16 +31,21 @@ def write(ring: Ring, now: Float[Array, "node channel"], step: Int[Array, ""]) -
     return lax.dynamic_update_slice(ring, now, ((step & (slots - 1)) * nodes, jnp.zeros_like(step)))
 
 
-def delayed_sums(
+def delayed(
     ring: Ring,
     step: Int[Array, ""],
-    weights: Float[Array, "node degree"],
     sources: Int[Array, "node degree"],
     delays: Int[Array, "node degree"],
-) -> Float[Array, "channel node"]:
-    """`sum_j w_ij h_j(step - d_ij)` of every channel."""
+) -> Float[Array, "node degree channel"]:
+    """`h_j(step - d_ij)` of every channel, for every connection."""
     nodes = sources.shape[0]
     slots = ring.shape[0] // nodes
     rows = ((step - delays) & (slots - 1)) * nodes + sources
-    sent = ring.at[rows].get(mode="promise_in_bounds")
+    return ring.at[rows].get(mode="promise_in_bounds")
+
+
+def weighted(
+    weights: Float[Array, "node degree"], sent: Float[Array, "node degree channel"]
+) -> Float[Array, "channel node"]:
+    """`sum_j w_ij sent_ij` of every channel."""
     return jnp.einsum("nd,ndc->cn", weights, sent, precision=lax.Precision.HIGHEST)

@@ -97,9 +97,9 @@ class TypeFormulas:
         return _formula(whole, [draw for one in found for draw in one.draws])
 
     def _formula(self, source: ir.Expression, wanted: Dimension) -> Formula | None:
-        node, draws = self._drawn(source.node)
-        scope = self.scope | {name: symbol(name) for name in draws}
         try:
+            node, draws = self._drawn(source.node)
+            scope = self.scope | {name: symbol(name) for name in draws}
             factor = self._factor(source, wanted)
             value = to_expression(node, scope)
         except ExpressionError as error:
@@ -109,12 +109,12 @@ class TypeFormulas:
             return _formula(stable(value * number(factor) if factor != 1.0 else value), draws)
 
     def _condition(self, source: ir.Expression) -> Formula | None:
-        node, draws = self._drawn(source.node)
         try:
             check_condition(source.node, self.dimensions)
         except ExpressionError as error:
             self._mixed(source, error)
         try:
+            node, draws = self._drawn(source.node)
             value = to_condition(node, self.scope | {name: symbol(name) for name in draws})
         except ExpressionError as error:
             self.report.add(source.finding(error))
@@ -150,6 +150,10 @@ class TypeFormulas:
         match first:
             case Negative(operand=operand):
                 value: Node = replace(first, operand=self._redrawn(operand, draws))
+            case Call(function="derivative", offset=offset):
+                message = "derivative is not for networks"
+                hint = "write the derivative out; it is known in rate models alone"
+                raise ExpressionError(Code.NOT_SUPPORTED, offset, message, hint)
             case Call(function="random", arguments=(argument,), offset=offset):
                 name = f"random.{next(self.sites)}"
                 draws.append(name)

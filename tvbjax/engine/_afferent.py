@@ -1,0 +1,117 @@
+"""What arrives at every region in a step: signals sent, delayed, weighted, summed, received.
+
+The rules of all inputs are terms; each has its way: by the connectome with its delays, as channels
+or connection by connection; without delay; or within the region alone.
+"""
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float, Int
+
+from tvbjax.coupling import AbstractCoupling, AbstractPairwise, Instant, Own
+from tvbjax.engine import _history
+from tvbjax.engine._network import Network
+
+if TYPE_CHECKING:
+    from tvbjax.simulator import Simulator
+
+
+class Term(NamedTuple):
+    """A rule of input number `input`, and what it reads of every region."""
+
+    input: int
+    rule: AbstractCoupling
+    own: Float[Array, "arity node"]
+
+
+def channels(simulator: "Simulator", state: Float[Array, "state node"]) -> Array:
+    """What every region sends, (node, channel): channels to be summed, then what pairs read."""
+    summed, paired = _travelling(_terms(simulator, state))
+    sent = [term.rule.source(term.own) for term in (*summed, *paired)]
+    return jnp.concatenate([jnp.zeros((0, state.shape[1]), state.dtype), *sent]).T
+
+
+def inputs(
+    simulator: "Simulator",
+    network: Network,
+    state: Float[Array, "state node"],
+    ring: _history.Ring,
+    step: Int[Array, ""],
+) -> tuple[Float[Array, "input node"], _history.Ring]:
+    """The coupling inputs of every region at `step`, and the ring with this step's channels."""
+    total: dict[int, Array] = {}
+
+    def add(term: Term, value: Array) -> None:
+        total[term.input] = total[term.input] + value if term.input in total else value
+
+    terms = _terms(simulator, state)
+    summed, paired = _travelling(terms)
+    if summed or paired:
+        now = channels(simulator, state)
+        if simulator.horizon > 1:
+            ring = _history.write(ring, now, step)
+        for term, sums in _arriving(simulator, network, ring, now, step, summed, paired):
+            add(term, term.rule.target(sums, term.own, network.strength))
+    for term in terms:
+        if isinstance(term.rule, Own):
+            alone = jnp.ones_like(network.strength)
+            add(term, term.rule.target(term.rule.source(term.own), term.own, alone))
+        elif isinstance(term.rule, Instant):
+            weights = network.dense if term.rule.weights is None else term.rule.weights
+            assert weights is not None
+            sums = _at_once(term.rule.rule, weights, term.own)
+            add(term, term.rule.target(sums, term.own, weights.sum(axis=1)))
+    rows = [total[i] for i in range(len(simulator.model.inputs))]
+    return jnp.stack(rows) if rows else jnp.zeros((0, state.shape[1]), state.dtype), ring
+
+
+def _terms(simulator: "Simulator", state: Float[Array, "state node"]) -> list[Term]:
+    """The rules of all inputs, and what each reads of every region."""
+    return [
+        Term(i, rule, simulator.model.send(state, reads))
+        for i, (rules, all_reads) in enumerate(zip(simulator.rules, simulator.reads, strict=True))
+        for rule, reads in zip(rules, all_reads, strict=True)
+    ]
+
+
+def _travelling(terms: list[Term]) -> tuple[list[Term], list[Term]]:
+    """The terms that the connectome carries: as channels, and connection by connection."""
+    carried = [term for term in terms if not isinstance(term.rule, Own | Instant)]
+    paired = [term for term in carried if isinstance(term.rule, AbstractPairwise)]
+    return [term for term in carried if not isinstance(term.rule, AbstractPairwise)], paired
+
+
+def _arriving(simulator, network, ring, now, step, summed, paired):
+    """Each term with its weighted sums."""
+    sources, delays = simulator.edges.sources, network.delays
+    widths = [jax.eval_shape(t.rule.source, t.own).shape[0] for t in (*summed, *paired)]
+    split = sum(widths[: len(summed)])
+    sent = None
+    if simulator.horizon > 1:
+        sent = _history.delayed(ring, step, sources, delays)
+        sums = _history.weighted(network.weights, sent[..., :split] if paired else sent)
+    else:
+        send = now[:, :split]
+        sums = jnp.matmul(send.T, network.dense.T, precision=lax.Precision.HIGHEST)
+        sent = now[sources] if paired else None
+    first = 0
+    for number, (term, width) in enumerate(zip((*summed, *paired), widths, strict=True)):
+        if number < len(summed):
+            yield term, sums[first : first + width]
+        else:
+            assert sent is not None
+            theirs = jnp.moveaxis(sent[..., first : first + width], -1, 0)
+            pairs = term.rule.pair(theirs, term.own[:, :, None])
+            yield term, (network.weights[None] * pairs).sum(axis=-1)
+        first += width
+
+
+def _at_once(rule: AbstractCoupling, weights: Array, own: Array) -> Float[Array, "channel node"]:
+    """Weighted sums of what the regions send just now."""
+    if isinstance(rule, AbstractPairwise):
+        theirs = jnp.broadcast_to(own[:, None, :], (own.shape[0], *weights.shape))
+        return (weights[None] * rule.pair(theirs, own[:, :, None])).sum(axis=-1)
+    return jnp.matmul(rule.source(own), weights.T, precision=lax.Precision.HIGHEST)
