@@ -17,6 +17,7 @@ from tvbjax.free import (
     Positive as Positive,
     Real as Real,
 )
+from tvbjax.mixed import Mixed as Mixed, Population as Population
 from tvbjax.result import Result as Result, join as join, load_result as load_result
 from tvbjax.simulation import DivergenceError as DivergenceError, simulate as simulate
 from tvbjax.simulator import Simulator as Simulator

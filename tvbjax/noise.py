@@ -1,17 +1,22 @@
 """Noise: the increments that an integrator adds to the state.
 
-An increment depends on the key and on the absolute number of its step alone, so that blocks,
-chunks, tiles and devices never change a result.
+A random number depends on the key and on the absolute number of its step alone, so that blocks,
+chunks, tiles and devices never change a result. Coloured noise has a memory, which is carried.
+
+With multiplicative noise an integrator says which stochastic integral it takes: Euler, Heun and RK4
+Itô's, as TVB does, StratonovichHeun Stratonovich's.
 """
 
 import abc
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+from jax import lax
 from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Float, Int
 
@@ -29,8 +34,21 @@ class AbstractNoise(eqx.Module):
         steps: int,
         shape: tuple[int, int],
         dt: float,
-    ) -> Float[Array, "steps state node"]:
-        """The increments of steps `first` to `first + steps - 1`; `shape` is `(state, node)`."""
+        memory: Float[Array, "row node"],
+    ) -> tuple[Float[Array, "steps state node"], Float[Array, "row node"]]:
+        """The increments of steps `first` to `first + steps - 1`, and what to remember of them.
+
+        `shape` is `(state, node)`; `memory` is what was remembered of the step before `first`,
+        zeros where that is step 0.
+        """
+
+    def remembers(self, states: int) -> int:
+        """The rows of the memory: 0, or the number of state variables."""
+        return 0
+
+    def gain(self, x: Float[Array, "state node"]) -> Float[Array, "state node"] | None:
+        """What the increments are multiplied by at a state; None for additive noise."""
+        return None
 
     @abc.abstractmethod
     def bind(self, variables: tuple[str, ...], nodes: int) -> "AbstractNoise":
@@ -48,36 +66,98 @@ def _intensity(value: ArrayLike | Sequence | Mapping[str, ArrayLike | Sequence])
     return as_floats(value)
 
 
+def _time(tau: ArrayLike | None):
+    if tau is None:
+        return None
+    value = as_floats(tau)
+    if value.ndim or not (isinstance(value, Tracer) or (value > 0 and np.isfinite(value))):
+        raise ValueError(f"noise: tau is {tau!r}; give a positive time in ms, or none for white.")
+    return value
+
+
 class Additive(AbstractNoise):
-    """Additive white noise of intensity `nsig`: increments `sqrt(2 nsig dt) N(0, 1)`.
+    """Additive noise of intensity `nsig`: white increments `sqrt(2 nsig dt) N(0, 1)`.
 
     `nsig` is a diffusion D (state unit squared per ms), as in TVB, not a standard deviation.
     Give a number (every state variable), a mapping from state variable to a number or to an array
     `(node,)` (others get no noise), or an array `(state, 1)` or `(state, node)`.
+    `tau`: correlation time in ms of coloured noise, None for white. Coloured increments are
+    `dt sqrt(2 nsig / tau) eta` with `eta` an Ornstein-Uhlenbeck process of variance 1, as in TVB;
+    a slow variable sees them as white noise of twice the intensity `nsig`.
+    Fox, Gatland, Roy & Vemuri (1988), Phys. Rev. A 38:5938.
 
     The normal numbers of step n are drawn from `fold_in(key, n)`.
     """
 
     nsig: Array | dict[str, Array] = eqx.field(converter=_intensity)
+    tau: Array | None = eqx.field(default=None, converter=_time)
 
     @property
     def needs_key(self) -> bool:
         return True
 
     def bind(self, variables, nodes):
-        return Additive(_resolved(self.nsig, variables, nodes))
+        return Additive(_resolved(self.nsig, variables, nodes), self.tau)
 
-    def increments(self, key, first, steps, shape, dt):
-        if isinstance(self.nsig, dict) or key is None:
-            raise TypeError("Additive: noise must be bound to a model by a Simulator, with a key.")
-        # No noise must have no gradient either, and that of a root at 0 is infinite.
-        some = self.nsig > 0
-        spread = jnp.where(some, jnp.sqrt(2.0 * dt * jnp.where(some, self.nsig, 1.0)), 0.0)
+    def remembers(self, states):
+        return 0 if self.tau is None else states
 
-        def one(step):
-            return spread * jr.normal(jr.fold_in(key, step), shape, spread.dtype)
+    def increments(self, key, first, steps, shape, dt, memory):
+        return _increments(self.nsig, self.tau, key, first, steps, shape, dt, memory)
 
-        return jax.vmap(one)(first + jnp.arange(steps, dtype=first.dtype))
+
+class Multiplicative(AbstractNoise):
+    """Noise whose strength depends on the state: increments `g(x) sqrt(2 nsig dt) N(0, 1)`.
+
+    `g`: a JAX function of the state `(state, node)`, elementwise in regions; by default the state
+    itself, as in TVB. `nsig`, `tau`: as of `Additive`.
+    """
+
+    nsig: Array | dict[str, Array] = eqx.field(converter=_intensity)
+    g: Callable[[Array], Array] = eqx.field(static=True, default=lambda x: x)
+    tau: Array | None = eqx.field(default=None, converter=_time)
+
+    @property
+    def needs_key(self) -> bool:
+        return True
+
+    def bind(self, variables, nodes):
+        return Multiplicative(_resolved(self.nsig, variables, nodes), self.g, self.tau)
+
+    def remembers(self, states):
+        return 0 if self.tau is None else states
+
+    def increments(self, key, first, steps, shape, dt, memory):
+        return _increments(self.nsig, self.tau, key, first, steps, shape, dt, memory)
+
+    def gain(self, x):
+        return self.g(x)
+
+
+def _increments(nsig, tau, key, first, steps, shape, dt, memory):
+    """Increments of a bound noise before they are multiplied by its gain."""
+    if isinstance(nsig, dict) or key is None:
+        raise TypeError("noise: it must be bound to a model by a Simulator, with a key.")
+    # No noise must have no gradient either, and that of a root at 0 is infinite.
+    some = nsig > 0
+    spread = jnp.where(some, jnp.sqrt(2.0 * jnp.where(some, nsig, 1.0)), 0.0)
+
+    def unit(step):
+        return jr.normal(jr.fold_in(key, step), shape, spread.dtype)
+
+    drawn = jax.vmap(unit)(first + jnp.arange(steps, dtype=first.dtype))
+    if tau is None:
+        return math.sqrt(dt) * spread[None] * drawn, memory
+    # The process is in equilibrium from its start; no step has this number.
+    eta = jnp.where(first == 0, unit(jnp.asarray(-1, first.dtype)), memory)
+    kept = jnp.exp(-dt / tau)
+
+    def on(eta, drawn):
+        eta = kept * eta + jnp.sqrt(1.0 - kept**2) * drawn
+        return eta, eta
+
+    eta, path = lax.scan(on, eta, drawn)
+    return dt * (spread * jnp.sqrt(1.0 / tau))[None] * path, eta
 
 
 class Recorded(AbstractNoise):
@@ -101,7 +181,7 @@ class Recorded(AbstractNoise):
             )
         return self
 
-    def increments(self, key, first, steps, shape, dt):
+    def increments(self, key, first, steps, shape, dt, memory):
         last = first + steps
         path = eqx.error_if(
             self.path,
@@ -109,7 +189,7 @@ class Recorded(AbstractNoise):
             f"Recorded: the path holds {self.path.shape[0]} steps and the simulation is longer; "
             "record more steps or simulate a shorter time.",
         )
-        return jax.lax.dynamic_slice_in_dim(path, first, steps, axis=0)
+        return lax.dynamic_slice_in_dim(path, first, steps, axis=0), memory
 
 
 def _resolved(nsig: Array | dict[str, Array], variables: tuple[str, ...], nodes: int) -> Array:
@@ -119,7 +199,7 @@ def _resolved(nsig: Array | dict[str, Array], variables: tuple[str, ...], nodes:
         unknown = [name for name in nsig if name not in variables]
         if unknown:
             raise ValueError(
-                f"Additive: nsig names '{unknown[0]}', which is no state variable; "
+                f"noise: nsig names '{unknown[0]}', which is no state variable; "
                 f"the model has {', '.join(variables)}."
             )
         rows = [_row(name, nsig[name], nodes) if name in nsig else None for name in variables]
@@ -132,7 +212,7 @@ def _resolved(nsig: Array | dict[str, Array], variables: tuple[str, ...], nodes:
         resolved = nsig
     else:
         raise ValueError(
-            f"Additive: nsig has shape {nsig.shape}; give one number, a mapping from state "
+            f"noise: nsig has shape {nsig.shape}; give one number, a mapping from state "
             f"variable to intensity, or an array of shape ({count}, 1) or ({count}, {nodes}). "
             "A plain vector could mean variables or regions."
         )
@@ -145,7 +225,7 @@ def _row(name: str, value: Array, nodes: int) -> Array:
         return value[None]
     if value.shape != (nodes,):
         raise ValueError(
-            f"Additive: nsig of '{name}' has shape {value.shape}; give a number or one value for "
+            f"noise: nsig of '{name}' has shape {value.shape}; give a number or one value for "
             f"each of the {nodes} regions."
         )
     return value
@@ -159,6 +239,6 @@ def _check_intensity(nsig: Array, variables: tuple[str, ...]) -> None:
     if bad.size:
         variable, region = bad[0]
         raise ValueError(
-            f"Additive: nsig of '{variables[variable]}' is {values[variable, region]} (column "
+            f"noise: nsig of '{variables[variable]}' is {values[variable, region]} (column "
             f"{region}); an intensity is a finite number >= 0."
         )

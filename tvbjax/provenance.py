@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from tvbjax.mixed import Mixed
 from tvbjax.regions import Regions
 from tvbjax_lems import Model
 
@@ -68,11 +69,13 @@ def _value(value):
         return [_value(part) for part in value]
     if value is None or isinstance(value, str | int | float | bool):
         return value
-    return repr(value)
+    return getattr(value, "__qualname__", None) or repr(value)
 
 
-def _equations(model: Model) -> str:
+def _equations(model: Model | Mixed) -> str | dict[str, str]:
     """SHA-256 of what is computed: two models of one name may differ in it."""
+    if isinstance(model, Mixed):
+        return {name: str(_equations(one.model)) for name, one in model.populations.items()}
     spec = model.spec
     said = repr((spec.dynamics, spec.observation, spec.states, spec.inputs, spec.observables))
     return hashlib.sha256(said.encode()).hexdigest()

@@ -38,12 +38,14 @@ class Note:
 
 
 class Samples(eqx.Module):
-    """One monitor's samples. `time`: ms."""
+    """One monitor's samples. `time`: ms. `absent`: per variable, the regions that do not have it,
+    in mixed networks; there `values` are 0, and NaN in xarray."""
 
     time: Float[Array | np.ndarray, " time"]
     values: Float[Array | np.ndarray, "time variable region"]
     variables: tuple[str, ...] = eqx.field(static=True)
     units: tuple[str, ...] = eqx.field(static=True)
+    absent: tuple[tuple[int, ...], ...] = eqx.field(static=True, default=())
 
 
 class Result(eqx.Module):
@@ -137,6 +139,7 @@ def join(first: Result, second: Result) -> Result:
             np.concatenate([part.values, second.samples[name].values]),
             part.variables,
             part.units,
+            part.absent,
         )
         for name, part in first.samples.items()
     }
@@ -155,8 +158,13 @@ def _data_array(name: str, samples: Samples, labels: tuple[str, ...]) -> "xr.Dat
     import xarray as xr
 
     units = [unit or "1" for unit in samples.units]
+    values = np.asarray(samples.values)
+    if any(samples.absent):
+        values = values.copy()
+        for variable, regions in enumerate(samples.absent):
+            values[:, variable, list(regions)] = np.nan
     return xr.DataArray(
-        np.asarray(samples.values),
+        values,
         dims=("time", "variable", "region"),
         coords={
             "time": ("time", np.asarray(samples.time), {"units": "ms", "long_name": "time"}),
@@ -173,7 +181,12 @@ def _samples(array: "xr.DataArray") -> tuple[Samples, tuple[str, ...]]:
         tuple(str(text) for text in array[name].values) for name in ("variable", "unit", "region")
     )
     units = tuple("" if unit == "1" else unit for unit in units)
-    return Samples(array["time"].values, array.values, variables, units), labels
+    # The first row tells; where there are no samples nothing is known to be missing.
+    missing = np.asarray(np.isnan(array.values[:1]).any(axis=0))
+    absent = tuple(tuple(int(i) for i in np.flatnonzero(row)) for row in missing)
+    values = np.where(missing[None], 0.0, array.values).astype(array.dtype)
+    absent = absent if any(absent) else ()
+    return Samples(array["time"].values, values, variables, units, absent), labels
 
 
 def _checkpoint(carry: Carry) -> "xr.Dataset":
@@ -192,7 +205,7 @@ def _checkpoint(carry: Carry) -> "xr.Dataset":
     )
 
 
-_PLAIN = ("step", "state", "ring", "trouble")
+_PLAIN = ("step", "state", "ring", "noise", "trouble")
 
 
 def _carry(dataset: "xr.Dataset") -> Carry:

@@ -15,10 +15,12 @@ from jaxtyping import Array, ArrayLike, Float
 from tvbjax import engine
 from tvbjax.arrays import is_traced, strong
 from tvbjax.engine import Carry
+from tvbjax.mixed import Mixed
 from tvbjax.progress import progress_bar
 from tvbjax.provenance import describe, digest
 from tvbjax.result import Note, Result, Samples
 from tvbjax.simulator import Simulator, check_connections
+from tvbjax_lems import Model
 
 # A chunk is long enough that its start costs nothing, and short enough (under a second or so) that
 # a progress bar moves and Ctrl-C is heard.
@@ -164,7 +166,12 @@ def _raise_trouble(simulator: Simulator, result: Result) -> None:
 
 def _result(simulator, first, steps, carry, values, provenance, complete) -> Result:
     dt = simulator.integrator.dt
-    units = simulator.model.units
+    model = simulator.model
+    units = model.units
+
+    def absent(names: tuple[str, ...]) -> tuple[tuple[int, ...], ...]:
+        return model.absent(names) if isinstance(model, Mixed) else ()
+
     samples = {}
     for i, (monitor, value) in enumerate(zip(simulator.monitors, values, strict=True)):
         variables = simulator.observed[i]
@@ -173,6 +180,7 @@ def _result(simulator, first, steps, carry, values, provenance, complete) -> Res
             value,
             variables,
             tuple(units.get(name, "") for name in variables),
+            absent(variables),
         )
     labels = simulator.connectome.labels
     return Result(samples, carry, labels, first, first + steps, complete, Note(provenance))
@@ -243,7 +251,8 @@ def past_of(simulator: Simulator, initial) -> Float[Array, "horizon state node"]
     shape = (len(model.state_variables), nodes)
     if initial is None:
         middle = [(low + high) / 2.0 for low, high in model.initial_range]
-        return jnp.broadcast_to(jnp.asarray(middle, _dtype())[None, :, None], (1, *shape))
+        past = jnp.asarray(middle, _dtype())[None, :, None]
+        return _of_members(model, jnp.broadcast_to(past, (1, *shape)))
     past = jnp.asarray(initial, _dtype())
     if past.shape == shape:
         past = past[None]
@@ -257,15 +266,25 @@ def past_of(simulator: Simulator, initial) -> Float[Array, "horizon state node"]
             f"simulate: initial holds {past.shape[0]} steps of history and the longest delay needs "
             f"{simulator.horizon}; give more, or one state (state variable, region) that is held."
         )
-    past = past[-simulator.horizon :]
+    past = _of_members(model, past[-simulator.horizon :])
     if not isinstance(past, Tracer):
         _check_initial(simulator, np.asarray(past))
     return past
 
 
+def _of_members(model: Model | Mixed, past: Array) -> Array:
+    """The same with zeros where a region does not have a state variable."""
+    if not isinstance(model, Mixed):
+        return past
+    return jnp.where(jnp.asarray(model.members)[None], past, 0.0)
+
+
 def _check_initial(simulator: Simulator, past: np.ndarray) -> None:
     lower, upper = np.asarray(simulator.bounds).T[:, None, :, None]
-    bad = np.argwhere(~(np.isfinite(past) & (past >= lower) & (past <= upper)))
+    wrong = ~(np.isfinite(past) & (past >= lower) & (past <= upper))
+    if isinstance(simulator.model, Mixed):
+        wrong &= simulator.model.members
+    bad = np.argwhere(wrong)
     if bad.size:
         row, variable, region = bad[0]
         low, high = simulator.bounds[variable]

@@ -18,6 +18,7 @@ from tvbjax.connectome import Connectome
 from tvbjax.coupling import AbstractCoupling, Declared, DeclaredPairwise, Instant, Own
 from tvbjax.engine import Edges, edges_of
 from tvbjax.integrators import AbstractIntegrator
+from tvbjax.mixed import Mixed
 from tvbjax.monitors import RESERVED_NAMES, AbstractMonitor, TemporalAverage
 from tvbjax.noise import AbstractNoise
 from tvbjax_lems import Model
@@ -28,6 +29,8 @@ Coupling = AbstractCoupling | tuple[AbstractCoupling, ...]
 class Simulator(eqx.Module):
     """A network of neural masses: model, connectome, coupling, integrator, noise, monitors.
 
+    `model`: one for all regions, or `Mixed` ones, whose coupling inputs are their channels.
+
     `coupling` must be given: one rule for all of the model's coupling inputs, or a rule for each,
     by name (`coupling.declared(model)` gives those that the file declares); None is right only for
     a model without coupling inputs. Several rules for an input, as a tuple, are added:
@@ -37,7 +40,7 @@ class Simulator(eqx.Module):
     this connectome; give more where a sweep lowers the speed or lengthens tracts.
     """
 
-    model: Model
+    model: Model | Mixed
     connectome: Connectome
     coupling: Coupling | dict[str, Coupling] | None
     integrator: AbstractIntegrator
@@ -50,7 +53,7 @@ class Simulator(eqx.Module):
 
     def __init__(
         self,
-        model: Model,
+        model: Model | Mixed,
         connectome: Connectome,
         coupling: AbstractCoupling
         | Sequence[AbstractCoupling]
@@ -80,13 +83,15 @@ class Simulator(eqx.Module):
         self.monitors = tuple(monitors)
         self.edges = edges_of(_concrete("connectome.weights", connectome.weights))
         self.horizon = _horizon(self, horizon)
+        _check_integrator(integrator, self.noise, self.horizon)
         _check_coupling(model, coupling)
         self.reads = tuple(
             tuple(_reads(model, name, available, rule) for rule in rules)
             for name, available, rules in zip(model.inputs, model.sources, self.rules, strict=True)
         )
         self.observed = tuple(_observed(model, monitor) for monitor in self.monitors)
-        _check_parameters(model, self.rules, nodes)
+        _check_parameters(model, nodes)
+        _check_rules(self.rules, nodes)
         _check_monitors(self.monitors, integrator.dt)
 
     @property
@@ -137,7 +142,7 @@ def _check_kinds(model, connectome, coupling, integrator, noise, monitors) -> No
     watch = monitors if isinstance(monitors, tuple | list) else [monitors]
     nothing = type(None)
     expected = [
-        ("model", [model], (Model,), "tvbjax.lems.load('JansenRit')"),
+        ("model", [model], (Model, Mixed), "tvbjax.lems.load('JansenRit')"),
         ("connectome", [connectome], (Connectome,), "tvbjax.datasets.connectome('tvb76')"),
         ("coupling", rules, (AbstractCoupling, nothing), "tvbjax.coupling.Linear(a=0.01)"),
         ("integrator", [integrator], (AbstractIntegrator,), "tvbjax.integrators.Heun(dt=0.1)"),
@@ -148,6 +153,22 @@ def _check_kinds(model, connectome, coupling, integrator, noise, monitors) -> No
         for value in values:
             if not isinstance(value, kinds):
                 raise TypeError(f"Simulator: {name} is {value!r:.80}; give e.g. {example}.")
+
+
+def _check_integrator(
+    integrator: AbstractIntegrator, noise: AbstractNoise | None, horizon: int
+) -> None:
+    name = type(integrator).__name__
+    if noise is not None and not integrator.takes_noise:
+        raise ValueError(
+            f"Simulator: {name} is for equations without noise; give noise=None, or another "
+            "integrator, such as Heun(dt=0.1)."
+        )
+    if horizon > 1 and integrator.needs_no_delays:
+        raise ValueError(
+            f"Simulator: {name} is for networks without delays, and the longest delay here is "
+            f"{horizon - 1} steps; give the connectome tract lengths of 0, or another integrator."
+        )
 
 
 def _default_monitor(dt: float) -> AbstractMonitor:
@@ -220,7 +241,7 @@ def check_connections(simulator: Simulator) -> None:
         )
 
 
-def _check_coupling(model: Model, coupling: object) -> None:
+def _check_coupling(model: Model | Mixed, coupling: object) -> None:
     """Every input has a rule, and every rule an input."""
     given = coupling if isinstance(coupling, Mapping) else {}
     for name in given:
@@ -238,7 +259,7 @@ def _check_coupling(model: Model, coupling: object) -> None:
 
 
 def _reads(
-    model: Model, name: str, available: tuple[str, ...], rule: AbstractCoupling
+    model: Model | Mixed, name: str, available: tuple[str, ...], rule: AbstractCoupling
 ) -> tuple[str, ...]:
     """What an input's rule reads of a region: state variables, or derived values."""
     if isinstance(rule, Instant | Own):
@@ -254,7 +275,7 @@ def _reads(
     return available[: rule.arity]
 
 
-def _observed(model: Model, monitor: AbstractMonitor) -> tuple[str, ...]:
+def _observed(model: Model | Mixed, monitor: AbstractMonitor) -> tuple[str, ...]:
     """The names that a monitor observes."""
     chosen = model.variables_of_interest if monitor.variables is None else monitor.variables
     for name in chosen:
@@ -266,15 +287,31 @@ def _observed(model: Model, monitor: AbstractMonitor) -> tuple[str, ...]:
     return chosen
 
 
-def _check_parameters(
-    model: Model, rules: tuple[tuple[AbstractCoupling, ...], ...], nodes: int
-) -> None:
+def _check_parameters(model: Model | Mixed, nodes: int) -> None:
+    if isinstance(model, Mixed):
+        if model.nodes != nodes:
+            raise ValueError(
+                f"Simulator: the populations have {model.nodes} regions and the connectome has "
+                f"{nodes}; every region belongs to one population."
+            )
+        for one in model.populations.values():
+            _check_parameters(one.model, len(one.regions))
+        return
     owned = [(f"parameter '{n}' of {model.name}", v) for n, v in model.params.items()]
+    _check_leaves(owned, nodes)
+
+
+def _check_rules(rules: tuple[tuple[AbstractCoupling, ...], ...], nodes: int) -> None:
+    owned = []
     for rule in (rule for several in rules for rule in several):
         rule = _without_weights(rule, nodes)
         for path, leaf in jax.tree_util.tree_leaves_with_path(rule):
             name = jax.tree_util.keystr(path).lstrip(".")
             owned.append((f"'{name}' of {type(rule).__name__}", leaf))
+    _check_leaves(owned, nodes)
+
+
+def _check_leaves(owned: Sequence[tuple[str, Any]], nodes: int) -> None:
     for name, value in owned:
         if jnp.shape(value) not in ((), (nodes,)):
             raise ValueError(

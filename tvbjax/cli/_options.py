@@ -28,8 +28,18 @@ COUPLINGS = (
     coupling.HyperbolicTangent,
     coupling.Sigmoidal,
     coupling.SigmoidalJansenRit,
+    coupling.PreSigmoidal,
+    coupling.DynamicPreSigmoidal,
 )
-INTEGRATORS = (integrators.Euler, integrators.Heun, integrators.RK4)
+INTEGRATORS = (
+    integrators.Euler,
+    integrators.Heun,
+    integrators.RecoupledHeun,
+    integrators.StratonovichHeun,
+    integrators.RK4,
+    integrators.SemiImplicitEuler,
+    integrators.ExponentialEuler,
+)
 MONITORS = (monitors.Raw, monitors.SubSample, monitors.TemporalAverage, monitors.Bold)
 
 ModelName = Annotated[

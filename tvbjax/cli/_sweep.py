@@ -7,6 +7,7 @@ import jax
 import typer
 from rich.console import Console
 
+from tvbjax import lems
 from tvbjax.cli import _options as options
 from tvbjax.cli._simulate import check_target
 from tvbjax.io.xarray_files import write_dataset
@@ -52,7 +53,9 @@ def sweep(
     simulator = options.simulator_of(
         model, connectome, normalise, slowest, coupling, integrator, dt, noise, monitor, set_
     )
-    space = dict(options.axis_of(text, simulator.model) for text in over)
+    compiled = simulator.model
+    assert isinstance(compiled, lems.Model)
+    space = dict(options.axis_of(text, compiled) for text in over)
     result = run(simulator, space, duration, key=jax.random.key(seed))
     write_dataset(result, out)
     console = Console()

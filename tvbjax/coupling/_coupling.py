@@ -25,7 +25,10 @@ class AbstractCoupling(eqx.Module):
     per sending region).
     """
 
-    arity: eqx.AbstractVar[int]
+    @property
+    @abc.abstractmethod
+    def arity(self) -> int:
+        """How many variables of a region the rule reads; a class variable will do."""
 
     @abc.abstractmethod
     def source(self, x: Float[Array, "arity node"]) -> Float[Array, "channel node"]:

@@ -51,7 +51,7 @@ class Formula(AbstractCoupling):
     params: dict[str, Array]
     terms: tuple[tuple[sympy.Expr, sympy.Expr], ...] = eqx.field(static=True)
     post: sympy.Expr | None = eqx.field(static=True)
-    arity: int = eqx.field(static=True)
+    arity: int = eqx.field(static=True, default=1)
 
     def source(self, x):
         factors = [sent for _, sent in self.terms if sent.free_symbols]
@@ -74,7 +74,7 @@ class PairFormula(AbstractPairwise):
     params: dict[str, Array]
     pre: sympy.Expr = eqx.field(static=True)
     post: sympy.Expr | None = eqx.field(static=True)
-    arity: int = eqx.field(static=True)
+    arity: int = eqx.field(static=True, default=1)
 
     def source(self, x):
         return x

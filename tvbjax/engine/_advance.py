@@ -16,7 +16,7 @@ from jax import lax
 from jaxtyping import Array, Float, Int
 
 from tvbjax.engine import _afferent, _history
-from tvbjax.engine._network import network_of
+from tvbjax.engine._network import Network, network_of
 from tvbjax.monitors import Chunk
 
 if TYPE_CHECKING:
@@ -28,14 +28,15 @@ _BLOCK = 32
 class Carry(eqx.Module):
     """Everything that a run needs to go on: data in, data out.
 
-    `step`: the number of steps taken. `ring`: the delay buffer. `monitors`: what each monitor
-    carries over a chunk's border. `trouble`: step, state variable and region of the first value
-    that was not finite, or -1.
+    `step`: the number of steps taken. `ring`: the delay buffer. `noise`: what coloured noise
+    remembers. `monitors`: what each monitor carries over a chunk's border. `trouble`: step, state
+    variable and region of the first value that was not finite, or -1.
     """
 
     step: Int[Array, ""]
     state: Float[Array, "state node"]
     ring: Float[Array, "row channel"]
+    noise: Float[Array, "remembered node"]
     monitors: tuple[tuple[Array, ...], ...]
     trouble: Int[Array, "3"]
 
@@ -49,7 +50,9 @@ def start(simulator: "Simulator", past: Float[Array, "horizon state node"]) -> C
         for monitor, names in zip(simulator.monitors, simulator.observed, strict=True)
     )
     none = jnp.full(3, -1, dtype=jnp.int32)
-    return Carry(jnp.zeros((), jnp.int32), past[-1], ring, carried, none)
+    rows = 0 if simulator.noise is None else simulator.noise.remembers(past.shape[1])
+    memory = jnp.zeros((rows, past.shape[2]), past.dtype)
+    return Carry(jnp.zeros((), jnp.int32), past[-1], ring, memory, carried, none)
 
 
 def advance(
@@ -75,21 +78,22 @@ def advance(
     )
 
     def run_block(loop, offset, length):
-        state, ring, trouble, buffers = loop
+        state, ring, memory, trouble, buffers = loop
         first = carry.step + offset
-        state, ring, states = _steps(simulator, network, state, ring, key, first, length)
+        kicks, memory = _kicks(simulator, key, first, length, state, memory)
+        state, ring, states = _steps(simulator, network, state, ring, kicks, first, length)
         trouble = jnp.where(trouble[0] < 0, _first_trouble(states, first), trouble)
         buffers = _observe(simulator, buffers, states, offset, chunks)
-        return (state, ring, trouble, buffers), None
+        return (state, ring, memory, trouble, buffers), None
 
-    loop = (carry.state, carry.ring, carry.trouble, buffers)
+    loop = (carry.state, carry.ring, carry.noise, carry.trouble, buffers)
     whole, rest = divmod(steps, block)
     offsets = block * jnp.arange(whole, dtype=jnp.int32)
     loop, _ = lax.scan(lambda c, offset: run_block(c, offset, block), loop, offsets)
     if rest:
         loop, _ = run_block(loop, jnp.asarray(whole * block, jnp.int32), rest)
 
-    state, ring, trouble, buffers = loop
+    state, ring, memory, trouble, buffers = loop
     closed = [
         monitor.close(carried, buffer, chunk)
         for monitor, carried, buffer, chunk in zip(
@@ -97,30 +101,60 @@ def advance(
         )
     ]
     carried = tuple(c for c, _ in closed)
-    return Carry(carry.step + steps, state, ring, carried, trouble), tuple(s for _, s in closed)
+    final = Carry(carry.step + steps, state, ring, memory, carried, trouble)
+    return final, tuple(samples for _, samples in closed)
 
 
-def _steps(simulator, network, state, ring, key, first, length):
+def _kicks(simulator, key, first, length, state, memory):
+    """The random increments of `length` steps, None without noise, and the noise's memory."""
+    noise, dt = simulator.noise, simulator.integrator.dt
+    if noise is None:
+        return None, memory
+    kicks, memory = noise.increments(key, first, length, state.shape, dt, memory)
+    return kicks.astype(state.dtype), memory.astype(state.dtype)
+
+
+class _Drift(eqx.Module):
+    """The time derivative of the network in one step."""
+
+    simulator: "Simulator"
+    network: Network
+    inputs: Float[Array, "input node"]
+    ring: Float[Array, "row channel"]
+    step: Int[Array, ""]
+
+    def __call__(self, x: Float[Array, "state node"]) -> Float[Array, "state node"]:
+        return self._with(x, self.inputs, 0)
+
+    def recoupled(self, x: Float[Array, "state node"], ahead: int) -> Float[Array, "state node"]:
+        later = self.step + ahead
+        inputs, _ = _afferent.inputs(self.simulator, self.network, x, self.ring, later)
+        return self._with(x, inputs, ahead)
+
+    def _with(self, x, inputs, ahead):
+        time = self.simulator.integrator.dt * (self.step + ahead).astype(x.dtype)
+        return self.simulator.model.dfun(x, inputs, t=time)
+
+
+def _steps(simulator, network, state, ring, kicks, first, length):
     """`length` steps; also gives their states, `(length, state, node)`."""
-    dt = simulator.integrator.dt
-    noise = simulator.noise
-    kicks = None
-    if noise is not None:
-        kicks = noise.increments(key, first, length, state.shape, dt).astype(state.dtype)
 
     def one(loop, scanned):
         state, ring = loop
-        step, kick = scanned
+        step, increment = scanned
         inputs, ring = _afferent.inputs(simulator, network, state, ring, step)
-        time = dt * step.astype(state.dtype)
-
-        def drift(x):
-            return simulator.model.dfun(x, inputs, t=time)
+        drift = _Drift(simulator, network, inputs, ring, step)
 
         def bound(x):
-            return jnp.clip(x, network.lower, network.upper) if simulator.bounded else x
+            x = jnp.clip(x, network.lower, network.upper) if simulator.bounded else x
+            return x if network.members is None else jnp.where(network.members, x, 0.0)
 
-        state = simulator.integrator.step(drift, bound, state, kick)
+        def kick(x):
+            gain = simulator.noise.gain(x)
+            return increment if gain is None else gain * increment
+
+        noisy = None if increment is None else kick
+        state = simulator.integrator.step(drift, bound, state, noisy)
         return (state, ring), state
 
     scanned = (first + jnp.arange(length, dtype=jnp.int32), kicks)

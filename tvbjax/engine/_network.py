@@ -4,16 +4,18 @@ from typing import TYPE_CHECKING
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from tvbjax.coupling import Instant
+from tvbjax.mixed import Mixed
 
 if TYPE_CHECKING:
     from tvbjax.simulator import Simulator
 
 
 class Network(eqx.Module):
-    """`dense`: the weights as a matrix, where something is summed without delay."""
+    """`dense`: the weights as a matrix, where something is summed without delay. `members`: which
+    region has which state variable, where the models are mixed."""
 
     weights: Float[Array, "node degree"]
     dense: Float[Array, "node node"] | None
@@ -21,6 +23,7 @@ class Network(eqx.Module):
     strength: Float[Array, " node"]
     lower: Float[Array, "state 1"]
     upper: Float[Array, "state 1"]
+    members: Bool[Array, "state node"] | None
 
 
 def network_of(simulator: "Simulator") -> Network:
@@ -46,4 +49,6 @@ def network_of(simulator: "Simulator") -> Network:
     rules = [rule for rules in simulator.rules for rule in rules]
     at_once = any(isinstance(rule, Instant) and rule.weights is None for rule in rules)
     dense = edges.matrix(weights) if simulator.horizon == 1 or at_once else None
-    return Network(weights, dense, delays, weights.sum(axis=1), lower, upper)
+    model = simulator.model
+    members = jnp.asarray(model.members) if isinstance(model, Mixed) else None
+    return Network(weights, dense, delays, weights.sum(axis=1), lower, upper, members)
