@@ -362,3 +362,24 @@ def test_the_library_loads_every_target_or_wants_one_named(tmp_path):
     assert lems.load_network(file, "two").duration == 6.0
     with pytest.raises(lems.LemsError, match="two.xml:.*several Targets.*'one' or 'two'"):
         lems.load_network(file)
+
+
+def test_a_target_that_fails_does_not_stop_the_others(tmp_path, monkeypatch, capsys):
+    file = two_targets(tmp_path)
+    file.write_text(file.read_text().replace('length="3 ms"', 'length="0.01 ms"'))
+    status, _, wrong = lems_run(monkeypatch, capsys, file, "--no-plot")
+    assert status == 1 and "no" in wrong
+    assert len(np.loadtxt(tmp_path / "two" / "two" / "v.dat")) == 61
+
+
+def test_targets_write_below_the_folder_whatever_they_are_called(tmp_path, monkeypatch, capsys):
+    file = two_targets(tmp_path)
+    text = file.read_text().replace('"one"', '"../../evil"').replace('"two"', '".. /two"')
+    file.write_text(text)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "deep").mkdir()
+    status, _, wrong = lems_run(monkeypatch, capsys, file, "--no-plot", "--out", "deep/out")
+    assert status == 0, wrong
+    assert sorted(path.name for path in (tmp_path / "deep").iterdir()) == ["out"]
+    assert len(list((tmp_path / "deep" / "out").iterdir())) == 2
+    assert not list(tmp_path.parent.glob("evil*"))

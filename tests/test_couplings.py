@@ -229,6 +229,14 @@ def test_bad_couplings_are_refused(tmp_path):
         coupling.formula(sympy.Symbol("gain") * XJ)
     with pytest.raises(ValueError, match="formula: 'total' has no value"):
         coupling.formula(TOTAL * XJ)
+    with pytest.raises(ValueError, match="formula: 'gain' is in params, but in no formula"):
+        coupling.formula(XJ, params={"gain": 1.0})
+    with pytest.raises(ValueError, match="formula: a parameter cannot be called 'x_j'"):
+        coupling.formula(XJ, params={"x_j": 1.0})
+    with pytest.raises(ValueError, match="Simulator: coupling is empty"):
+        simulator(tmp_path, ())
+    with pytest.raises(ValueError, match="coupling Pairwise of the input 'c' fails on 1 variables"):
+        simulator(tmp_path, coupling.Pairwise(lambda sent, own, p: p["lost"] * sent[0]))
     with pytest.raises(TypeError, match="no plain rule"):
         coupling.Own(coupling.Instant(coupling.Linear()))
     with pytest.raises(ValueError, match=r"weights of Instant have shape \(2, 2\)"):

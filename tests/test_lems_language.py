@@ -409,7 +409,10 @@ def test_partial_derivatives_go_through_derived_variables(tmp_path):
         ("derivative(F, 2 * x)", "derivative takes two names"),
         ("derivative(F)", "derivative takes 2 arguments, not 1"),
         ("derivative(F, z)", "unknown name 'z'"),
-        ("derivative(F, pi)", "derivative of, or by, a constant"),
+        ("derivative(F, pi)", "'pi' is no state variable, parameter or input"),
+        ("derivative(F, ms)", "'ms' is no state variable, parameter or input"),
+        ("derivative(F, g)", "'g' is no state variable, parameter or input"),
+        ("derivative(x, x)", "'x' is no DerivedVariable; did you mean|'x' is no DerivedVariable"),
         ("derivative(F, x) + ms", "cannot add 'ms' \\(time\\)"),
     ],
 )

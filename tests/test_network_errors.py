@@ -299,3 +299,33 @@ def test_a_path_to_another_dimension_is_refused_unless_in_si(tmp_path):
     with pytest.raises(lems.LemsError, match=said):
         network(tmp_path, SELECTED, "all", units=lems.NEURAL)
     assert network(tmp_path, SELECTED, "all", units=lems.SI).plan.units
+
+
+FREE = """
+  <ComponentType name="Free" extends="Part"><Parameter name="p" dimension="*"/><Dynamics>
+    <StateVariable name="x" dimension="none"/><TimeDerivative variable="x" value="p"/></Dynamics>
+  </ComponentType>
+  <Whole id="all"><Free id="f" p="3 mV"/></Whole>"""
+MULTIPLIED = (
+    SELECTED.replace('select="inner/v"', 'select="inners[*]/v" reduce="multiply"')
+    .replace(
+        '<DerivedVariable name="y" dimension="none"',
+        '<DerivedVariable name="y" dimension="voltage"',
+    )
+    .replace('<Child name="inner" type="Inner"/>', '<Children name="inners" type="Inner"/>')
+    .replace("<inner/>", '<Inner id="a"/><Inner id="b"/>')
+)
+
+
+@pytest.mark.parametrize(
+    "body, said",
+    [
+        (MULTIPLIED, "it multiplies values of voltage, so in units of neural it has no meaning"),
+        (FREE, "'p' may be of any dimension, so in units of neural 3 mV has no meaning"),
+        (SELECTED.replace('"y" dimension="none"', '"y" dimension="*"'), "has the dimension *"),
+    ],
+)
+def test_what_only_si_can_count_is_refused_in_other_units(tmp_path, body, said):
+    with pytest.raises(lems.LemsError, match=rf"model.xml:\d+:\d+: .LEMS020.*{re.escape(said)}"):
+        network(tmp_path, body, "all", units=lems.NEURAL)
+    assert network(tmp_path, body, "all", units=lems.SI).plan.units

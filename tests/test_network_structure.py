@@ -427,3 +427,39 @@ def test_many_alike_children_of_each_cell_of_a_population(tmp_path):
     found = run(made, step=DT, duration=DT, record=("pop[1]/r4/x", "pop[2]/r19/x"))
     assert float(found["pop[1]/r4/x"][0]) == 401.0
     assert float(found["pop[2]/r19/x"][0]) == 1902.0
+
+
+@pytest.mark.parametrize(
+    "change, said",
+    [
+        (('indexVariable="number"', 'indexVariable="2 i"'), "'2 i' is no name"),
+        (('indexVariable="number"', 'indexVariable="size"'), "'size' is the name of something"),
+        (('indexVariable="number"', 'indexVariable="t"'), "'t' is the name of something else"),
+        ((SLOPES, 2 * SLOPES), "'slope' is assigned twice"),
+        (('component="of"', 'component="of" componentType="Ramp"'), "needs either a component or"),
+        (("steepness * number^2", "random(1)"), "an Assign cannot be random"),
+    ],
+)
+def test_what_is_wrong_with_an_index_or_assign_is_said(tmp_path, change, said):
+    body = NUMBERED.format(assign=SLOPES).replace(*change)
+    parts = '<Whole id="all"><Ramps id="pop" of="ramp" size="2" steepness="1"/></Whole>'
+    with pytest.raises(lems.LemsError, match=rf"model.xml:\d+:\d+:.*{said}"):
+        network(tmp_path, body + parts + '<Ramp id="ramp"/>', "all")
+
+
+def test_a_property_that_differs_cannot_shape_a_structure(tmp_path):
+    """The inner population's Assign would need the outer instance's value."""
+    inner = NUMBERED.format(assign='<Assign property="slope" value="offset + number"/>').replace(
+        '<Parameter name="steepness" dimension="none"/>',
+        '<Parameter name="steepness" dimension="none"/><Property name="offset" dimension="none"/>',
+    )
+    outer = """
+      <ComponentType name="Outer" extends="Part">
+        <ComponentReference name="of" type="Component"/>
+        <Structure><MultiInstantiate number="2" component="of" indexVariable="j">
+          <Assign property="offset" value="10 * j"/></MultiInstantiate></Structure>
+      </ComponentType>
+      <Ramp id="ramp"/><Ramps id="pop" of="ramp" size="3" steepness="1"/>
+      <Whole id="all"><Outer id="two" of="pop"/></Whole>"""
+    with pytest.raises(lems.LemsError, match="uses 'offset' in its Structure, which is the same"):
+        network(tmp_path, inner + outer, "all")

@@ -15,7 +15,14 @@ from jax.core import Tracer
 
 from tvbjax.arrays import is_traced
 from tvbjax.connectome import Connectome
-from tvbjax.coupling import AbstractCoupling, Declared, DeclaredPairwise, Instant, Own
+from tvbjax.coupling import (
+    AbstractCoupling,
+    AbstractPairwise,
+    Declared,
+    DeclaredPairwise,
+    Instant,
+    Own,
+)
 from tvbjax.engine import Edges, edges_of
 from tvbjax.integrators import AbstractIntegrator
 from tvbjax.mixed import Mixed
@@ -92,6 +99,7 @@ class Simulator(eqx.Module):
         self.observed = tuple(_observed(model, monitor) for monitor in self.monitors)
         _check_parameters(model, nodes)
         _check_rules(self.rules, nodes)
+        _check_shapes(self)
         _check_monitors(self.monitors, integrator.dt)
 
     @property
@@ -139,6 +147,13 @@ def _flat(coupling) -> list:
 def _check_kinds(model, connectome, coupling, integrator, noise, monitors) -> None:
     """Every argument is what it should be, for those who pass a name, a number or a class."""
     rules = _flat(coupling)
+    if not rules and not isinstance(coupling, Mapping):
+        raise ValueError(
+            "Simulator: coupling is empty; give a rule, e.g. tvbjax.coupling.Linear(a=0.0) for "
+            "regions that are alone."
+        )
+    if None in rules and len(rules) > 1:
+        raise TypeError("Simulator: one of the coupling's rules is None; leave it out.")
     watch = monitors if isinstance(monitors, tuple | list) else [monitors]
     nothing = type(None)
     expected = [
@@ -299,6 +314,42 @@ def _check_parameters(model: Model | Mixed, nodes: int) -> None:
         return
     owned = [(f"parameter '{n}' of {model.name}", v) for n, v in model.params.items()]
     _check_leaves(owned, nodes)
+
+
+def _check_shapes(simulator: Simulator) -> None:
+    """That every rule gives one number for each region; its own errors are told as its."""
+    for name, rules, reads in zip(
+        simulator.model.inputs, simulator.rules, simulator.reads, strict=True
+    ):
+        for rule, variables in zip(rules, reads, strict=True):
+            try:
+                shape = jax.eval_shape(lambda r=rule, v=variables: _heard(simulator, r, v)).shape
+            except Exception as error:
+                raise ValueError(
+                    f"Simulator: the coupling {_kind(rule)} of the input '{name}' fails on "
+                    f"{len(variables)} variables of {simulator.nodes} regions: {error}"
+                ) from error
+            if shape != (simulator.nodes,):
+                raise ValueError(
+                    f"Simulator: the coupling {_kind(rule)} of the input '{name}' gives the shape "
+                    f"{shape}; it must give one number for each of the {simulator.nodes} regions."
+                )
+
+
+def _kind(rule: AbstractCoupling) -> str:
+    inner = f"({_kind(rule.rule)})" if isinstance(rule, Instant | Own) else ""
+    return f"{type(rule).__name__}{inner}"
+
+
+def _heard(simulator: Simulator, rule: AbstractCoupling, variables: tuple[str, ...]):
+    """The input that a rule gives, for arrays of zeros."""
+    plain = rule.rule if isinstance(rule, Instant | Own) else rule
+    nodes, degree = simulator.edges.sources.shape
+    x = jnp.zeros((len(variables), nodes))
+    sums = plain.source(x)
+    if isinstance(plain, AbstractPairwise):
+        sums = plain.pair(jnp.zeros((len(variables), nodes, degree)), x[:, :, None]).sum(axis=-1)
+    return jnp.broadcast_to(plain.target(sums, x, jnp.zeros(nodes)), (nodes,))
 
 
 def _check_rules(rules: tuple[tuple[AbstractCoupling, ...], ...], nodes: int) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from . import ir
 from .check_declared import unknown_type
 from .errors import Code
 from .family import Family
+from .syntax import PI, TIME_NAME
 from .units import NONE, TIME
 from .xml import Element
 
@@ -82,8 +83,12 @@ class _Structure:
         kind = item.component_type
         if item.component:
             kind = self.reference("component", item.component, item.element, where)
-        elif kind not in self.family.types and kind not in self.texts:
+        elif kind and kind not in self.family.types and kind not in self.texts:
             unknown_type(self.check, item.element, where, kind)
+        if item.index in (TIME_NAME, PI) or item.index in self.check.known and item.names_index:
+            message = f"indexVariable: '{item.index[:60]}' is the name of something else here"
+            context = f"{self.check.item.context} > {where}"
+            self.check.report.add(ir.finding(Code.DUPLICATE, item.element, context, message))
         self.assigns(item.assigns, (kind,), where, (item.index,))
 
     def named(self, item: ir.With, names: dict[str, str], where: str) -> None:
@@ -140,12 +145,19 @@ class _Structure:
 
     def assigns(
         self,
-        assigns: Iterable[ir.Assign],
+        assigns: Sequence[ir.Assign],
         receivers: tuple[str, ...],
         where: str,
         names: tuple[str, ...] = (),
     ) -> None:
         """What is assigned must be a Property of what receives it, where that is known."""
+        given = [one.property for one in assigns]
+        for one in assigns:
+            if given.count(one.property) > 1:
+                here = f"{self.check.item.context} > {where} > Assign '{one.property}'"
+                message = f"'{one.property[:60]}' is assigned twice"
+                self.check.report.add(ir.finding(Code.DUPLICATE, one.element, here, message))
+                break
         kinds = [kind for name in receivers for kind in self.family.below(name)]
         known = {one.name for kind in kinds for one in kind.parameters}
         for one in assigns:

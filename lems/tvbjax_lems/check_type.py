@@ -11,12 +11,19 @@ from .dimensions import Scope, check_condition, dimension_of
 from .errors import Code, Report, suggestion
 from .family import Family
 from .order import ordered, ordered_parameters
-from .syntax import PI, ExpressionError, ambiguous_powers, names, opposite, to_text
+from .syntax import (
+    PI,
+    TIME_NAME as TIME_NAME,
+    ExpressionError,
+    Name,
+    ambiguous_powers,
+    calls,
+    names,
+    opposite,
+    to_text,
+)
 from .units import ANY, TIME, Dimension, DimensionCheck
 from .xml import Element
-
-TIME_NAME = "t"
-
 
 _Declared = ir.Constant | ir.Parameter | ir.Requirement | ir.StateVariable
 _RATE = "a TimeDerivative has the dimension of its variable per time"
@@ -166,10 +173,37 @@ class TypeCheck:
                 suggestion(name.name, (*self.known, PI, *extra)),
             )
             self.report.add(expression.finding(error))
+        good = good and self.partials(expression)
         if self.family is not None:
             for offset in ambiguous_powers(expression.node, expression.attribute.value):
                 self.report.add(expression.finding(_ambiguous(offset), warning=True))
         return good
+
+    def partials(self, expression: ir.Expression) -> bool:
+        """Whether each derivative(F, x) is of a derived variable, by what nothing computes."""
+        dynamics = self.item.dynamics
+        computed = {one.name for one in (dynamics.derived if dynamics else ())}
+        parameters = {one.name for one in self.item.derived_parameters}
+        constants = {one.name for one in (*self.document.constants, *self.item.constants)}
+        for call in calls(expression.node, "derivative"):
+            of, by = call.arguments
+            assert isinstance(of, Name) and isinstance(by, Name)
+            if of.name not in computed:
+                message = f"derivative: '{of.name[:60]}' is no DerivedVariable"
+                at, known = of, computed
+            elif by.name in computed | parameters | constants | {PI}:
+                message = (
+                    f"derivative: '{by.name[:60]}' is no state variable, parameter or input, on "
+                    f"which '{of.name[:60]}' could depend by itself"
+                )
+                at, known = by, set(self.known) - computed - parameters - constants
+            else:
+                continue
+            hint = suggestion(at.name, known)
+            error = ExpressionError(Code.UNKNOWN_NAME, at.offset, message, hint)
+            self.report.add(expression.finding(error))
+            return False
+        return True
 
     def mismatch(
         self, expression: ir.Expression, found: Dimension, wanted: Dimension, hint: str = ""

@@ -1,5 +1,7 @@
 """Structure and Simulation elements to declarations: what is built, connected, run, recorded."""
 
+import re
+
 from . import ir
 from .declare_common import expression_of, parsed, required
 from .errors import Code, Report
@@ -61,8 +63,12 @@ def _item(element: Element, context: str, report: Report) -> ir.StructureItem | 
             return ir.ChildInstance(element.get("component"), element)
         case "MultiInstantiate":
             number = parsed(required(element, "number"), where, report)
-            if not (element.get("component") or element.get("componentType")):
-                message = "it names neither a component nor a componentType"
+            if bool(element.get("component")) == bool(element.get("componentType")):
+                message = "it needs either a component or a componentType"
+                report.add(ir.finding(Code.ATTRIBUTE, element, where, message))
+            index = element.attribute("indexVariable")
+            if index is not None and not re.fullmatch(r"[A-Za-z_]\w*", index.value):
+                message = f"indexVariable: '{index.value[:60]}' is no name"
                 report.add(ir.finding(Code.ATTRIBUTE, element, where, message))
             if number is None:
                 return None
@@ -71,6 +77,7 @@ def _item(element: Element, context: str, report: Report) -> ir.StructureItem | 
                 element.get("component"),
                 element.get("componentType"),
                 element.get("indexVariable") or _INDEX,
+                element.attribute("indexVariable") is not None,
                 _assigns(element, where, report),
                 element,
             )

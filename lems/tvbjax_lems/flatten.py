@@ -267,6 +267,9 @@ def _inputs(context: Context) -> tuple[FlatInput, ...]:
                     message,
                     suggestion(name, known),
                 )
+        if len(set(names)) < len(names):
+            message = f"tvbjax:source names '{max(names, key=names.count)[:60]}' twice"
+            context.fail(Code.DUPLICATE, requirement.sources, where, message)
         if set(names) <= set(known):
             text = _prose(requirement.element.get("description"))
             unit = context.unit(requirement.dimension)

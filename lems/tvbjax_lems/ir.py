@@ -287,13 +287,15 @@ class ChildInstance:
 class MultiInstantiate:
     """`component` names a reference, or `component_type` a type; `number` is an expression.
 
-    `index`: the name under which each instance has its number, from 0.
+    `index`: the name under which each instance has its number, from 0; `names_index`: whether the
+    file says it.
     """
 
     number: Expression
     component: str
     component_type: str
     index: str
+    names_index: bool
     assigns: tuple[Assign, ...]
     element: Element
 

@@ -164,7 +164,8 @@ def choose(document: ir.Document, name: str | None) -> ir.Component:
                 document.targets[1].element.place,
                 "the file has several Targets",
                 "name one, such as "
-                + " or ".join(f"'{target.component}'" for target in document.targets[:3]),
+                + " or ".join(f"'{target.component}'" for target in document.targets[:3])
+                + ": load_network(path, NAME), --component NAME on the command line",
             )
         if target.component not in known:
             raise unknown_component(target.component, target.element.place, known, True)
@@ -182,7 +183,7 @@ def choose(document: ir.Document, name: str | None) -> ir.Component:
         Code.COMPONENT,
         document.place,
         f"the file has several components and no Target: {listing}",
-        'name one: load(path, component="...")',
+        'name one: load(path, component="..."), or --component on the command line',
     )
 
 

@@ -28,6 +28,7 @@ FUNCTIONS: dict[str, int | None] = {
     "min": None,
 }
 PI = "pi"
+TIME_NAME = "t"
 
 _COMPARISONS = (".gt.", ".geq.", ".lt.", ".leq.", ".eq.", ".neq.")
 _LOGIC = (".and.", ".or.")
@@ -166,6 +167,21 @@ def names(node: Node) -> Iterator[Name]:
                 yield from names(argument)
     for link in chain:
         yield from names(link.right)
+
+
+def calls(node: Node, function: str) -> Iterator[Call]:
+    """Every call of a function in the tree."""
+    first, chain = spine(node)
+    match first:
+        case Negative(operand=operand):
+            yield from calls(operand, function)
+        case Call(arguments=arguments):
+            if first.function == function:
+                yield first
+            for argument in arguments:
+                yield from calls(argument, function)
+    for link in chain:
+        yield from calls(link.right, function)
 
 
 def size(node: Node) -> int:

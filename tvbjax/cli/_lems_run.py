@@ -1,6 +1,7 @@
 """`tvbjax lems run`: run what a LEMS file says, write and plot what it records."""
 
 import importlib.util
+import re
 import tempfile
 import warnings
 from collections.abc import Callable, Sequence
@@ -72,7 +73,10 @@ class Choices:
 
 File = Annotated[Path, typer.Argument(help="A LEMS file with a Target.", metavar="FILE")]
 Target = Annotated[
-    str | None, typer.Option(help="The component to run, in place of the file's Target.")
+    str | None,
+    typer.Option(
+        "--target", "--component", help="The component to run, in place of the file's Target."
+    ),
 ]
 Out = Annotated[
     Path | None,
@@ -150,8 +154,8 @@ def run(
     folder = out or Path(file.stem)
     _check_folder(folder)
     draw = plot and _can_draw(console)
-    jobs = []
-    for network in networks:
+
+    def job(network: lems.Network, own: Path) -> None:
         asked = Asked(
             network,
             integrator,
@@ -161,14 +165,34 @@ def run(
             paths,
             every,
         )
-        own = folder if len(networks) == 1 else folder / network.target
         check_names(network, own)
         attributes = {"source": file.name, "method": method, "step": asked.step}
-        jobs.append((asked, Choices(file, own, attributes, draw, image)))
-    for asked, choices in jobs:
-        if len(jobs) > 1:
-            console.print(f"[bold]{choices.folder.name}[/bold]")
-        _run(console, asked, choices)
+        _run(console, asked, Choices(file, own, attributes, draw, image))
+
+    if len(networks) == 1:
+        job(networks[0], folder)
+        return
+    names = _folder_names([network.target for network in networks])
+    failed = False
+    for network, name in zip(networks, names, strict=True):
+        console.print(f"Target {network.target}", markup=False, style="bold")
+        try:
+            job(network, folder / name)
+        except (ValueError, OSError, FloatingPointError) as error:
+            failed = True
+            Console(stderr=True, soft_wrap=True).print(str(error), markup=False, style="red")
+    if failed:
+        raise typer.Exit(1)
+
+
+def _folder_names(targets: Sequence[str]) -> list[str]:
+    """A folder's name for each Target: its id, without what leads elsewhere."""
+    names: list[str] = []
+    for target in targets:
+        plain = re.sub(r"[^\w.-]", "_", target).lstrip(".")[:100] or "target"
+        taken = [name for name in names if name.split("#")[0] == plain]
+        names.append(f"{plain}#{len(taken) + 1}" if taken else plain)
+    return names
 
 
 def _load(

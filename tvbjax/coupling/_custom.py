@@ -35,6 +35,11 @@ class Pairwise(AbstractPairwise):
     params: dict[str, Array] = eqx.field(converter=_leaves, default_factory=dict)
     arity: int = eqx.field(static=True, default=1)
 
+    def __check_init__(self):
+        for name, function in (("pre", self.pre), ("post", self.post)):
+            if not callable(function) and not (name == "post" and function is None):
+                raise TypeError(f"Pairwise: {name} is {function!r:.60}; give a function.")
+
     def source(self, x):
         return x
 
@@ -103,6 +108,11 @@ def formula(
     without a value.
     """
     given = _leaves(params or {})
+    for name in given:
+        if name == TOTAL or name[:3] in ("x_j", "x_i"):
+            raise ValueError(
+                f"formula: a parameter cannot be called '{name}'; choose another name."
+            )
     pre = _real(pre)
     post = None if post is None else _real(post)
     arity = 1 + max((_number(name) for name in _names(pre, post)), default=0)
@@ -115,6 +125,9 @@ def formula(
             f"formula: '{min(unknown)}' has no value; pass it in params, or use x_j, x_i (x_j1 for "
             "the second variable), and total in post."
         )
+    unused = given.keys() - _names(pre, post)
+    if unused:
+        raise ValueError(f"formula: '{min(unused)}' is in params, but in no formula; leave it out.")
     terms = separate(pre, sent, own)
     # What varies by region must not be applied where the signal starts.
     if terms is None or any(_names(factor) & given.keys() for _, factor in terms):

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from .. import ir
-from ..errors import Code, Report, suggestion
+from ..errors import Code, Diagnostic, Report, suggestion
 from ..resolve import TIME_NAME
-from ..units import ANY, TIME, UnitSystem
+from ..units import ANY, SI, TIME, UnitSystem, quantity
 from .bind import Binder
 from .formulas import Formula, TypeFormulas, baked, exponents
 from .plan import (
@@ -329,6 +329,7 @@ class Assembler:
     ) -> None:
         """Resolve all that the formulas read; report what is required and not there."""
         formulas = formulas_of(table, phases, on_start)
+        self.check_free(unit, {name for formula in formulas for name in formula.reads})
         for name in sorted({name for formula in formulas for name in formula.reads}):
             if self.variable(unit, name) is None:
                 kind = unit.bound.type
@@ -337,6 +338,25 @@ class Assembler:
                 message = f"it requires '{name}', which nothing around '{unit.path}' has"
                 where = f"{kind.context} > Requirement '{name}'"
                 self.report.add(ir.finding(Code.REQUIREMENT, element, where, message))
+
+    def check_free(self, unit: Unit, read: set[str]) -> None:
+        """Report parameters of any dimension that are given with a unit: only SI counts them."""
+        if self.is_si:
+            return
+        free = {p.name for p in unit.bound.type.parameters if p.dimension == "*"} & read
+        for attribute in unit.bound.component.values:
+            if attribute.name in free:
+                units = self.binder.document.units
+                numbers = (quantity(attribute.value, ANY, units, s) for s in (self.system, SI))
+                if len(set(numbers)) > 1:
+                    message = (
+                        f"'{attribute.name}' may be of any dimension, so in units of "
+                        f"{self.system.name} {attribute.value.strip()} has no meaning"
+                    )
+                    hint = "give the Parameter its dimension, or load the file with units=SI"
+                    place, context = attribute.place, unit.bound.context
+                    found = Diagnostic(Code.DIMENSION, place, message, hint, context)
+                    self.report.add(found)
 
     def link(self, link: Link) -> LinkPlan:
         sources, targets, delays = link.arrays()

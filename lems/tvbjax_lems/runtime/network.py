@@ -162,8 +162,9 @@ def compile_network(
     wiring.wire(tree)
     report.stop()
     assembler = Assembler(binder, units, report)
-    plan = _plan(tree, wiring, assembler, request, document.place, report, pool)
-    _check_used(document, plan, report)
+    place = request.component.component.element.place
+    plan = _plan(tree, wiring, assembler, request, place, report, pool)
+    _check_used(place, plan, report)
     report.stop()
     return Network(plan)
 
@@ -239,16 +240,16 @@ def _recorded(assembler: Assembler, tree: Unit, column: Column, report: Report) 
         return None
 
 
-def _check_used(document: ir.Document, plan: Plan, report: Report) -> None:
+def _check_used(place: Place, plan: Plan, report: Report) -> None:
     if not any(_does_something(unit) for unit in plan.units):
         message = f"'{plan.name}' has no dynamics, so there is nothing to simulate"
-        report.add(Diagnostic(Code.DYNAMICS, document.place, message))
+        report.add(Diagnostic(Code.DYNAMICS, place, message))
 
 
 def _does_something(unit: UnitPlan) -> bool:
     phases = (unit.base, *unit.regimes)
     handled = any(phase.derivatives or phase.on_conditions or phase.on_events for phase in phases)
-    return handled or bool(unit.derived or unit.schemes)
+    return handled or bool(unit.derived or unit.schemes or unit.on_start)
 
 
 def _defaults(plan: Plan) -> dict[str, dict[str, Array]]:

@@ -77,11 +77,26 @@ class Selection:
         scope = self.assembler.of_type(unit).dimensions
         wanted = scope.names.get(variable, ANY)
         given = self.assembler.of_type(other).dimensions.names.get(name, ANY)
-        if not (wanted.agrees(given) or self.assembler.is_si or select.reduce == "multiply"):
+        if self.assembler.is_si:
+            return
+        message = ""
+        if select.reduce == "multiply" and self.assembler.system.power(given):
+            message = f"it multiplies values of {scope.describe(given)}"
+        elif select.reduce != "multiply" and not wanted.agrees(given):
             message = f"it gives {scope.describe(given)}, but '{variable}' is "
             message += scope.describe(wanted)
+        elif self.is_free(unit, variable) and self.assembler.system.power(given):
+            message = f"it gives {scope.describe(given)}, but '{variable}' has the dimension *"
+        if message:
             hint = "mend the dimensions, or load the file with units=SI"
+            message += f", so in units of {self.assembler.system.name} it has no meaning"
             self.lost(select, message, hint=hint, code=Code.DIMENSION)
+
+    def is_free(self, unit: Unit, variable: str) -> bool:
+        """Whether a variable is declared to have any dimension."""
+        dynamics = unit.bound.type.dynamics
+        declared = (*unit.bound.type.derived_parameters, *(dynamics.derived if dynamics else ()))
+        return any(one.name == variable and one.dimension == "*" for one in declared)
 
     def reading(self, unit: Unit, name: str) -> str | None:
         """A name that a path may end in: also what the unit itself requires, as peer/v."""

@@ -14,7 +14,8 @@ from .. import ir
 from ..algebra import to_expression
 from ..context import numbers
 from ..errors import Code, Report, suggestion
-from ..syntax import ExpressionError, Name
+from ..resolve import ordered_parameters
+from ..syntax import ExpressionError, Name, calls, names
 from .bind import Binder, Bound
 
 INSTANCE_LIMIT = 50_000_000
@@ -234,6 +235,19 @@ class Builder:
             hint = suggestion(assign.property, [one.name for one in properties])
             self.fail(unit, assign.element, message, hint)
             return
+        used = self._used_in_structure(made.bound.type)
+        if assign.property in used:
+            message = f"{made.bound.context} uses '{assign.property}' in its Structure, which is "
+            message += "the same for all instances"
+            hint = "assign in that Structure, or use a Parameter there"
+            self.fail(unit, assign.element, message, hint, Code.NOT_SUPPORTED)
+            return
+        for call in calls(assign.value.node, "random"):
+            error = ExpressionError(
+                Code.NOT_SUPPORTED, call.offset, "an Assign cannot be random", "draw in OnStart"
+            )
+            self.report.add(assign.value.finding(error))
+            return
         known = self._known(unit.bound)
         column = []
         for i in range(made.copies or 0):
@@ -242,6 +256,14 @@ class Builder:
                 return
             column.append(value)
         made.values[assign.property] = column
+
+    def _used_in_structure(self, kind: ir.ComponentType) -> set[str]:
+        """The names that a type's Structure reads, by way of derived parameters, too."""
+        found = {name.name for one in _structural(kind.structure) for name in names(one.node)}
+        for one in reversed(ordered_parameters(kind, self.report)):
+            if one.name in found and one.value is not None:
+                found |= {name.name for name in names(one.value.node)}
+        return found
 
     def component_named(self, unit: Unit, name: str, element: ir.Element) -> Bound | None:
         """The component that a reference, `../reference` or id names. Reports where none does."""
@@ -311,6 +333,23 @@ def _groups(children: list[Bound]) -> list[tuple[str, list[Bound]]]:
         else:
             found.append((child.slot, [child]))
     return found
+
+
+def _structural(items: Sequence[ir.StructureItem]) -> Iterator[ir.Expression]:
+    """The expressions in Structure statements."""
+    for item in items:
+        match item:
+            case ir.MultiInstantiate():
+                yield item.number
+                yield from (one.value for one in item.assigns)
+            case ir.EventConnection():
+                yield from (one.value for one in item.assigns)
+                if item.delay is not None:
+                    yield item.delay
+            case ir.Tunnel():
+                yield from (one.value for one in item.assigns)
+            case ir.ForEach():
+                yield from _structural(item.items)
 
 
 def _is_alike(item: ir.StructureItem) -> bool:
