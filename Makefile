@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 PARITY := .venv-parity
 CONFORMANCE := .venv-conformance
 
-.PHONY: setup demo test test-all lint format bench bench-lems parity conformance docs clean
+.PHONY: setup demo test test-all lint format bench bench-lems bench-models parity conformance docs clean
 
 setup: $(INSTALLED)
 
@@ -47,6 +47,10 @@ bench: setup
 bench-lems: setup $(CONFORMANCE)/.installed
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.lems
 
+# Every model's equations, beside tvb-library's functions.
+bench-models: setup $(PARITY)/.installed
+	$(BIN)/python -m benchmarks.models
+
 docs: setup
 	$(BIN)/mkdocs build --strict
 
@@ -61,7 +65,9 @@ $(PARITY)/.installed: tests/reference/requirements.txt
 parity: setup $(PARITY)/.installed
 	$(PARITY)/bin/python tests/reference/make_tvb.py build/reference
 	$(PARITY)/bin/python tests/reference/make_rateml.py build/reference
+	$(PARITY)/bin/python tests/reference/make_models.py build/reference
 	TVBJAX_REFERENCE=build/reference $(BIN)/python -m pytest tests/test_parity_tvb.py tests/test_parity_rateml.py
+	TVBJAX_REFERENCE=build/reference PYTHONPATH=tests $(BIN)/python -m parity
 
 # PyLEMS's examples are in its source distribution alone, NeuroML's and jLEMS in a jar in pyneuroml.
 $(CONFORMANCE)/.installed: tests/conformance/requirements.txt

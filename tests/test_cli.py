@@ -100,6 +100,8 @@ def test_a_sweep_of_the_speed_has_history_enough(tmp_path):
 def test_models_and_lems_show(tmp_path):
     listed = tvbjax_command("models", cwd=tmp_path)
     assert listed.returncode == 0 and "MontbrioPazoRoxin" in listed.stdout
+    one = tvbjax_command("models", "show", "JansenRit", cwd=tmp_path)
+    assert one.returncode == 0 and "dy4/dt" in one.stdout and "Biol. Cybern. 73" in one.stdout
     shown = tvbjax_command("lems", "show", "Kuramoto", cwd=tmp_path)
     assert shown.returncode == 0 and "omega" in shown.stdout
     latex = tvbjax_command("lems", "show", "Kuramoto", "--latex", cwd=tmp_path)

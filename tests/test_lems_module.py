@@ -16,6 +16,7 @@ import pytest
 
 from test_parity_rateml import MODELS as RATEML, loaded
 from tvbjax import lems
+from tvbjax.cli._lems_convert import Form, convert
 from tvbjax_lems.module import python_module
 
 
@@ -211,3 +212,10 @@ def test_convert_to_lems_gives_a_file_that_loads_to_the_same_model(tmp_path: Pat
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "o.xml").read_text().strip() == shown.stdout.strip()
     assert lems.load(tmp_path / "o.xml").spec.dynamics == lems.load(source).spec.dynamics
+
+
+@pytest.mark.parametrize("name", ["class", "None", "jax", "numpy", "argparse", "pathlib", "random"])
+def test_convert_refuses_names_that_python_cannot_import_or_has_taken(name: str, tmp_path: Path):
+    with pytest.raises(ValueError, match=rf"convert: .*{name}.* give -o"):
+        convert("Kuramoto", Form.PYTHON, tmp_path / f"{name}.py")
+    assert not list(tmp_path.iterdir())

@@ -363,6 +363,65 @@ def test_names_that_python_or_the_module_has_taken(tmp_path: Path):
     assert float(module.run(steps=150)[1]["step/dt_when_1"][-1]) > 0.0
 
 
+INNER = """
+  <ComponentType name="Slopes" extends="Part">
+    <Dynamics>
+      <StateVariable name="x" dimension="none"/><StateVariable name="n" dimension="none"/>
+      <StateVariable name="v" dimension="none"/><StateVariable name="dv_dt" dimension="none"/>
+      <DerivedVariable name="dx_dt" value="2 - x"/>
+      <TimeDerivative variable="x" value="0.5 * dx_dt"/>
+      <TimeDerivative variable="v" value="1 - dv_dt"/><TimeDerivative variable="dv_dt" value="v"/>
+      <OnCondition test="dx_dt .lt. 0.5">
+        <StateAssignment variable="x" value="0"/><StateAssignment variable="n" value="n + 1"/>
+      </OnCondition>
+    </Dynamics>
+  </ComponentType>
+  <ComponentType name="Regimes" extends="Part">
+    <Parameter name="regime" dimension="none"/>
+    <EventPort name="in" direction="in"/><EventPort name="spike" direction="out"/>
+    <Dynamics>
+      <StateVariable name="next_regime" dimension="none"/>
+      <StateVariable name="in_come" dimension="none"/>
+      <StateVariable name="in_waiting" dimension="none"/>
+      <StateVariable name="spike_out" dimension="none"/>
+      <StateVariable name="spike_sent" dimension="none"/>
+      <TimeDerivative variable="in_come" value="regime"/>
+      <Regime name="come" initial="true">
+        <TimeDerivative variable="spike_sent" value="regime - in_come"/>
+        <OnEvent port="in">
+          <StateAssignment variable="next_regime" value="next_regime + regime"/>
+          <EventOut port="spike"/><Transition regime="waiting"/>
+        </OnEvent>
+      </Regime>
+      <Regime name="waiting">
+        <OnEntry><StateAssignment variable="in_waiting" value="in_waiting + in_come"/></OnEntry>
+        <TimeDerivative variable="spike_out" value="next_regime"/>
+        <OnCondition test="spike_out .gt. 0.5">
+          <StateAssignment variable="spike_out" value="0"/><EventOut port="spike"/>
+          <Transition regime="come"/>
+        </OnCondition>
+      </Regime>
+    </Dynamics>
+  </ComponentType>
+  <Whole id="whole">
+    <Slopes id="s"/><Regimes id="r" regime="2"/><Regimes id="q" regime="3"/>
+    <Pulse id="p" at="0.5s"/><Pulse id="later" at="1.5s"/>
+    <Wire id="w" source="../p" target="../r"/><Wire id="x" source="../later" target="../r"/>
+    <Wire id="y" source="../r" target="../q"/>
+  </Whole>
+"""
+
+
+def test_names_that_the_module_gives_to_slopes_regimes_and_events(tmp_path: Path):
+    model = network(tmp_path, INNER, "whole")
+    record = [f"s/{name}" for name in ("x", "n", "v", "dv_dt", "dx_dt")]
+    own = ("next_regime", "in_come", "in_waiting", "spike_out", "spike_sent", "spike")
+    record += [f"{one}/{name}" for one in ("r", "q") for name in own]
+    module = check_same(model, tmp_path, step=0.0625, duration=10.0, record=record)
+    last = {path: float(rows[-1]) for path, rows in module.run(steps=160)[1].items()}
+    assert last["s/n"] >= 2.0 and last["q/next_regime"] >= 3.0
+
+
 def test_without_recordings_all_states_and_without_a_step_it_is_asked_for(
     pair: Path, tmp_path: Path
 ):
@@ -370,9 +429,72 @@ def test_without_recordings_all_states_and_without_a_step_it_is_asked_for(
     with pytest.raises(ValueError, match="give dt="):
         module.run(steps=10)
     _, quantities, events, _ = module.run(steps=10, dt=0.1)
-    assert set(events) == {"first/bursting/spike", "second/regular/spike"}
-    assert quantities["second/regular/v"].shape == (11, 3)
+    assert set(events) == {"first/bursting/spike", "second[*]/spike"}
+    assert quantities["second[*]/v"].shape == (11, 3)
     assert quantities["first/bursting/v"].shape == (11,)
+
+
+NESTED = """
+  <ComponentType name="Cells" extends="Part">
+    <ComponentReference name="of" type="Part"/><Parameter name="count" dimension="none"/>
+    <Structure><MultiInstantiate number="count" component="of"/></Structure>
+  </ComponentType>
+  <ComponentType name="Cell" extends="Part">
+    <Child name="gate" type="Gate"/><Attachments name="inputs" type="Part"/>
+    <EventPort name="spike" direction="out"/>
+    <Dynamics>
+      <StateVariable name="v" dimension="none"/><TimeDerivative variable="v" value="1"/>
+      <OnCondition test="v .gt. 0.5">
+        <StateAssignment variable="v" value="0"/><EventOut port="spike"/>
+      </OnCondition>
+    </Dynamics>
+  </ComponentType>
+  <ComponentType name="Gate">
+    <Dynamics>
+      <StateVariable name="q" dimension="none"/><TimeDerivative variable="q" value="2 - q"/>
+    </Dynamics>
+  </ComponentType>
+  <ComponentType name="Kick" extends="Part">
+    <EventPort name="in" direction="in"/>
+    <Dynamics>
+      <StateVariable name="got" dimension="none"/>
+      <OnEvent port="in"><StateAssignment variable="got" value="got * got + 1"/></OnEvent>
+    </Dynamics>
+  </ComponentType>
+  <ComponentType name="Tie" extends="Part">
+    <Path name="source"/><Path name="target"/>
+    <ComponentReference name="by" type="Part"/>
+    <Structure>
+      <With instance="source" as="a"/><With instance="target" as="b"/>
+      <EventConnection from="a" to="b" receiver="by" receiverContainer="inputs"/>
+    </Structure>
+  </ComponentType>
+  <Kick id="kick"/><Cell id="cell"><Gate id="g"/></Cell>
+  <Cells id="inner" of="cell" count="2"/><Cells id="group" of="inner" count="3"/>
+  <Whole id="whole">
+    <Cells id="alone" of="cell" count="1"/><Cells id="many" of="cell" count="3"/>
+    <Cells id="outer" of="inner" count="2"/><Cell id="one"><Gate id="g"/></Cell>
+    <Tie id="t0" by="kick" source="../one" target="../many[0]"/>
+    <Tie id="t1" by="kick" source="../many[1]" target="../many[2]"/>
+    <Tie id="t2" by="kick" source="../many[1]" target="../many[2]"/>
+    <Tie id="t3" by="kick" source="../many[1]" target="../one"/>
+  </Whole>
+"""
+
+
+def test_without_recordings_it_calls_them_as_run_does(tmp_path: Path):
+    model = network(tmp_path, NESTED, "whole")
+    _, quantities, events, _ = converted(model, tmp_path, step=0.125).run(steps=8)
+    expected = run(model, step=0.125, duration=1.0, record=(*quantities, *events))
+    assert set(expected.quantities) == set(quantities) and set(expected.events) == set(events)
+    for path, value in quantities.items():
+        np.testing.assert_allclose(value, expected[path], rtol=1e-12, err_msg=path)
+    for path, count in events.items():
+        assert int(count.sum()) == len(expected.events[path]) > 0, path
+    states = sum(value[0].size for value in quantities.values())
+    assert states == 2 * (1 + 3 + 4 + 1) + 4
+    short = {"one/v", "one/gate/q", "many[*]/v", "many[*]/gate/q", "many[2]/kick[*]/got"}
+    assert short <= set(quantities)
 
 
 def test_what_cannot_be_converted_says_why(pair: Path):
@@ -451,7 +573,7 @@ def test_convert_finds_included_files_and_stores_long_arrays(tmp_path: Path):
         cwd=tmp_path, capture_output=True, text=True,
     )  # fmt: skip
     assert ran.returncode == 0, ran.stderr
-    assert len(np.load(tmp_path / "large_sweep.npz")["quantity w/pop/cell/v"]) == 2
+    assert len(np.load(tmp_path / "large_sweep.npz")["quantity w/pop[*]/v"]) == 2
 
 
 @pytest.mark.filterwarnings("ignore::tvbjax_lems.LemsWarning")

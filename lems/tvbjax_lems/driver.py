@@ -17,6 +17,7 @@ jax.lax.scan. It needs only JAX, NumPy and {module}.py.
 
 import argparse
 import itertools
+import os
 
 import jax
 import jax.numpy as jnp
@@ -61,11 +62,11 @@ def simulate(params, samples, dt, every):
     return jax.lax.scan(sample, start, jnp.arange(samples))[1]
 
 
-def sweep(points, duration, dt, every):
+def sweep(points, steps, dt, every):
     """Times, the values of each swept parameter, and (value, ..., sample, observable)."""
     values = {{name: np.linspace(low, high, points) for name, low, high in SWEEP}}
     grid = np.array(list(itertools.product(*values.values())))
-    samples = max(1, round(duration / (dt * every)))
+    samples = steps // every
 
     def run(row):
         params = model.PARAMETERS | dict(zip(values, row, strict=True))
@@ -76,24 +77,60 @@ def sweep(points, duration, dt, every):
     return np.arange(1, samples + 1) * dt * every, values, observed.reshape(*shape, samples, -1)
 
 
+{arguments}
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--points", type=int, default=8, help="values per parameter")
-    parser.add_argument("--duration", type=float, default=1000.0, help="ms")
-    parser.add_argument("--dt", type=float, default=0.05, help="step of the integration, ms")
-    parser.add_argument("--every", type=int, default=20, help="keep one of so many steps")
+    parser.add_argument("--points", type=positive(int), default=8, help="values per parameter")
+    parser.add_argument("--duration", type=positive(float), default=1000.0, help="ms")
+    parser.add_argument("--dt", type=positive(float), default=0.05, help="integration step, ms")
+    parser.add_argument("--every", type=positive(int), help="of so many steps keep one")
     parser.add_argument("--out", default="{module}_sweep.npz", help="the file to write")
-    given = parser.parse_args()
-    time, values, observed = sweep(given.points, given.duration, given.dt, given.every)
+    given = arguments(parser)
+    time, values, observed = sweep(given.points, given.steps, given.dt, given.every)
     columns = {{f"parameter_{{name}}": column for name, column in values.items()}}
     np.savez(given.out, time=time, observed=observed, observables=model.OBSERVABLES, **columns)
     failed = int((~np.isfinite(observed)).any(axis=(-2, -1)).sum())
     said = f", of which {{failed}} diverged (try a smaller --dt)" if failed else ""
-    print(f"{{given.out}}: {{observed[..., 0, 0].size}} runs{{said}}; observed", observed.shape)
+    runs = f"{{observed[..., 0, 0].size}} runs of {{time[-1]:g}} ms"
+    print(f"{{given.out}}: {{runs}}{{said}}; observed", observed.shape)
 
 
 if __name__ == "__main__":
     main()
+'''
+
+
+# Of the network's driver, too. {check}: what is refused besides.
+ARGUMENTS = '''def positive(kind):
+    """The type of an argument that is a finite number above 0."""
+
+    def number(text):
+        if not 0 < kind(text) < float("inf"):
+            raise argparse.ArgumentTypeError(f"{{text}} is no finite number above 0")
+        return kind(text)
+
+    return number
+
+
+def arguments(parser):
+    """The arguments, with the number of steps. Refuses what cannot be run before it is computed."""
+    given = parser.parse_args()
+    given.out = given.out.removesuffix(".npz") + ".npz"  # as NumPy would
+    if not os.access(os.path.dirname(given.out) or ".", os.W_OK):
+        parser.error(f"{{given.out}} cannot be written: its folder is not there, or is read-only")
+{check}    ratio = given.duration / given.dt
+    given.steps = steps = max(1, round(min(ratio, 2e9)))
+    if abs(ratio - steps) > 1e-3:
+        parser.error(
+            f"--duration {{given.duration:g}} is not a whole number of steps of {{given.dt:g}}, "
+            f"up to 2e9; {{steps * given.dt:.9g}} is"
+        )
+    if given.every is None:  # keep a thousand or more
+        given.every = next(n for n in range(steps // 1000 or 1, 0, -1) if steps % n == 0)
+    if steps % given.every:
+        parser.error(f"--every {{given.every}} does not divide the {{steps}} steps of the duration")
+    return given
 '''
 
 
@@ -105,7 +142,10 @@ def sweep_driver(model: Model, module: str) -> str:
     """
     lines = [_line(model, row) for row in _swept(model)]
     return _SCRIPT.format(
-        name=one_line(model.name).replace("%", ""), module=module, sweep="\n".join(lines)
+        name=one_line(model.name).replace("%", ""),
+        module=module,
+        sweep="\n".join(lines),
+        arguments=ARGUMENTS.format(check=""),
     )
 
 

@@ -28,6 +28,15 @@ def models() -> tuple[str, ...]:
     return tuple(sorted(p.stem for p in LIBRARY.glob("*.xml") if p.stem not in _SHARED))
 
 
+def citation(name: str) -> str:
+    """What the file of a built-in model says of its equations' source. Raises LemsError."""
+    if name not in models():
+        raise failure(Code.COMPONENT, Place(name), "no built-in model", suggestion(name, models()))
+    text = (LIBRARY / f"{name}.xml").read_text(encoding="utf-8")
+    start, end = text.find("<!--"), text.find("-->")
+    return " ".join(text[start + 4 : end].split()) if 0 <= start < end else ""
+
+
 def load(
     name_or_path: str | Path,
     component: str | None = None,

@@ -18,8 +18,8 @@ TINY = 1e-30
 
 
 class ExactZerlautAdaptationSecondOrder(ZerlautAdaptationSecondOrder):
-    _rates = None
-    _known = None
+    _rates = np.empty(0)
+    _known: dict = {}  # of the present rates, by the population's array P
 
     def dfun(self, state_variables, coupling, local_coupling=0.0):
         self._rates = state_variables[:2]

@@ -1,5 +1,7 @@
 """`tvbjax lems convert`: a model file as standard LEMS, or as a Python module with a sweep."""
 
+import keyword
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +13,10 @@ from rich.console import Console
 
 from tvbjax import lems
 from tvbjax.io.atomic import atomic_path
+
+# What the module and its script import, and what those import: the file lies first on the path.
+_TAKEN = sys.stdlib_module_names | {"__main__", "jax", "jaxlib", "ml_dtypes", "numpy", "scipy"}
+_TAKEN |= {"jax_plugins", "opt_einsum", "tvbjax", "tvbjax_lems", "tvbjax_inference"}
 
 
 class Form(StrEnum):
@@ -91,10 +97,15 @@ def _python(name: str, out: Path | None, component: str | None, include: tuple[P
 def _module_path(out: Path | None, name: str) -> Path:
     """The file to write. Raises ValueError where Python could not import it."""
     path = out or Path(f"{name}.py")
-    if path.suffix != ".py" or not path.stem.isidentifier():
+    if path.suffix != ".py" or not path.stem.isidentifier() or keyword.iskeyword(path.stem):
         raise ValueError(
             f"convert: Python cannot import {path.name}; give -o a name of letters, digits and _ "
-            "that ends in .py."
+            "that ends in .py and is no keyword."
+        )
+    if path.stem in _TAKEN:
+        raise ValueError(
+            f"convert: {path.name} would stand before the module {path.stem} that Python, JAX or "
+            "NumPy import; give -o another name."
         )
     return path
 

@@ -93,6 +93,8 @@ def _whole(model: lems.Model) -> None:
 
     console.print(f"[bold]{model.name}[/bold]")
     plain(model.description)
+    if model.name in lems.models():
+        plain(lems.citation(model.name))
     Console().print(_parameters(model), _states(model))
     if model.inputs:
         Console().print(_inputs(model))

@@ -8,7 +8,7 @@ import warnings
 import typer
 from rich.console import Console
 
-from tvbjax.cli import _demo, _lems, _simulate, _sweep
+from tvbjax.cli import _demo, _lems, _models, _simulate, _sweep
 from tvbjax_lems import LemsError
 
 app = typer.Typer(
@@ -24,7 +24,7 @@ app = typer.Typer(
 app.command("demo")(_demo.demo)
 app.command("simulate")(_simulate.simulate)
 app.command("sweep")(_sweep.sweep)
-app.command("models")(_lems.models)
+app.add_typer(_models.app, name="models")
 app.add_typer(_lems.app, name="lems")
 
 _EXPECTED = (

@@ -30,10 +30,16 @@ from .plan import (
 )
 from .summary import in_order
 
+# Each in every font encoding: OT1 has no \textquotedbl, and its " are closing quotes but in tt.
 _ESCAPED = {
     **{character: f"\\{character}" for character in "{}$&#_%"},
     **{"\\": r"\textbackslash{}", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}"},
-    **{"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", '"': r"\textquotedbl{}"},
+    **{
+        "<": r"\textless{}",
+        ">": r"\textgreater{}",
+        "|": r"\textbar{}",
+        '"': r"\texttt{\symbol{34}}",
+    },
 }
 _PREAMBLE = r"% needs \usepackage{amsmath}; \allowdisplaybreaks lets pages break within equations"
 _ONE_ROW = 2  # terms of a sum over components

@@ -17,13 +17,13 @@ from .. import special
 from ..module import number_source, one_line
 from .engine import Machine
 from .module_moment import MomentWriter
-from .module_names import Shared, array_source, is_random, is_stored, quoted
+from .module_names import Shared, array_source, has_delays, is_random, is_stored, quoted
+from .module_recorded import asked
 from .module_step import start_lines, step_lines
-from .module_text import CHANGED, HELPERS, RUN
+from .module_text import CHANGED, CHECK_STEP, HELPERS, RUN
 from .module_values import Text, Writer
 from .network import Network
-from .paths import PathError
-from .plan import Parameter, Part, Plan, Recorded, State, UnitPlan
+from .plan import Parameter, Plan, Recorded, UnitPlan
 
 _WIDTH = 96
 
@@ -56,7 +56,7 @@ def network_module(
     network = Network(plan, network.params)
     machine = Machine(plan, _step(plan))
     shared = Shared(network, machine)
-    quantities, events = _asked(plan, record)
+    quantities, events = asked(plan, record)
     draws = is_random(plan)
     signature = "params=PARAMETERS, dt=DT" if plan.step else "params, dt"
     start = _function(
@@ -81,8 +81,9 @@ def network_module(
         ["now = jax.random.fold_in(key, 0)"] if draws else [],
         _look(shared, quantities),
     )
-    run = _run_source(plan, draws, _limits(machine))
-    functions = "\n\n\n".join([start, whole_step, look, run, CHANGED])
+    checks = [_check_step_source(machine)] if has_delays(plan) else []
+    run = _run_source(plan, draws)
+    functions = "\n\n\n".join([start, whole_step, look, *checks, run, CHANGED])
     if not draws:
         functions = functions.replace(", key=key", "")
     helpers = _helpers(functions)
@@ -129,44 +130,6 @@ def _limits(machine: Machine) -> tuple[float, float]:
     ]
     late = [wire.link.delays.min(initial=math.inf) for wire in machine.delayed]
     return 2.0 * float(max(early, default=0.0)), 2.0 * float(min(late, default=math.inf))
-
-
-def _asked(plan: Plan, record: Sequence[str]) -> tuple[list[Recorded], list[Recorded]]:
-    """What is recorded, quantities and events: the file's and the paths'. Raises ValueError."""
-    quantities = {one.path: one for one in plan.quantities}
-    events = {one.path: one for one in plan.events}
-    for path in record:
-        head, _, port = path.rpartition("/")
-        try:
-            found, kind = plan.find(path, ""), quantities
-        except PathError as error:
-            try:
-                found, kind = plan.find(head, port), events
-            except PathError:
-                raise ValueError(
-                    f"network_module: cannot record '{path}': {error.message}."
-                ) from None
-        if any(p.unit >= len(plan.units) or plan.units[p.unit].pool for p in found.parts):
-            raise ValueError(
-                f"network_module: '{path}' is of a component that takes no part in the run or is "
-                "kept together with others of its cell; load_network(..., pool=False) keeps apart."
-            )
-        kind.setdefault(path, found)
-    if not quantities and not events:
-        return _all(plan)
-    return list(quantities.values()), list(events.values())
-
-
-def _all(plan: Plan) -> tuple[list[Recorded], list[Recorded]]:
-    """Every state variable and port: what is recorded where nothing is asked for."""
-    quantities, events = [], []
-    for i, unit in enumerate(plan.units):
-        states = [name for name, v in unit.variables.items() if isinstance(v, State)]
-        for names, found in ((states, quantities), (unit.out_ports, events)):
-            for name in () if unit.pool else names:
-                part = Part(i, name, None)
-                found.append(Recorded(f"{unit.path}/{name}", (part,), unit.size != 1))
-    return quantities, events
 
 
 # The parts of the text.
@@ -328,8 +291,12 @@ def _joined(parts: Sequence[str]) -> str:
     return parts[0] if len(parts) == 1 else f"jnp.concatenate([{', '.join(parts)}])"
 
 
-def _run_source(plan: Plan, draws: bool, limits: tuple[float, float]) -> str:
-    low, high = limits
+def _check_step_source(machine: Machine) -> str:
+    low, high = (number_source(limit) for limit in _limits(machine))
+    return CHECK_STEP.format(low=low, high=high)
+
+
+def _run_source(plan: Plan, draws: bool) -> str:
     arguments = ["params=PARAMETERS"]
     arguments += ["steps=STEPS"] if plan.step and plan.duration else ["steps=1000"]
     arguments += ["dt=DT"] if plan.step else ["dt=None"]
@@ -340,14 +307,7 @@ def _run_source(plan: Plan, draws: bool, limits: tuple[float, float]) -> str:
             "    if dt is None:",
             '        raise ValueError("run: the file says no step; give dt=..., a number.")',
         ]
-    if low > 0.0 or high < math.inf:
-        checks += [
-            f"    if not {number_source(low)} <= dt < {number_source(high)}:",
-            "        raise ValueError(",
-            '            f"run: with dt = {dt} other connections have a delay than here; "',
-            '            "convert the file anew, with that step."',
-            "        )",
-        ]
+    checks += ["    check_step(dt)"] if has_delays(plan) else []
     if draws and plan.seed is not None:
         checks += ["    if key is None:", f"        key = jax.random.key({plan.seed})"]
     elif draws:

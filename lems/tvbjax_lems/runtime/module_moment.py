@@ -6,7 +6,7 @@ The counterpart of the engine's `Moment`, in text and in the same order.
 from collections.abc import Callable, Mapping, Sequence
 
 from .engine import UNROLLED
-from .module_names import Shared
+from .module_names import Inner, Shared
 from .module_values import Text, Writer, listed
 from .plan import Action, Assign, Emit, Enter, OnEvent, Phase
 from .values import Name
@@ -45,7 +45,7 @@ class MomentWriter:
             self.values.put(self.outgoing[port], f"{self.outgoing[port]} + {count}")
             return
         key = (unit, port)
-        mine = self.shared.name(unit, f"{port} out")
+        mine = self.shared.inner(unit, Inner.OUT, port)
         if key in self.emitted:
             here = self.values.names.numbered(f"{mine}_more")
             self.values.put(here, count)
@@ -91,8 +91,8 @@ class MomentWriter:
         )
 
     def wait(self, unit: int, port: str, come: str) -> None:
-        what = "waiting" if unit in self.turned else "come"
-        name = self.shared.name(unit, f"{port} {what}")
+        when = Inner.WAITING if unit in self.turned else Inner.COME
+        name = self.shared.inner(unit, when, port)
         before = self.pending[unit, port]
         self.values.put(name, come if before is None else f"{before} + {come}")
         self.pending[unit, port] = name
@@ -240,7 +240,7 @@ class MomentWriter:
                     self.enter(unit, action.regime, where or f"jnp.ones({size}, bool)")
 
     def enter(self, unit: int, regime: int, where: str) -> None:
-        target = self.shared.name(unit, "next regime")
+        target = self.shared.inner(unit, Inner.NEXT_REGIME)
         otherwise = self.entering.get(unit, "-1")
         comment = f"{self.plan.units[unit].regime_names[regime]}"
         self.values.put(target, f"jnp.where({where}, {regime}, {otherwise})", comment)

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Sequence
+from enum import StrEnum
 
 import numpy as np
 
@@ -24,6 +25,19 @@ TAKEN = frozenset(
 )
 
 
+class Inner(StrEnum):
+    """What a component has besides its variables, as a pattern for its Python name."""
+
+    SLOPE = "d{}_dt"
+    REGIME = "regime"
+    NEXT_REGIME = "next_regime"
+    IN_REGIME = "in_{}"
+    COME = "{}_come"
+    WAITING = "{}_waiting"
+    OUT = "{}_out"
+    SENT = "{}_sent"
+
+
 class Shared:
     """The names and arrays of a network's module.
 
@@ -36,19 +50,30 @@ class Shared:
         self.arrays: dict[str, np.ndarray] = {}
         self._names = Names(TAKEN)
         self._given: dict[tuple[int, str], str] = {}
+        # Apart from the variables, whose names are the file's: one may be called dv_dt or regime.
+        self._inner: dict[tuple[int, Inner, str], str] = {}
         for i, unit in enumerate(self.plan.units):
-            for word in (*unit.variables, *_words(unit)):
-                self._given[i, word] = self._names.fresh(f"{self.prefixes[i]}_{_identifier(word)}")
+            for name in unit.variables:
+                self._given[i, name] = self._fresh(i, name)
+            for inner, of in _inner_names(unit):
+                self._inner[i, inner, of] = self._fresh(i, inner.format(of))
         self._same: dict[tuple[str, bytes], str] = {}
 
-    def name(self, unit: int, word: str) -> str:
-        """The Python name of a variable of a unit, or of what `_words` lists."""
-        return self._given[unit, word]
+    def _fresh(self, unit: int, word: str) -> str:
+        return self._names.fresh(f"{self.prefixes[unit]}_{_identifier(word)}")
+
+    def name(self, unit: int, variable: str) -> str:
+        """The Python name of a variable of a unit."""
+        return self._given[unit, variable]
+
+    def inner(self, unit: int, inner: Inner, of: str = "") -> str:
+        """The Python name of what a unit has besides its variables. `of`: which of several."""
+        return self._inner[unit, inner, of]
 
     def local_names(self) -> Names:
         """Names for what one function alone has."""
         names = Names(TAKEN)
-        for given in (*self._given.values(), *self.arrays):
+        for given in (*self._given.values(), *self._inner.values(), *self.arrays):
             names[given]  # a name that is looked up is taken
         return names
 
@@ -78,8 +103,10 @@ def array_source(value: np.ndarray, stored: str) -> str:
     """The source of an array: short, or regular, or the one stored under a name."""
     flat = value.tolist()
     whole = value.dtype.kind in "iu"
-    if whole and len(flat) > 3 and np.array_equal(value, np.arange(len(flat))):
-        return f"np.arange({len(flat)})"
+    if whole and len(flat) > 3 and (step := flat[1] - flat[0]) > 0:
+        stop = flat[-1] + 1
+        if flat == list(range(flat[0], stop, step)):
+            return f"np.arange({f'{flat[0]}, {stop}, {step}' if flat[0] or step > 1 else stop})"
     written = [str(one) if whole else number_source(one) for one in flat]
     if len(flat) > 3 and len(set(written)) == 1:
         return f"np.full({len(flat)}, {written[0]})"
@@ -108,22 +135,27 @@ def is_random(plan: Plan) -> bool:
     )
 
 
+def has_delays(plan: Plan) -> bool:
+    """Whether any event arrives later than it is sent, so that not every step will do."""
+    return any((link.delays > 0.0).any() for link in plan.links)
+
+
 def _identifier(text: str) -> str:
     return re.sub(r"\W", "_", text, flags=re.ASCII)
 
 
-def _words(unit: UnitPlan) -> list[str]:
+def _inner_names(unit: UnitPlan) -> list[tuple[Inner, str]]:
     """What a unit has besides its variables."""
     phases = (unit.base, *unit.regimes)
-    words = [f"d{name}_dt" for phase in phases for name, _ in phase.derivatives]
-    words += ["regime", "next regime"] if unit.regimes else []
-    words += [f"in {name}" for name in unit.regime_names]
+    found = [(Inner.SLOPE, name) for phase in phases for name, _ in phase.derivatives]
+    found += [(Inner.REGIME, ""), (Inner.NEXT_REGIME, "")] if unit.regimes else []
+    found += [(Inner.IN_REGIME, name) for name in unit.regime_names]
     heard = [one.port for phase in phases for one in phase.on_events]
     if unit.pool is not None:
         heard = [f"{port}.{name}" for port, named in unit.pool.increments.items() for name in named]
-    words += [f"{port} {what}" for port in heard for what in ("come", "waiting")]
-    words += [f"{port}{what}" for port in unit.out_ports for what in (" out", " sent")]
-    return list(dict.fromkeys(words))
+    found += [(inner, port) for port in heard for inner in (Inner.COME, Inner.WAITING)]
+    found += [(inner, port) for port in unit.out_ports for inner in (Inner.OUT, Inner.SENT)]
+    return list(dict.fromkeys(found))
 
 
 def _prefixes(units: Sequence[UnitPlan]) -> list[str]:

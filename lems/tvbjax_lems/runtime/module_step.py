@@ -5,7 +5,7 @@ The counterpart of `Euler` and of `Machine.start`, in text and in the same order
 
 from ..module import one_line
 from .module_moment import MomentWriter
-from .module_names import Shared
+from .module_names import Inner, Shared
 from .module_values import StartWriter, Text, Writer, listed
 from .plan import Phase, Scheme
 from .wires import Wire
@@ -40,7 +40,7 @@ def start_lines(shared: Shared) -> list[str]:
     for (unit, port), _ in sorted(shared.machine.horizon.items()):
         wires = [w for w in shared.machine.delayed if w.source == (unit, port)]
         lags = ", ".join(_delays(moment, wire) for wire in wires)
-        name, size = shared.name(unit, f"{port} sent"), plan.units[unit].size
+        name, size = shared.inner(unit, Inner.SENT, port), plan.units[unit].size
         # What an initial regime sends counts as sent in the step before the first.
         sent = moment.emitted.get((unit, port))
         before = f".at[-1].set({sent})" if sent else ""
@@ -64,7 +64,7 @@ def step_lines(shared: Shared) -> tuple[list[str], MomentWriter]:
     values.put("later", later)
     entries = _state(moment, "later", "steps + 1")
     for unit, port in sorted(shared.machine.horizon):
-        ring = shared.name(unit, f"{port} sent")
+        ring = shared.inner(unit, Inner.SENT, port)
         row = moment.emitted.get((unit, port), "0")
         slot = f'state["{ring}"].at[steps % len(state["{ring}"])].set({row})'
         entries.append(f'"{ring}": {slot},')
@@ -104,7 +104,7 @@ def _in_regimes(moment: MomentWriter, i: int) -> None:
     unit = moment.plan.units[i]
     active = []
     for k, (regime, name) in enumerate(zip(unit.regimes, unit.regime_names, strict=True)):
-        mask = moment.shared.name(i, f"in {name}")
+        mask = moment.shared.inner(i, Inner.IN_REGIME, name)
         if regime.derivatives or regime.on_conditions:
             moment.values.put(mask, f"{moment.regimes[i]} == {k}")
         active.append((regime, mask))
@@ -120,7 +120,7 @@ def _move(moment: MomentWriter, i: int, phase: Phase, mask: str | None) -> None:
     values = moment.values
     slopes = {}
     for name, formula in phase.derivatives:
-        slopes[name] = moment.shared.name(i, f"d{name}_dt")
+        slopes[name] = moment.shared.inner(i, Inner.SLOPE, name)
         time = moment.shared.network.time_unit
         unit = f"{moment.shared.unit_of(i, name) or 1}/{time}"
         unit = unit.replace(f"/{time}/{time}", f"/{time}^2")
@@ -162,7 +162,7 @@ def _begin(moment: MomentWriter) -> None:
         values.known[unit, name] = Text(target, moment.plan.units[unit].size)
     for i, unit in enumerate(moment.plan.units):
         if unit.regimes:
-            moment.regimes[i] = shared.name(i, "regime")
+            moment.regimes[i] = shared.inner(i, Inner.REGIME)
             named = ", ".join(f"{k} {name}" for k, name in enumerate(unit.regime_names))
             values.put(moment.regimes[i], f'state["{moment.regimes[i]}"]', named)
     for unit, name in moment.plan.early:
@@ -170,8 +170,8 @@ def _begin(moment: MomentWriter) -> None:
         values.put(target, f'state["{target}"]', "of the last step")
         values.known[unit, name] = Text(target, moment.plan.units[unit].size)
     for unit, port in moment.pending:
-        come = shared.name(unit, f"{port} come")
-        values.put(come, f'state["{shared.name(unit, f"{port} waiting")}"]')
+        come = shared.inner(unit, Inner.COME, port)
+        values.put(come, f'state["{shared.inner(unit, Inner.WAITING, port)}"]')
         moment.pending[unit, port] = come
     if shared.machine.delayed:
         values.write("", "# Events whose delay is over.")
@@ -182,8 +182,8 @@ def _begin(moment: MomentWriter) -> None:
 
 
 def _arrive_late(moment: MomentWriter, wire: Wire) -> None:
-    ring = moment.shared.name(wire.source[0], f"{wire.source[1]} sent")
-    target = moment.shared.name(wire.link.target, _first_port(moment.shared, wire) + " come")
+    ring = moment.shared.inner(wire.source[0], Inner.SENT, wire.source[1])
+    target = moment.shared.inner(wire.link.target, Inner.COME, _first_port(moment.shared, wire))
     lag = moment.values.names.numbered(f"{moment.shared.prefixes[wire.link.target]}_lag")
     come = moment.values.names.numbered(f"{target}_late")
     sources = moment.shared.array(f"{ring}_sources", wire.sources)
@@ -205,9 +205,9 @@ def _state(moment: MomentWriter, t: str, steps: str) -> list[str]:
     for unit, name in shared.states():
         found.append(f'"{shared.name(unit, name)}": {values.get(unit, name).source},')
     for i, regime in moment.regimes.items():
-        found.append(f'"{shared.name(i, "regime")}": {regime},')
+        found.append(f'"{shared.inner(i, Inner.REGIME)}": {regime},')
     for unit, port in moment.pending:
-        name = shared.name(unit, f"{port} waiting")
+        name = shared.inner(unit, Inner.WAITING, port)
         kind = "float" if moment.ports[unit, port] is float else "jnp.int32"
         zeros = f"jnp.zeros({moment.plan.units[unit].size}, {kind})"
         found.append(f'"{name}": {moment.pending[unit, port] or zeros},')
@@ -215,6 +215,6 @@ def _state(moment: MomentWriter, t: str, steps: str) -> list[str]:
 
 
 def _first_port(shared: Shared, wire: Wire) -> str:
-    """A port of the target as `_words` names it: of a pool, that of a state."""
+    """A port of the target as `Shared` names it: of a pool, that of a state."""
     pool, port = shared.plan.units[wire.link.target].pool, wire.link.target_port
     return port if pool is None else f"{port}.{next(iter(pool.increments[port]))}"

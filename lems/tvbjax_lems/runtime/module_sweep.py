@@ -4,10 +4,11 @@ import math
 
 import numpy as np
 
+from ..driver import ARGUMENTS
 from ..module import number_source, one_line
-from .module_names import is_random, quoted
+from .module_names import has_delays, is_random, quoted
 from .network import Network
-from .plan import State, UnitPlan
+from .plan import Plan, State, UnitPlan
 
 _SCRIPT = '''"""Sweep parameters of {name} and keep what it does: a script to change.
 
@@ -18,6 +19,7 @@ Every combination of values is simulated at once (vmap). It needs only JAX, NumP
 
 import argparse
 import itertools
+import os
 
 import jax
 import jax.numpy as jnp
@@ -61,17 +63,18 @@ def sweep(points, steps, dt, every{key}):
     return values, np.asarray(time[0]), shaped(quantities), shaped(events)
 
 
+{arguments}
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--points", type=int, default=8, help="values per parameter")
-    parser.add_argument("--duration", type=float, {duration}, help="{time}")
-    parser.add_argument("--dt", type=float, {dt}, help="step of the integration, {time}")
-    parser.add_argument("--every", type=int, default={every}, help="keep one of so many steps")
+    parser.add_argument("--points", type=positive(int), default=8, help="values per parameter")
+    parser.add_argument("--duration", type=positive(float), {duration}, help="{time}")
+    parser.add_argument("--dt", type=positive(float), {dt}, help="integration step, {time}")
+    parser.add_argument("--every", type=positive(int), help="of so many steps keep one")
 {seed}    parser.add_argument("--out", default="{module}_sweep.npz", help="the file to write")
-    given = parser.parse_args()
-    steps = max(1, round(given.duration / given.dt / given.every)) * given.every
+    given = arguments(parser)
     values, time, quantities, events = sweep(
-        given.points, steps, given.dt, given.every{main_key}
+        given.points, given.steps, given.dt, given.every{main_key}
     )
     columns = {{f"parameter {{p}} {{n}}": v for (p, n, _, _), v in zip(SWEEP, values, strict=True)}}
     columns |= {{f"quantity {{path}}": value for path, value in quantities.items()}}
@@ -80,12 +83,18 @@ def main():
     runs = np.prod([len(column) for column in values], dtype=int)
     failed = sum(not np.isfinite(value).all() for value in quantities.values())
     said = f"; {{failed}} quantities are not finite (try a smaller --dt)" if failed else ""
-    print(f"{{given.out}}: {{runs}} runs of {{steps}} steps{{said}}")
+    print(f"{{given.out}}: {{runs}} runs of {{given.steps}} steps, {{time[-1]:g}} {time}{{said}}")
 
 
 if __name__ == "__main__":
     main()
 '''
+
+_CHECK = """    try:
+        model.check_step(given.dt)
+    except ValueError as error:
+        parser.error(str(error))
+"""
 
 
 def network_sweep_driver(network: Network, module: str) -> str:
@@ -95,17 +104,16 @@ def network_sweep_driver(network: Network, module: str) -> str:
     value, and writes an npz file.
     """
     plan = network.plan
-    time = network.time_unit
+    time, duration = network.time_unit, _duration(plan)
     draws = is_random(plan)
-    steps = plan.duration / plan.step if plan.duration and plan.step else 1000.0
     seed = '    parser.add_argument("--seed", type=int, default={0}, help="of random numbers")\n'
     return _SCRIPT.format(
         name=one_line(plan.name).replace("%", ""),
         module=module,
         sweep=_line(network),
-        duration="required=True" if plan.duration is None else f"default={plan.duration!r}",
+        duration="required=True" if duration is None else f"default={duration!r}",
         dt="required=True" if plan.step is None else f"default={plan.step!r}",
-        every=max(1, round(steps / 1000)),
+        arguments=ARGUMENTS.format(check=_CHECK if has_delays(plan) else ""),
         time=time,
         key=", key" if draws else "",
         given_key=", key=key" if draws else "",
@@ -113,6 +121,15 @@ def network_sweep_driver(network: Network, module: str) -> str:
         main_key=", jax.random.key(given.seed)" if draws else "",
         seed=seed.format(plan.seed or 0) if draws else "",
     )
+
+
+def _duration(plan: Plan) -> float | None:
+    """The file's duration, in whole steps: as long as `run` takes."""
+    if plan.duration is None or plan.step is None:
+        return plan.duration
+    steps = math.floor(plan.duration / plan.step + 1e-6)
+    whole = abs(plan.duration / plan.step - steps) < 1e-6
+    return plan.duration if whole else round(max(1, steps) * plan.step, 9)
 
 
 def _line(network: Network) -> str:

@@ -27,6 +27,14 @@ RUN = '''def run({arguments}, state=None, every=1):
     time = ((begin + jnp.arange(rows * every + 1, dtype=jnp.int32)).astype(float) * dt)[::every]
     return time, quantities, sent, final'''
 
+CHECK_STEP = '''def check_step(dt):
+    """Refuse a step with which other connections have a delay than here. Raises ValueError."""
+    if not {low} <= dt < {high}:
+        raise ValueError(
+            f"with dt = {{dt}} other connections have a delay than here; "
+            "convert the file anew, with that step."
+        )'''
+
 CHANGED = '''def changed(path, name, value, params=PARAMETERS):
     """The parameters with one of them changed: one number, or one for each instance."""
     if name not in params.get(path, ()):
