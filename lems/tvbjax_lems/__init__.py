@@ -1,5 +1,12 @@
 """The LEMS compiler: neural mass models written in XML become JAX functions."""
 
+from .arclength import BranchEnd as BranchEnd
+from .bifurcations import BifurcationKind as BifurcationKind
+from .continuation import (
+    Bifurcation as Bifurcation,
+    Branch as Branch,
+    continuation as continuation,
+)
 from .counts import Statistics as Statistics, statistics as statistics
 from .describe import (
     dependencies as dependencies,
@@ -27,8 +34,18 @@ from .flat import (
     FlatModel as FlatModel,
     FlatParameter as FlatParameter,
 )
-from .library import check as check, load as load, models as models, to_lems as to_lems
+from .library import (
+    check as check,
+    citation as citation,
+    load as load,
+    models as models,
+    to_lems as to_lems,
+)
 from .linear import Jacobian as Jacobian, jacobian as jacobian
+from .lyapunov import (
+    LyapunovSpectrum as LyapunovSpectrum,
+    lyapunov_spectrum as lyapunov_spectrum,
+)
 from .module import python_module as python_module
 from .optimise import separate as separate
 from .phase import (

@@ -77,9 +77,7 @@ def fixed_points(
     Raises ValueError for names or shapes that do not fit, and where there are no isolated fixed
     points but a whole curve of them.
     """
-    spec = model.spec
-    used = {s for e in (*spec.derived, *spec.derivatives) for s in e.expression.free_symbols}
-    if symbol(TIME_NAME) in used:
+    if depends_on_time(model):
         raise ValueError(f"fixed_points: {model.name} depends on the time t, so it has none.")
     low, high = search_box(model, bounds, "fixed_points")
     values = node_params(model, params, "fixed_points")
@@ -94,8 +92,10 @@ def fixed_points(
             np.asarray(part) for part in search(_Problem(whole, low, high, clamps), *arguments)
         )
     width = high - low
+    finite = np.asarray(np.isfinite(matrices).all(axis=(1, 2)))
+    matrices = np.where(finite[:, None, None], matrices, np.eye(len(width)))
     singular = np.linalg.cond(matrices * width[None, None, :]) > 1e13
-    good = balanced & np.isfinite(found).all(axis=1) & (singular | (steps < _CONVERGED))
+    good = finite & balanced & np.isfinite(found).all(axis=1) & (singular | (steps < _CONVERGED))
     good &= _inside(model, found, bounds)
     order = np.argsort(np.where(singular, 1.0, steps), kind="stable").tolist()
     chosen = _distinct([i for i in order if good[i]], found / width)
@@ -106,6 +106,19 @@ def fixed_points(
         )
     chosen.sort(key=lambda i: tuple(found[i]))
     return tuple(_described(model, found[i], matrices[i]) for i in chosen)
+
+
+def depends_on_time(model: Model) -> bool:
+    """Whether the time t is in the equations."""
+    spec = model.spec
+    used = {s for e in (*spec.derived, *spec.derivatives) for s in e.expression.free_symbols}
+    return symbol(TIME_NAME) in used
+
+
+def spectrum(matrix: np.ndarray) -> np.ndarray:
+    """The eigenvalues, complex, the largest real part first."""
+    eigenvalues = np.linalg.eigvals(matrix).astype(complex)
+    return eigenvalues[np.lexsort((np.imag(eigenvalues), -np.real(eigenvalues)))]
 
 
 def kind_of(eigenvalues: np.ndarray) -> FixedPointKind:
@@ -243,7 +256,6 @@ def _distinct(order: list[int], scaled: np.ndarray) -> list[int]:
 
 
 def _described(model: Model, state: np.ndarray, matrix: np.ndarray) -> FixedPoint:
-    eigenvalues = np.linalg.eigvals(matrix).astype(complex)
-    eigenvalues = eigenvalues[np.lexsort((np.imag(eigenvalues), -np.real(eigenvalues)))]
+    eigenvalues = spectrum(matrix)
     values = dict(zip(model.state_variables, (float(v) for v in state), strict=True))
     return FixedPoint(state, values, eigenvalues, kind_of(eigenvalues))

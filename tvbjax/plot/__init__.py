@@ -1,5 +1,6 @@
 """Figures. Needs matplotlib (`pip install 'tvbjax[plot]'`), which is imported only when drawing."""
 
+from tvbjax.plot.bifurcation import bifurcation as bifurcation
 from tvbjax.plot.overview import overview as overview
 from tvbjax.plot.phase import phase_plane as phase_plane
 from tvbjax.plot.recording import display as display, raster as raster
