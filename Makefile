@@ -24,11 +24,12 @@ $(INSTALLED): pyproject.toml constraints.txt
 demo: setup
 	$(BIN)/tvbjax demo
 
+# Two processes, each with whole files: compiling is what takes the time.
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-all: setup
-	$(BIN)/python -m pytest -m 'slow or not slow'
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'slow or not slow'
 
 lint: setup
 	$(BIN)/ruff format --check .
