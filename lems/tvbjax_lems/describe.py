@@ -84,7 +84,7 @@ def equations_text(model: Model) -> str:
             lines += _equation(equation.name, equation)
     if used := _used_constants(spec):
         lines += ["", "with"]
-        lines += [f"  {c.name} = {c.value:g} {c.unit}".rstrip() for c in used]
+        lines += [f"  {c.name} = {c.value:.15g} {c.unit}".rstrip() for c in used]
     return "\n".join(lines) + "\n"
 
 

@@ -5,6 +5,7 @@ import math
 import sympy
 
 from .functions import greater, lesser, linoid, linoid_slope, sigmoid, softplus
+from .slopes import slope
 
 # In these orders nothing overflows and nothing is singular, whatever their argument.
 _TAME = (
@@ -33,7 +34,7 @@ def harmless_point(expression: sympy.Basic) -> dict[sympy.Symbol, float]:
     wild = _wild_symbols(expression)
     if not wild:
         return {}
-    slopes = [sympy.diff(expression, name) for name in names]
+    slopes = [slope(expression, name) for name in names]  # pyright: ignore[reportArgumentType]
     for candidate in _points(len(names)):
         point = dict(zip(names, candidate, strict=True))
         if all(_finite(part, point) for part in (expression, *slopes)):
@@ -68,8 +69,8 @@ def _points(count: int) -> list[list[float]]:
 
 
 def _finite(expression: sympy.Basic, point: dict) -> bool:
-    value = expression.xreplace({name: sympy.Float(at) for name, at in point.items()})
     try:
+        value = expression.xreplace({name: sympy.Float(at) for name, at in point.items()})
         return math.isfinite(float(value))  # pyright: ignore[reportArgumentType]
     except (TypeError, ValueError, OverflowError):
         return False

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 
 from .algebra import as_written, symbol
 from .emit import Model
-from .flat import Program
+from .flat import Equation, Program
 from .optimise import prepared, shared
 from .slopes import slope, with_slopes
 
@@ -26,12 +26,14 @@ class Jacobian(eqx.Module):
         """Row i, column j: the derivative of state i's time derivative by state j.
 
         In the symbols of states, inputs, parameters and t; derived variables are inserted and
-        constants are numbers, in the model's units (per ms in the default ones).
+        constants are numbers, in the model's units (per ms in the default ones). Raises ValueError
+        where the condition of a Case depends on other Cases, which sympy cannot write in one.
         """
         spec = self.model.spec
         inserted: dict[sympy.Basic, sympy.Basic] = {}
         with as_written():
             for equation in spec.derived:
+                _check_conditions(self.model, equation, inserted)
                 inserted[symbol(equation.name)] = equation.expression.xreplace(inserted)
             rows = [equation.expression.xreplace(inserted) for equation in spec.derivatives]
         states = [symbol(state.name) for state in spec.states]
@@ -52,6 +54,21 @@ class Jacobian(eqx.Module):
         size = len(self.model.spec.states)
         flat = self.model.compute(self.program, state, inputs, params, t)
         return flat.reshape(size, size, *state.shape[1:])
+
+
+def _check_conditions(
+    model: Model, equation: Equation, inserted: Mapping[sympy.Basic, sympy.Basic]
+) -> None:
+    """Raise ValueError for a condition in what has Cases itself: sympy would multiply them out."""
+    for piecewise in equation.expression.atoms(sympy.Piecewise):
+        for _, condition in (pair.args for pair in piecewise.args):
+            for name in condition.free_symbols & inserted.keys():
+                if inserted[name].has(sympy.Piecewise):
+                    raise ValueError(
+                        f"jacobian: a Case of '{equation.name}' of {model.name} depends on the "
+                        f"Cases of '{name}', so its matrix cannot be written out; evaluate the "
+                        "Jacobian as a function instead."
+                    )
 
 
 def jacobian(model: Model) -> Jacobian:
