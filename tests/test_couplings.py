@@ -126,6 +126,7 @@ def test_several_rules_of_an_input_are_added_and_travel_as_they_say(tmp_path):
         coupling.Instant(coupling.Difference(a=0.3), weights=local),
         coupling.Instant(RULES["a formula for pairs"]),
         coupling.Own(coupling.PreSigmoidal(G=2.0)),
+        coupling.Own(coupling.formula(XI * sympy.exp(-((XJ + XI) ** 2)))),
     )
     built = simulator(tmp_path, rules)
     past = past_of(built)
@@ -138,6 +139,7 @@ def test_several_rules_of_an_input_are_added_and_travel_as_they_say(tmp_path):
         (lambda s, x: s - x, lambda t, x: 0.3 * t, local, False),
         (lambda s, x: 0.3 * bounded(s, x), lambda t, x: np.tanh(t) + 0.1 * x, None, False),
         (lambda s, x: 0.0, lambda t, x: sigmoid(x), None, False),
+        (lambda s, x: 0.0, lambda t, x: x * np.exp(-4.0 * x**2), None, False),
     ]
     np.testing.assert_allclose(simulated(built, past), stepped(built, past, terms), rtol=1e-12)
 

@@ -58,7 +58,7 @@ def inputs(
     for term in terms:
         if isinstance(term.rule, Own):
             alone = jnp.ones_like(network.strength)
-            add(term, term.rule.target(term.rule.source(term.own), term.own, alone))
+            add(term, term.rule.target(_by_itself(term.rule.rule, term.own), term.own, alone))
         elif isinstance(term.rule, Instant):
             weights = network.dense if term.rule.weights is None else term.rule.weights
             assert weights is not None
@@ -107,6 +107,13 @@ def _arriving(simulator, network, ring, now, step, summed, paired):
             pairs = term.rule.pair(theirs, term.own[:, :, None])
             yield term, (network.weights[None] * pairs).sum(axis=-1)
         first += width
+
+
+def _by_itself(rule: AbstractCoupling, own: Array) -> Float[Array, "channel node"]:
+    """What each region would hear over a connection with itself."""
+    if isinstance(rule, AbstractPairwise):
+        return rule.pair(own[:, :, None], own[:, :, None])[..., 0]
+    return rule.source(own)
 
 
 def _at_once(rule: AbstractCoupling, weights: Array, own: Array) -> Float[Array, "channel node"]:
