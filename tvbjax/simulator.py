@@ -16,12 +16,12 @@ from jax.core import Tracer
 from tvbjax.arrays import is_traced
 from tvbjax.connectome import Connectome
 from tvbjax.coupling import (
+    AbstractCarried,
     AbstractCoupling,
     AbstractPairwise,
-    Declared,
-    DeclaredPairwise,
+    Formula,
     Instant,
-    Own,
+    PairFormula,
 )
 from tvbjax.engine import Edges, edges_of
 from tvbjax.integrators import AbstractIntegrator
@@ -277,9 +277,9 @@ def _reads(
     model: Model | Mixed, name: str, available: tuple[str, ...], rule: AbstractCoupling
 ) -> tuple[str, ...]:
     """What an input's rule reads of a region: state variables, or derived values."""
-    if isinstance(rule, Instant | Own):
+    if isinstance(rule, AbstractCarried):
         return _reads(model, name, available, rule.rule)
-    if isinstance(rule, Declared | DeclaredPairwise):
+    if isinstance(rule, Formula | PairFormula) and rule.reads is not None:
         return rule.reads
     if len(available) < rule.arity:
         known = ", ".join(available) or "none"
@@ -337,13 +337,13 @@ def _check_shapes(simulator: Simulator) -> None:
 
 
 def _kind(rule: AbstractCoupling) -> str:
-    inner = f"({_kind(rule.rule)})" if isinstance(rule, Instant | Own) else ""
+    inner = f"({_kind(rule.rule)})" if isinstance(rule, AbstractCarried) else ""
     return f"{type(rule).__name__}{inner}"
 
 
 def _heard(simulator: Simulator, rule: AbstractCoupling, variables: tuple[str, ...]):
     """The input that a rule gives, for arrays of zeros."""
-    plain = rule.rule if isinstance(rule, Instant | Own) else rule
+    plain = rule.rule if isinstance(rule, AbstractCarried) else rule
     nodes, degree = simulator.edges.sources.shape
     x = jnp.zeros((len(variables), nodes))
     sums = plain.source(x)

@@ -4,17 +4,13 @@ from tvbjax.coupling._coupling import (
     AbstractCoupling as AbstractCoupling,
     AbstractPairwise as AbstractPairwise,
 )
-from tvbjax.coupling._custom import (
+from tvbjax.coupling._formula import (
     Formula as Formula,
     PairFormula as PairFormula,
-    Pairwise as Pairwise,
+    declared as declared,
     formula as formula,
 )
-from tvbjax.coupling._declared import (
-    Declared as Declared,
-    DeclaredPairwise as DeclaredPairwise,
-    declared as declared,
-)
+from tvbjax.coupling._pairwise import Pairwise as Pairwise
 from tvbjax.coupling._rules import (
     Difference as Difference,
     DynamicPreSigmoidal as DynamicPreSigmoidal,
@@ -26,4 +22,8 @@ from tvbjax.coupling._rules import (
     Sigmoidal as Sigmoidal,
     SigmoidalJansenRit as SigmoidalJansenRit,
 )
-from tvbjax.coupling._transport import Instant as Instant, Own as Own
+from tvbjax.coupling._transport import (
+    AbstractCarried as AbstractCarried,
+    Instant as Instant,
+    Own as Own,
+)

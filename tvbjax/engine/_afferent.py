@@ -11,7 +11,13 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int
 
-from tvbjax.coupling import AbstractCoupling, AbstractPairwise, Instant, Own
+from tvbjax.coupling import (
+    AbstractCarried,
+    AbstractCoupling,
+    AbstractPairwise,
+    Instant,
+    Own,
+)
 from tvbjax.engine import _history
 from tvbjax.engine._network import Network
 
@@ -30,8 +36,12 @@ class Term(NamedTuple):
 def channels(simulator: "Simulator", state: Float[Array, "state node"]) -> Array:
     """What every region sends, (node, channel): channels to be summed, then what pairs read."""
     summed, paired = _travelling(_terms(simulator, state))
-    sent = [term.rule.source(term.own) for term in (*summed, *paired)]
-    return jnp.concatenate([jnp.zeros((0, state.shape[1]), state.dtype), *sent]).T
+    return _sent([*summed, *paired], state)
+
+
+def _sent(terms: list[Term], state: Array) -> Float[Array, "node channel"]:
+    rows = [term.rule.source(term.own) for term in terms]
+    return jnp.concatenate([jnp.zeros((0, state.shape[1]), state.dtype), *rows]).T
 
 
 def inputs(
@@ -50,7 +60,7 @@ def inputs(
     terms = _terms(simulator, state)
     summed, paired = _travelling(terms)
     if summed or paired:
-        now = channels(simulator, state)
+        now = _sent([*summed, *paired], state)
         if simulator.horizon > 1:
             ring = _history.write(ring, now, step)
         for term, sums in _arriving(simulator, network, ring, now, step, summed, paired):
@@ -79,7 +89,7 @@ def _terms(simulator: "Simulator", state: Float[Array, "state node"]) -> list[Te
 
 def _travelling(terms: list[Term]) -> tuple[list[Term], list[Term]]:
     """The terms that the connectome carries: as channels, and connection by connection."""
-    carried = [term for term in terms if not isinstance(term.rule, Own | Instant)]
+    carried = [term for term in terms if not isinstance(term.rule, AbstractCarried)]
     paired = [term for term in carried if isinstance(term.rule, AbstractPairwise)]
     return [term for term in carried if not isinstance(term.rule, AbstractPairwise)], paired
 
