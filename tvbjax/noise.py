@@ -8,6 +8,7 @@ Itô's, as TVB does, StratonovichHeun Stratonovich's.
 """
 
 import abc
+import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
 
@@ -75,7 +76,48 @@ def _time(tau: ArrayLike | None):
     return value
 
 
-class Additive(AbstractNoise):
+class _AbstractGaussian(AbstractNoise):
+    """Normal increments of an intensity, white or coloured, before the gain."""
+
+    nsig: eqx.AbstractVar[Array | dict[str, Array]]
+    tau: eqx.AbstractVar[Array | None]
+
+    @property
+    def needs_key(self) -> bool:
+        return True
+
+    def bind(self, variables, nodes):
+        return dataclasses.replace(self, nsig=_resolved(self.nsig, variables, nodes))
+
+    def remembers(self, states):
+        return 0 if self.tau is None else states
+
+    def increments(self, key, first, steps, shape, dt, memory):
+        if isinstance(self.nsig, dict) or key is None:
+            raise TypeError("noise: it must be bound to a model by a Simulator, with a key.")
+        # No noise must have no gradient either, and that of a root at 0 is infinite.
+        some = self.nsig > 0
+        spread = jnp.where(some, jnp.sqrt(2.0 * jnp.where(some, self.nsig, 1.0)), 0.0)
+
+        def unit(step):
+            return jr.normal(jr.fold_in(key, step), shape, spread.dtype)
+
+        drawn = jax.vmap(unit)(first + jnp.arange(steps, dtype=first.dtype))
+        if self.tau is None:
+            return math.sqrt(dt) * spread[None] * drawn, memory
+        # The process is in equilibrium from its start; no step has this number.
+        eta = jnp.where(first == 0, unit(jnp.asarray(-1, first.dtype)), memory)
+        kept = jnp.exp(-dt / self.tau)
+
+        def on(eta, drawn):
+            eta = kept * eta + jnp.sqrt(1.0 - kept**2) * drawn
+            return eta, eta
+
+        eta, path = lax.scan(on, eta, drawn)
+        return dt * (spread * jnp.sqrt(1.0 / self.tau))[None] * path, eta
+
+
+class Additive(_AbstractGaussian):
     """Additive noise of intensity `nsig`: white increments `sqrt(2 nsig dt) N(0, 1)`.
 
     `nsig` is a diffusion D (state unit squared per ms), as in TVB, not a standard deviation.
@@ -92,21 +134,8 @@ class Additive(AbstractNoise):
     nsig: Array | dict[str, Array] = eqx.field(converter=_intensity)
     tau: Array | None = eqx.field(default=None, converter=_time)
 
-    @property
-    def needs_key(self) -> bool:
-        return True
 
-    def bind(self, variables, nodes):
-        return Additive(_resolved(self.nsig, variables, nodes), self.tau)
-
-    def remembers(self, states):
-        return 0 if self.tau is None else states
-
-    def increments(self, key, first, steps, shape, dt, memory):
-        return _increments(self.nsig, self.tau, key, first, steps, shape, dt, memory)
-
-
-class Multiplicative(AbstractNoise):
+class Multiplicative(_AbstractGaussian):
     """Noise whose strength depends on the state: increments `g(x) sqrt(2 nsig dt) N(0, 1)`.
 
     `g`: a JAX function of the state `(state, node)`, elementwise in regions; by default the state
@@ -117,47 +146,8 @@ class Multiplicative(AbstractNoise):
     g: Callable[[Array], Array] = eqx.field(static=True, default=lambda x: x)
     tau: Array | None = eqx.field(default=None, converter=_time)
 
-    @property
-    def needs_key(self) -> bool:
-        return True
-
-    def bind(self, variables, nodes):
-        return Multiplicative(_resolved(self.nsig, variables, nodes), self.g, self.tau)
-
-    def remembers(self, states):
-        return 0 if self.tau is None else states
-
-    def increments(self, key, first, steps, shape, dt, memory):
-        return _increments(self.nsig, self.tau, key, first, steps, shape, dt, memory)
-
     def gain(self, x):
         return self.g(x)
-
-
-def _increments(nsig, tau, key, first, steps, shape, dt, memory):
-    """Increments of a bound noise before they are multiplied by its gain."""
-    if isinstance(nsig, dict) or key is None:
-        raise TypeError("noise: it must be bound to a model by a Simulator, with a key.")
-    # No noise must have no gradient either, and that of a root at 0 is infinite.
-    some = nsig > 0
-    spread = jnp.where(some, jnp.sqrt(2.0 * jnp.where(some, nsig, 1.0)), 0.0)
-
-    def unit(step):
-        return jr.normal(jr.fold_in(key, step), shape, spread.dtype)
-
-    drawn = jax.vmap(unit)(first + jnp.arange(steps, dtype=first.dtype))
-    if tau is None:
-        return math.sqrt(dt) * spread[None] * drawn, memory
-    # The process is in equilibrium from its start; no step has this number.
-    eta = jnp.where(first == 0, unit(jnp.asarray(-1, first.dtype)), memory)
-    kept = jnp.exp(-dt / tau)
-
-    def on(eta, drawn):
-        eta = kept * eta + jnp.sqrt(1.0 - kept**2) * drawn
-        return eta, eta
-
-    eta, path = lax.scan(on, eta, drawn)
-    return dt * (spread * jnp.sqrt(1.0 / tau))[None] * path, eta
 
 
 class Recorded(AbstractNoise):

@@ -48,7 +48,7 @@ def python_module(model: Model, file: str = "") -> str:
     seen = [symbol(chosen[name]) for name in spec.variables_of_interest]
     observe = _function(spec, seen, _observe_head())
     functions = "\n\n".join([_ROWS.strip("\n"), "\n".join(dfun), "\n".join(observe)])
-    helpers = _linoid_source() if "linoid(" in functions else ""
+    helpers = linoid_source() if "linoid(" in functions else ""
     imports = ["import math\n"] if helpers else []
     imports += ["import jax"] if "jax." in (functions + helpers).replace("jax.numpy", "") else []
     return "\n".join(
@@ -59,7 +59,7 @@ def python_module(model: Model, file: str = "") -> str:
             "import jax.numpy as jnp",
             "",
             *_tables(model),
-            *([helpers] if helpers else []),
+            *(["", helpers, ""] if helpers else []),
             "",
             functions,
             "",
@@ -232,7 +232,7 @@ def _worth_sharing(
     return ordered, final, [name for name, _ in ordered if name in dict(kept)]
 
 
-def _linoid_source() -> str:
+def linoid_source() -> str:
     """The source of linoid and its slope, as this package has it."""
     text = inspect.getsource(special)
-    return "\n" + text[text.index("# Within it") :].rstrip() + "\n"
+    return text[text.index("# Within it") :].strip()

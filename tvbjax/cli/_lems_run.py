@@ -23,7 +23,6 @@ from tvbjax.cli._lems_files import check_names, counted, write_data, write_figur
 from tvbjax.cli._lems_parts import Asked, Done, run_in_parts
 from tvbjax.tuning import tune_cpu
 from tvbjax_lems.runtime.paths import PathError
-from tvbjax_lems.runtime.plan import formulas_of
 from tvbjax_lems.units import TIME, QuantityError, Unit, quantity
 
 _METHODS = {
@@ -299,17 +298,9 @@ def _key(network: lems.Network, seed: int | None) -> jax.Array | None:
     seed = plan.seed if seed is None else seed
     if seed is not None:
         return jax.random.key(seed)
-    drawing = [
-        unit.component
-        for unit in plan.units
-        if any(
-            one.draws
-            for one in formulas_of(unit.variables, (unit.base, *unit.regimes), unit.on_start)
-        )
-    ]
-    if drawing:
+    if drawing := plan.random_units():
         raise ValueError(
-            f"lems run: '{drawing[0]}' draws random numbers and the file has no seed; "
+            f"lems run: '{drawing[0].component}' draws random numbers and the file has no seed; "
             "give --seed N, or seed in the file's simulation."
         )
     return None

@@ -3,7 +3,6 @@
 tvbjax itself never runs the text. Its numbers are those of `run(network, method=Euler())`.
 """
 
-import inspect
 import math
 import textwrap
 from collections.abc import Sequence
@@ -13,12 +12,11 @@ from typing import Any
 import jax.core
 import numpy as np
 
-from .. import special
-from ..module import number_source, one_line
+from ..module import linoid_source, number_source, one_line
 from .engine import Machine
 from .module_moment import MomentWriter
-from .module_names import Shared, array_source, has_delays, is_random, is_stored, quoted
-from .module_recorded import asked
+from .module_names import Shared, array_source, has_delays, is_stored, quoted
+from .module_recorded import recorded
 from .module_step import start_lines, step_lines
 from .module_text import CHANGED, CHECK_STEP, HELPERS, RUN
 from .module_values import Text, Writer
@@ -56,8 +54,8 @@ def network_module(
     network = Network(plan, network.params)
     machine = Machine(plan, _step(plan))
     shared = Shared(network, machine)
-    quantities, events = asked(plan, record)
-    draws = is_random(plan)
+    quantities, events = recorded(plan, record)
+    draws = bool(plan.random_units())
     signature = "params=PARAMETERS, dt=DT" if plan.step else "params, dt"
     start = _function(
         f"initial({signature}{', key=None' if draws else ''})",
@@ -330,6 +328,5 @@ def _helpers(functions: str) -> list[str]:
             text += source
     helpers = [source for name, source in HELPERS.items() if name in found]
     if "linoid(" in functions:
-        source = inspect.getsource(special)
-        helpers.append(source[source.index("# Within it") :].strip())
+        helpers.append(linoid_source())
     return helpers

@@ -56,7 +56,7 @@ class MomentWriter:
         self.emitted[key] = mine
         for wire in self.shared.machine.instant.get(key, ()):
             come = here
-            if not _passes(wire, self.plan.units[unit].size):
+            if not wire.is_plain(self.plan.units[unit].size):
                 places = self.shared.array(f"{mine}_sources", wire.sources)
                 come = f"{here}[{places}]"
             self.arrive(wire, come)
@@ -266,8 +266,3 @@ class MomentWriter:
             if active is not None:
                 self.values.put(where, f"{where} & {active}")
             self.act(unit, one.actions, where)
-
-
-def _passes(wire: Wire, size: int) -> bool:
-    """Whether each instance of the source has one connection, in their order."""
-    return len(wire.sources) == size and all(i == k for k, i in enumerate(wire.sources))

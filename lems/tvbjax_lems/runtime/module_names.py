@@ -11,7 +11,7 @@ from ..module import number_source
 from ..printing import Names
 from .engine import Machine
 from .network import Network
-from .plan import Plan, State, UnitPlan, formulas_of
+from .plan import Plan, State, UnitPlan
 from .values import Name
 
 LITERAL = 50  # longer arrays are stored in a file beside the module
@@ -124,15 +124,6 @@ def quoted(text: str) -> str:
     """A string literal, in double quotes where that may be."""
     plain = repr(text)
     return f'"{plain[1:-1]}"' if plain[0] == "'" and '"' not in plain else plain
-
-
-def is_random(plan: Plan) -> bool:
-    """Whether anything in a network is random."""
-    return any(
-        formula.draws
-        for unit in plan.units
-        for formula in formulas_of(unit.variables, (unit.base, *unit.regimes), unit.on_start)
-    )
 
 
 def has_delays(plan: Plan) -> bool:

@@ -3,41 +3,16 @@
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
+from .asked import asked, named
 from .module_names import LITERAL
 from .paths import PathError
 from .plan import Part, Plan, Recorded, State
 
 
-def asked(plan: Plan, record: Sequence[str]) -> tuple[list[Recorded], list[Recorded]]:
+def recorded(plan: Plan, record: Sequence[str]) -> tuple[list[Recorded], list[Recorded]]:
     """What is recorded, quantities and events: the file's and the paths'. Raises ValueError."""
-    quantities = {one.path: one for one in plan.quantities}
-    events = {one.path: one for one in plan.events}
-    for path in record:
-        try:
-            found, is_event = _found(plan, path)
-        except PathError as error:
-            raise ValueError(f"network_module: cannot record '{path}': {error.message}.") from None
-        if any(p.unit >= len(plan.units) or plan.units[p.unit].pool for p in found.parts):
-            raise ValueError(
-                f"network_module: '{path}' is of a component that takes no part in the run or is "
-                "kept together with others of its cell; load_network(..., pool=False) keeps apart."
-            )
-        (events if is_event else quantities).setdefault(path, found)
-    if not quantities and not events:
-        return _all(plan)
-    return list(quantities.values()), list(events.values())
-
-
-def _found(plan: Plan, path: str) -> tuple[Recorded, bool]:
-    """What a path names, as `run` takes it, and whether these are events. Raises PathError."""
-    try:
-        return plan.find(path, ""), False
-    except PathError as error:
-        head, _, port = path.rpartition("/")
-        try:
-            return plan.find(head, port), True
-        except PathError:
-            raise error from None
+    quantities, events = asked(plan, record, "network_module")
+    return (quantities, events) if quantities or events else _all(plan)
 
 
 def _all(plan: Plan) -> tuple[list[Recorded], list[Recorded]]:
@@ -61,7 +36,7 @@ def _whole(plan: Plan, i: int, name: str, is_event: bool) -> list[Recorded]:
 
     def reached(path: str) -> Recorded | None:
         """What a path names where this is the name, of some of the instances."""
-        found, kind = _found(plan, path)
+        found, kind = named(plan, path)
         (part, *others) = found.parts
         same = not others and (part.unit, part.name, kind) == (i, name, is_event)
         return found if same and part.instances != () else None

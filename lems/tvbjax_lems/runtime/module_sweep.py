@@ -6,7 +6,7 @@ import numpy as np
 
 from ..driver import ARGUMENTS
 from ..module import number_source, one_line
-from .module_names import has_delays, is_random, quoted
+from .module_names import has_delays, quoted
 from .network import Network
 from .plan import Plan, State, UnitPlan
 
@@ -105,7 +105,7 @@ def network_sweep_driver(network: Network, module: str) -> str:
     """
     plan = network.plan
     time, duration = network.time_unit, _duration(plan)
-    draws = is_random(plan)
+    draws = bool(plan.random_units())
     seed = '    parser.add_argument("--seed", type=int, default={0}, help="of random numbers")\n'
     return _SCRIPT.format(
         name=one_line(plan.name).replace("%", ""),

@@ -21,7 +21,7 @@ from .assemble import Assembler
 from .bind import Binder
 from .order import Order
 from .paths import PathError
-from .plan import Elsewhere, Parameter, Plan, Recorded, Selected, UnitPlan, formulas_of
+from .plan import Elsewhere, Parameter, Plan, Recorded, Selected, UnitPlan
 from .pool import Attached, pooled
 from .recorded import recorded
 from .request import Column, Output, Reader, Request
@@ -256,7 +256,7 @@ def _defaults(plan: Plan) -> dict[str, dict[str, Array]]:
     """The parameters that something reads."""
     read: set[tuple[int, str]] = set()
     for i, unit in enumerate(plan.units):
-        formulas = formulas_of(unit.variables, (unit.base, *unit.regimes), unit.on_start)
+        formulas = unit.formulas()
         for port in unit.pool.increments.values() if unit.pool else ():
             formulas += port.values()
         read |= {(i, name) for formula in formulas for name in formula.reads}

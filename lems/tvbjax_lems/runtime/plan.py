@@ -160,6 +160,10 @@ class UnitPlan:
     exponents: frozenset[str]
     pool: Pool | None = None
 
+    def formulas(self) -> list[Formula]:
+        """Every formula of its variables and its dynamics."""
+        return formulas_of(self.variables, (self.base, *self.regimes), self.on_start)
+
 
 @dataclass(frozen=True, eq=False)
 class LinkPlan:
@@ -232,6 +236,10 @@ class Plan:
     constant: frozenset[tuple[int, str]]
     early: tuple[tuple[int, str], ...]
     find: Callable[[str, str], Recorded]
+
+    def random_units(self) -> list[UnitPlan]:
+        """The units that draw random numbers."""
+        return [u for u in self.units if any(formula.draws for formula in u.formulas())]
 
     def __repr__(self) -> str:
         instances = sum(unit.size for unit in self.units)

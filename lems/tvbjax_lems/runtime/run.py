@@ -13,12 +13,12 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array
 
+from .asked import asked
 from .engine import Machine
 from .files import write_outputs
 from .methods import AbstractMethod, Euler, Given
 from .network import Network
-from .paths import PathError
-from .plan import Parameter, Plan, Recorded, State, UnitPlan, formulas_of
+from .plan import Parameter, Plan, Recorded, State, UnitPlan
 from .state import NetworkState, joined, part_of
 from .values import Name, Values
 
@@ -101,11 +101,11 @@ def run(
             f"run: a duration of {length:g} with a step of {dt:g}, recorded every {every} steps, "
             f"makes {rows:.4g} rows; give at least one step and at most {STEP_LIMIT:,} steps."
         )
-    if not _draws(plan):
+    if not plan.random_units():
         key = None  # one less thing to compile for
     elif key is None and plan.seed is not None:
         key = jax.random.key(plan.seed)
-    quantities, events = _asked(plan, record)
+    quantities, events = asked(plan, record, "run")
     program = _Program(plan, dt, method, rows, every, tuple(quantities), tuple(events))
     initial = None if initial is None else _going_on(plan, initial, dt)
     final, first, columns, counts = _run(program, _changed(network), initial, key)
@@ -126,15 +126,6 @@ def run(
     ):
         _check_finite(recording)
     return recording
-
-
-def _draws(plan: Plan) -> bool:
-    """Whether anything in a network is random."""
-    return any(
-        formula.draws
-        for unit in plan.units
-        for formula in formulas_of(unit.variables, (unit.base, *unit.regimes), unit.on_start)
-    )
 
 
 def _going_on(plan: Plan, initial: NetworkState, dt: float) -> NetworkState:
@@ -285,35 +276,6 @@ def _count(machine: Machine, emitted: Mapping[Name, Array], one: Recorded) -> Ar
     whole = parts[0] if len(parts) == 1 else jnp.concatenate(parts)
     small = whole.astype(jnp.int8 if most < 128 else jnp.int32)
     return small if one.every else small[0]
-
-
-def _asked(plan: Plan, record: Sequence[str]) -> tuple[list[Recorded], list[Recorded]]:
-    quantities = {one.path: one for one in plan.quantities}
-    events = {one.path: one for one in plan.events}
-    for path in [record] if isinstance(record, str) else record:
-        try:
-            quantities.setdefault(path, _checked(plan, plan.find(path, "")))
-        except PathError as error:
-            head, _, port = path.rpartition("/")
-            try:
-                events.setdefault(path, _checked(plan, plan.find(head, port)))
-            except PathError:
-                hint = f" ({error.hint})" if error.hint else ""
-                raise ValueError(f"run: cannot record '{path}': {error.message}{hint}.") from None
-    return list(quantities.values()), list(events.values())
-
-
-def _checked(plan: Plan, one: Recorded) -> Recorded:
-    """What can be recorded of a network as it was compiled. Raises ValueError."""
-    for part in one.parts:
-        if part.unit >= len(plan.units):
-            raise ValueError(f"run: '{one.path}' is of a component that takes no part in the run.")
-        if plan.units[part.unit].pool is not None:
-            raise ValueError(
-                f"run: '{one.path}' is of a synapse that is kept together with others of its cell; "
-                "to record each, load_network(..., pool=False)."
-            )
-    return one
 
 
 def _time(value: float | None, name: str, plan: Plan) -> float:

@@ -25,9 +25,11 @@ class Wire:
 
     def from_sources(self, count: Array) -> Array:
         """The events of the sources, one number per connection."""
-        if len(self.sources) == count.shape[0] and _is_range(self.sources):
-            return count
-        return count[self.sources]
+        return count if self.is_plain(count.shape[0]) else count[self.sources]
+
+    def is_plain(self, size: int) -> bool:
+        """Whether each of the `size` sources has one connection, in their order."""
+        return len(self.sources) == size and _is_range(self.sources)
 
     def delayed(self, state: NetworkState) -> Array:
         """The events whose delay is over now, one number per connection."""
