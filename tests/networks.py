@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from scipy.special import expit
@@ -153,3 +154,38 @@ def _plain_step(integrator, f, bound, x, z, dt):
             k3 = f(bound(x + dt / 2 * k2))
             k4 = f(bound(x + dt * k3))
             return bound(x + dt / 6 * (k1 + 2 * k2 + 2 * k3 + k4) + z)
+
+
+def trajectory(
+    model,
+    duration: float,
+    initial: np.ndarray,
+    *,
+    weights: np.ndarray | None = None,
+    rule: Any = None,
+    integrator: Any = None,
+    every: float = 1.0,
+    **arguments: Any,
+) -> np.ndarray:
+    """Every `every` ms all observables of a network without delays, (time, observable, node).
+
+    Without weights the nodes are on their own. `arguments` are those of Simulator, and a key.
+    """
+    key = arguments.pop("key", None)
+    nodes = np.shape(initial)[1]
+    simulator = tvbjax.Simulator(
+        model,
+        tvbjax.Connectome(np.zeros((nodes, nodes)) if weights is None else weights),
+        (rule or coupling.Linear(a=0.0)) if model.inputs else None,
+        integrator or integrators.Heun(dt=0.1),
+        monitors=tvbjax.monitors.SubSample(every, variables=model.observables),
+        **arguments,
+    )
+    result = tvbjax.simulate(simulator, duration, initial=initial, key=key, progress=False)
+    return np.asarray(result.samples["subsample"].values)
+
+
+def with_params(model, **values):
+    """The model with other parameters: numbers, or one for each node."""
+    params = model.params | {name: jnp.asarray(value, float) for name, value in values.items()}
+    return eqx.tree_at(lambda m: m.params, model, params)
