@@ -11,7 +11,7 @@ import tvbjax
 from tvbjax import coupling, integrators, lems, monitors
 
 MODELS = lems.models()
-STEPS = {"KIonEx": 0.05}  # ms, where it is not 0.1
+STEPS = dict.fromkeys(("CoombesByrne", "GastSchmidtKnosche_SF", "KIonEx"), 0.05)  # ms, not 0.1
 
 
 def random_states(model: lems.Model, count: int, seed: int = 1) -> np.ndarray:
