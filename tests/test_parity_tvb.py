@@ -9,6 +9,7 @@ its clock back); the Kuramoto coupling is divided by the number of regions here,
 from typing import NamedTuple
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -31,6 +32,59 @@ class Run(NamedTuple):
     states: np.ndarray
 
 
+class Stream(NamedTuple):
+    """In the place of jax.random: the numbers of a record, one for each step from `first` on."""
+
+    numbers: jnp.ndarray
+    first: int
+
+    def fold_in(self, key, step):
+        return step
+
+    def normal(self, step, shape, dtype):
+        return self.numbers[step - self.first]
+
+
+class Replayed(noise.AbstractNoise):
+    """The increments of a path with the gain of another noise."""
+
+    path: noise.Recorded
+    multiplied: noise.Multiplicative
+
+    def bind(self, variables, nodes):
+        return Replayed(self.path.bind(variables, nodes), self.multiplied)
+
+    def increments(self, key, first, steps, shape, dt, memory):
+        return self.path.increments(key, first, steps, shape, dt, memory)
+
+    def gain(self, x):
+        return self.multiplied.gain(x)
+
+    @property
+    def needs_key(self):
+        return False
+
+
+def replayed(case: Case, regions: int) -> noise.AbstractNoise | None:
+    """tvbjax's noise of a case, made of TVB's normal numbers."""
+    if case.nsig is None:
+        return None
+    nsig, tau = jnp.asarray(cases.intensities(case, regions)), case.ntau or None
+    white = noise.Additive(nsig, tau=tau)
+    if case.gain is not None:
+        a, b = case.gain
+        white = noise.Multiplicative(nsig, g=lambda x: a * x + b, tau=tau)
+    shape = len(case.variables), regions
+    with pytest.MonkeyPatch.context() as patch:
+        numbers = jnp.asarray(cases.normals(case, regions))
+        patch.setattr(noise, "jr", Stream(numbers, first=-1 if tau else 0))
+        bound, nothing = white.bind(case.variables, regions), jnp.zeros(shape)
+        key, start = jax.random.key(0), jnp.asarray(0)
+        path, _ = bound.increments(key, start, case.steps, shape, case.dt, nothing)
+    record = noise.Recorded(path)
+    return Replayed(record, white) if isinstance(white, noise.Multiplicative) else record
+
+
 def simulator(case: Case, watch) -> tuple[tvbjax.Simulator, np.ndarray]:
     """The simulator of a case, and its past."""
     whole = tvbjax.datasets.connectome("tvb76")
@@ -47,13 +101,12 @@ def simulator(case: Case, watch) -> tuple[tvbjax.Simulator, np.ndarray]:
     gains = dict(case.gains)
     if case.coupling == "Kuramoto":
         gains["a"] *= regions
-    path = cases.increments(case, regions)
     built = tvbjax.Simulator(
         model=model,
         connectome=tvbjax.Connectome(weights, lengths, speed=case.speed),
         coupling=getattr(coupling, case.coupling)(**gains),
         integrator=getattr(integrators, case.integrator)(dt=case.dt),
-        noise=None if path is None else noise.Recorded(jnp.asarray(path)),
+        noise=replayed(case, regions),
         monitors=watch,
     )
     return built, cases.past(case, lengths)

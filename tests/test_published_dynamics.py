@@ -5,6 +5,8 @@ the folds and Hopf points of Jansen and Rit's.
 """
 
 import math
+from collections.abc import Callable
+from typing import Any, cast
 
 import jax.numpy as jnp
 import numpy as np
@@ -56,6 +58,16 @@ def test_a_seizure_starts_at_the_fold():
     assert 0 < late[2] < 0.005
     assert late[0] / late[1] == pytest.approx(4.0, rel=0.15)
     assert late[1] / late[2] == pytest.approx(4.0, rel=0.15)
+
+
+def root(function: Callable[[float], float], low: float, high: float) -> float:
+    return cast(float, brentq(function, low, high))
+
+
+def lowest(function: Callable[[float], float], low: float, high: float) -> tuple[float, float]:
+    """Where a function is lowest between two points, and its value there."""
+    found: Any = minimize_scalar(function, bounds=(low, high), method="bounded")
+    return float(found.x), float(found.fun)
 
 
 @pytest.mark.parametrize("tau0", [10.0, 2857.0])
@@ -116,7 +128,7 @@ def test_kuramotos_critical_coupling():
 def wong_wang(p: dict[str, float], S: float) -> float:
     """The recurrence w for which S is at rest: 0 = (1 - S) gamma H(x) - S / tau, solved for x."""
     rate = S / ((1 - S) * p["gamma"] * p["tau_s"])
-    drive = brentq(lambda y: y / -math.expm1(-p["d"] * y) - rate, -2.0, 3.0)
+    drive = root(lambda y: y / -math.expm1(-p["d"] * y) - rate, -2.0, 3.0)
     current = (drive + p["b"]) / p["a"]
     return (current - p["I_o"]) / (p["J_N"] * S)
 
@@ -129,18 +141,18 @@ def test_wong_wangs_bistable_range():
     """
     model = with_params(lems.load("ReducedWongWang"), w=0.9, I_o=0.3)
     p = {name: float(value) for name, value in model.params.items()}
-    low = minimize_scalar(lambda S: -wong_wang(p, S), bounds=(0.05, 0.3), method="bounded")
-    high = minimize_scalar(lambda S: wong_wang(p, S), bounds=(0.3, 0.9), method="bounded")
-    assert high.fun < -low.fun
+    low, leave = lowest(lambda S: -wong_wang(p, S), 0.05, 0.3)
+    high, enter = lowest(lambda S: wong_wang(p, S), 0.3, 0.9)
+    enter, leave = enter - p["w"], -leave - p["w"]
+    assert enter < leave
     bounds = {"S": (0.0, 1.0)}
     (branch,) = lems.continuation(model, "w", (0.5, 6.0), within=bounds)
     folds = [b.parameter_value for b in branch.bifurcations]
-    assert sorted(folds) == pytest.approx([high.fun, -low.fun], rel=1e-7)
+    assert sorted(folds) == pytest.approx([p["w"] + enter, p["w"] + leave], rel=1e-7)
 
     weights = np.asarray(tvbjax.datasets.connectome("tvb76").weights)
     weights = weights[weights.sum(axis=1) > 0][:, weights.sum(axis=1) > 0]
     weights = weights / weights.sum(axis=1, keepdims=True)
-    enter, leave = np.array([high.fun, -low.fun]) - p["w"]
     states = {}
     for place, G in (
         ("below", 0.95 * enter),
@@ -156,9 +168,9 @@ def test_wong_wangs_bistable_range():
             states[place, start] = float(run[-1].mean())
             assert wong_wang(p, states[place, start]) == pytest.approx(p["w"] + G, rel=1e-4)
     assert states["below", 0.01] == pytest.approx(states["below", 0.9], rel=1e-2)
-    assert states["within", 0.01] < low.x and states["within", 0.9] > high.x
+    assert states["within", 0.01] < low and states["within", 0.9] > high
     assert states["above", 0.01] == pytest.approx(states["above", 0.9], rel=1e-2)
-    assert states["below", 0.9] < low.x and states["above", 0.01] > high.x
+    assert states["below", 0.9] < low and states["above", 0.01] > high
 
 
 def test_jansen_and_rits_alpha_rhythm():
@@ -257,9 +269,9 @@ def test_feedback_inhibition_brings_every_region_to_its_target():
     gate = p["gamma_e"] * p["tau_e"] * 0.003
     gate /= 1 + gate
     np.testing.assert_allclose(S_e, gate, rtol=1e-4)  # 3 Hz
-    shut = brentq(lambda S: p["gamma_i"] * p["tau_i"] * inhibitory(S) - S, 0.0, 1.0)
+    shut = root(lambda S: p["gamma_i"] * p["tau_i"] * inhibitory(S) - S, 0.0, 1.0)
     np.testing.assert_allclose(S_i, shut, rtol=1e-4)
-    current = brentq(lambda current: excitatory(current) - 0.003, 0.3, 0.5)
+    current = root(lambda current: excitatory(current) - 0.003, 0.3, 0.5)
     alone = (p["w_p"] * p["J_N"] * gate + p["W_e"] * p["I_o"] - current) / shut
     assert alone == pytest.approx(1.0, abs=0.02)
     expected = alone + p["G"] * p["J_N"] * gate / shut * weights.sum(axis=1)

@@ -34,8 +34,10 @@ RANGES: dict[str, dict[str, tuple[float, float]]] = {
 class Case:
     """One simulation on the 76 regions of tvb-data.
 
-    `dt`: ms. `speed`: mm/ms. `nsig`: diffusion D per state variable. `regions`: only the first so
-    many. `length_unit`: mm, tract lengths are rounded to multiples of it. `seed`: of the past.
+    `dt`: ms. `speed`: mm/ms. `nsig`: diffusion D per state variable. `ntau`: correlation time of
+    coloured noise, ms; 0 is white. `gain`: (a, b) of noise that is multiplied by a x + b.
+    `regions`: only the first so many. `length_unit`: mm, tract lengths are rounded to multiples of
+    it. `seed`: of the past.
     """
 
     name: str
@@ -45,6 +47,8 @@ class Case:
     parameters: dict[str, Value] = field(default_factory=dict)
     integrator: str = "Heun"
     nsig: dict[str, Value] | None = None
+    ntau: float = 0.0
+    gain: tuple[float, float] | None = None
     dt: float = 0.1
     steps: int = 1000
     speed: float = 3.0
@@ -142,6 +146,49 @@ CASES = (
         steps=500,
         seed=17,
     ),
+    Case(
+        "oscillator_coloured_noise",
+        "Generic2dOscillator",
+        "Linear",
+        LINEAR,
+        nsig={"V": 1e-2, "W": (0.0, 1e-2)},
+        ntau=3.0,
+        steps=500,
+        seed=20,
+    ),
+    Case(
+        "oscillator_multiplicative_noise",
+        "Generic2dOscillator",
+        "Linear",
+        LINEAR,
+        nsig={"V": 1e-3, "W": (1e-3, 0.0)},
+        gain=(0.7, 0.2),
+        steps=500,
+        seed=21,
+    ),
+    Case(
+        "oscillator_multiplicative_euler",
+        "Generic2dOscillator",
+        "Linear",
+        LINEAR,
+        integrator="Euler",
+        nsig={"V": 1e-3, "W": 2e-3},
+        gain=(1.0, 0.0),
+        steps=500,
+        seed=22,
+    ),
+    Case(
+        "mpr_coloured_multiplicative",
+        "MontbrioPazoRoxin",
+        "Linear",
+        LINEAR,
+        nsig={"r": 0.2, "V": 0.02},
+        ntau=0.5,
+        gain=(1.0, 0.3),
+        dt=0.02,
+        steps=1000,
+        seed=23,
+    ),
 )
 
 # What monitors give, with a period of 1 ms; and Bold, over more than its kernel's 20 s.
@@ -197,15 +244,28 @@ def intensities(case: Case, regions: int) -> np.ndarray:
     return np.array(rows)
 
 
-def increments(case: Case, regions: int) -> np.ndarray | None:
-    """What the noise adds in every step: (step, state variable, region), or None.
+def normals(case: Case, regions: int) -> np.ndarray:
+    """The normal numbers of TVB's noise with its default seed, 42, in the order it draws them.
 
-    The stream is the one of TVB's noise with its default seed, 42.
+    (step, state variable, region); coloured noise draws one more, for its state before step 0.
     """
+    steps = case.steps + (case.ntau > 0)
+    return np.random.RandomState(42).normal(size=(steps, len(case.variables), regions))
+
+
+def increments(case: Case, regions: int) -> np.ndarray | None:
+    """What the noise adds in every step, before any gain: (step, state variable, region)."""
     if case.nsig is None:
         return None
-    unit = np.random.RandomState(42).normal(size=(case.steps, len(case.variables), regions))
-    return np.sqrt(case.dt) * unit * np.sqrt(2.0 * intensities(case, regions))
+    unit, spread = normals(case, regions), np.sqrt(2.0 * intensities(case, regions))
+    if not case.ntau:
+        return np.sqrt(case.dt) * unit * spread
+    kept = np.exp(-case.dt / case.ntau)
+    eta, path = unit[0], []
+    for drawn in unit[1:]:
+        eta = eta * kept + np.sqrt(1.0 - kept**2) * drawn
+        path.append(case.dt / np.sqrt(case.ntau) * eta)
+    return np.array(path) * spread
 
 
 def stored(name: str) -> dict[str, np.ndarray]:

@@ -19,6 +19,7 @@ import plain
 from cases import Case
 from tvb.basic.neotraits.api import HasTraits
 from tvb.datatypes.connectivity import Connectivity
+from tvb.datatypes.equations import Linear as Line
 from tvb.simulator import coupling, integrators, models, monitors, noise, simulator
 from tvb.simulator.descriptors import NDArray
 from tvb.simulator.history import BaseHistory, DenseHistory, SparseHistory
@@ -69,7 +70,7 @@ def configured(case: Case, watch: list) -> simulator.Simulator:
     parameters = {n: np.atleast_1d(cases.spread(v, regions)) for n, v in case.parameters.items()}
     method = INTEGRATORS[case.integrator, case.nsig is not None](dt=case.dt)
     if case.nsig is not None:
-        method.noise = noise.Additive(nsig=cases.intensities(case, regions))
+        method.noise = source(case, regions)
     model = getattr(models, case.model)(**parameters)
     model.variables_of_interest = case.variables
     sim = simulator.Simulator(
@@ -87,6 +88,15 @@ def configured(case: Case, watch: list) -> simulator.Simulator:
     sim.history.buffer = np.roll(sim.history.buffer, 1, axis=0)
     sim.current_step = 0
     return sim
+
+
+def source(case: Case, regions: int) -> noise.Noise:
+    """TVB's noise of a case. Its nsig has a last axis for modes, where there are regions."""
+    nsig = cases.intensities(case, regions)[..., None]
+    if case.gain is None:
+        return noise.Additive(nsig=nsig, ntau=case.ntau)
+    line = Line(parameters=dict(zip("ab", case.gain, strict=True)))
+    return noise.Multiplicative(nsig=nsig, ntau=case.ntau, b=line)
 
 
 def outputs(sim: simulator.Simulator, steps: int) -> list[tuple[np.ndarray, np.ndarray]]:

@@ -118,6 +118,8 @@ def simulate(
         present = states[now][list(sent)]
         c = coupled(case.coupling, gains, weights, delayed, present)
         z = 0.0 if increments is None else increments[now - rows + 1]
+        if case.gain is not None:
+            z = z * (case.gain[0] * states[now] + case.gain[1])
         states[now + 1] = step(
             case.integrator,
             lambda x, c=c: equations(x, c, parameters),
