@@ -45,6 +45,7 @@ from tvbjax_lems import (
     evaluate as evaluate,
     fixed_points as fixed_points,
     is_network as is_network,
+    hold as hold,
     jacobian as jacobian,
     load as load,
     load_network as load_network,

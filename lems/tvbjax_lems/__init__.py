@@ -34,6 +34,7 @@ from .flat import (
     FlatModel as FlatModel,
     FlatParameter as FlatParameter,
 )
+from .hold import hold as hold
 from .library import (
     check as check,
     citation as citation,

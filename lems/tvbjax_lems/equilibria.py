@@ -102,7 +102,7 @@ def fixed_points(
     if sum(bool(singular[i]) for i in chosen) > _CROWD:
         raise ValueError(
             f"fixed_points: the fixed points of {model.name} are not isolated, they form a curve; "
-            "fix a state variable or change the inputs."
+            "hold one of its state variables (lems.hold) or change the inputs."
         )
     chosen.sort(key=lambda i: tuple(found[i]))
     return tuple(_described(model, found[i], matrices[i]) for i in chosen)
