@@ -1,14 +1,7 @@
 """Networks as Python modules: imported, run, and compared with what lems.run gives."""
 
 import ast
-import importlib.util
-import os
-import re
-import subprocess
-import sys
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 import equinox as eqx
 import jax
@@ -24,63 +17,8 @@ from conformance import corpora
 from lems_cells import HODGKIN_HUXLEY, hodgkin_huxley
 from lems_text import network, run
 from lems_toys import PATHS, PORTS, TYPES, WHOLE
+from network_modules import check_same, converted, crowd, written_pair
 from tvbjax import lems
-
-ROOT = Path(__file__).parents[1]
-
-
-def imported(source: lems.NetworkSource, folder: Path, name: str = "converted") -> ModuleType:
-    path = folder / f"{name}.py"
-    path.write_text(source.text)
-    if source.arrays:
-        np.savez(path.with_suffix(".npz"), **source.arrays)  # pyright: ignore[reportArgumentType]
-    found = importlib.util.spec_from_file_location(name, path)
-    assert found is not None and found.loader is not None
-    module = importlib.util.module_from_spec(found)
-    found.loader.exec_module(module)
-    return module
-
-
-def converted(model: lems.Network, folder: Path, **options: Any) -> ModuleType:
-    return imported(lems.network_module(model, "model.xml", **options), folder)
-
-
-def check_same(
-    model: lems.Network,
-    folder: Path,
-    *,
-    step: float | None = None,
-    duration: float | None = None,
-    record=(),
-    rtol: float = 1e-12,
-    **options: Any,
-) -> ModuleType:
-    """Both runs give the same rows and the same events; the module."""
-    expected = run(model, step=step, duration=duration, record=record, **options)
-    module = converted(model, folder, record=record, step=step)
-    length = model.duration if duration is None else duration
-    assert length is not None
-    steps = round(length / module.DT)
-    time, quantities, events, _ = jax.jit(lambda: module.run(steps=steps, **options))()
-    np.testing.assert_array_equal(time, expected.t)
-    assert set(quantities) == set(expected.quantities) and set(events) == set(expected.events)
-    for path, value in quantities.items():
-        wanted = np.asarray(expected[path])
-        scale = np.abs(wanted).max(initial=0.0)
-        np.testing.assert_allclose(value, wanted, rtol=rtol, atol=rtol * scale, err_msg=path)
-    every = options.get("every", 1)
-    fine = np.arange(1, steps * every + 1) * module.DT
-    for path, count in events.items():
-        count, found = np.asarray(count), expected.events[path]
-        rows, instances = np.nonzero(count.reshape(len(count), -1))
-        many = count.reshape(len(count), -1)[rows, instances]
-        assert len(found) == many.sum(), path
-        times = found if count.ndim == 1 else found[:, 0]
-        np.testing.assert_allclose(times, np.repeat(fine[rows], many), rtol=1e-12)
-        if count.ndim > 1:
-            np.testing.assert_array_equal(found[:, 1], np.repeat(instances, many))
-    return module
-
 
 DRIVEN = f"""
   <Whole id="whole">
@@ -227,11 +165,7 @@ def test_the_seed_of_the_file_is_that_of_the_module(tmp_path: Path):
 
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory) -> Path:
-    """The file of the documentation: Izhikevich cells, delays and weights."""
-    page = (ROOT / "docs" / "networks.md").read_text()
-    path = tmp_path_factory.mktemp("pair") / "izhikevich.xml"
-    path.write_text(re.findall(r"```xml\n(.*?)```", page, re.DOTALL)[0])
-    return path
+    return written_pair(tmp_path_factory.mktemp("pair"))
 
 
 def test_izhikevich_cells_with_delayed_weighted_synapses(pair: Path, tmp_path: Path):
@@ -301,18 +235,6 @@ def test_parameters_vary_under_vmap_and_have_slopes(pair: Path, tmp_path: Path):
         module.changed("first/bursting", "drift", 1.0)
 
 
-def crowd(folder: Path, count: int) -> lems.Network:
-    """A driven cell and `count` others, that it excites with weights of their own."""
-    edges = "".join(
-        f'<Edge id="e{i}" source="../../a" target="../pop[{i % 3}]" w="{i + 0.5}" '
-        f'delay="{0.1 * i}s" synapse="saturating"/>'
-        for i in range(count)
-    )
-    body = f"""{pools.TYPES}{pools.synapse("saturating")}<Whole id="all">
-      <Ticks id="a" from="0.3s"/><Whole id="w"><Cells id="pop" of="cell"/>{edges}</Whole></Whole>"""
-    return network(folder, body, "all")
-
-
 def test_long_arrays_lie_beside_the_module(tmp_path: Path):
     few, many = crowd(tmp_path, 10), crowd(tmp_path, 120)
     assert not lems.network_module(few).arrays
@@ -321,105 +243,6 @@ def test_long_arrays_lie_beside_the_module(tmp_path: Path):
     assert all(value.dtype.kind in "if" for value in source.arrays.values())
     assert max(len(line) for line in source.text.splitlines()) < 150
     check_same(many, tmp_path, step=0.125, duration=4.0, record=["w/pop[*]/v"])
-
-
-AWKWARD = """
-  <ComponentType name="Odd" extends="Part">
-    <Parameter name="lambda" dimension="none"/><Parameter name="jnp" dimension="none"/>
-    <Parameter name="params" dimension="none"/>
-    <Attachments name="state" type="Odd"/>
-    <EventPort name="class" direction="out"/>
-    <EventPort name="in" direction="in"/>
-    <Dynamics>
-      <StateVariable name="dt" dimension="none"/><StateVariable name="dt_when_1" dimension="none"/>
-      <DerivedVariable name="if" value="1 / dt + lambda"/>
-      <ConditionalDerivedVariable name="case_1">
-        <Case condition="dt .gt. 0.5 .and. lambda .lt. 3" value="sqrt(dt) * if"/>
-        <Case condition="dt .lt. 0.1 .or. dt .neq. dt" value="7"/>
-        <Case value="H(dt) / 3 + max(dt, jnp) - log(1 + exp(dt)) + dt / (1 - exp(-dt))"/>
-      </ConditionalDerivedVariable>
-      <TimeDerivative variable="dt" value="params - case_1 * dt^3"/>
-      <OnStart><StateAssignment variable="dt" value="0.2"/></OnStart>
-      <OnCondition test="dt .gt. 0.9">
-        <StateAssignment variable="dt" value="0.05"/><EventOut port="class"/>
-        <EventOut port="class"/>
-      </OnCondition>
-      <OnEvent port="in"><StateAssignment variable="dt_when_1" value="dt_when_1 + 1"/></OnEvent>
-    </Dynamics>
-  </ComponentType>
-  <Whole id="whole">
-    <Odd id="a" lambda="1" jnp="2" params="3"/><Odd id="a_dt" lambda="2" jnp="2" params="30"/>
-    <Odd id="step" lambda="0.5" jnp="2" params="4"/>
-    <Wire id="w" source="../a" target="../step"/><Wire id="x" source="../a_dt" target="../step"/>
-  </Whole>
-"""
-
-
-def test_names_that_python_or_the_module_has_taken(tmp_path: Path):
-    model = network(tmp_path, AWKWARD, "whole")
-    record = [f"{one}/{name}" for one in ("a", "a_dt", "step") for name in ("dt", "case_1", "if")]
-    record += ["step/dt_when_1", "a_dt/class"]
-    module = check_same(model, tmp_path, step=0.01, duration=2.0, record=record)
-    assert float(module.run(steps=150)[1]["step/dt_when_1"][-1]) > 0.0
-
-
-INNER = """
-  <ComponentType name="Slopes" extends="Part">
-    <Dynamics>
-      <StateVariable name="x" dimension="none"/><StateVariable name="n" dimension="none"/>
-      <StateVariable name="v" dimension="none"/><StateVariable name="dv_dt" dimension="none"/>
-      <DerivedVariable name="dx_dt" value="2 - x"/>
-      <TimeDerivative variable="x" value="0.5 * dx_dt"/>
-      <TimeDerivative variable="v" value="1 - dv_dt"/><TimeDerivative variable="dv_dt" value="v"/>
-      <OnCondition test="dx_dt .lt. 0.5">
-        <StateAssignment variable="x" value="0"/><StateAssignment variable="n" value="n + 1"/>
-      </OnCondition>
-    </Dynamics>
-  </ComponentType>
-  <ComponentType name="Regimes" extends="Part">
-    <Parameter name="regime" dimension="none"/>
-    <EventPort name="in" direction="in"/><EventPort name="spike" direction="out"/>
-    <Dynamics>
-      <StateVariable name="next_regime" dimension="none"/>
-      <StateVariable name="in_come" dimension="none"/>
-      <StateVariable name="in_waiting" dimension="none"/>
-      <StateVariable name="spike_out" dimension="none"/>
-      <StateVariable name="spike_sent" dimension="none"/>
-      <TimeDerivative variable="in_come" value="regime"/>
-      <Regime name="come" initial="true">
-        <TimeDerivative variable="spike_sent" value="regime - in_come"/>
-        <OnEvent port="in">
-          <StateAssignment variable="next_regime" value="next_regime + regime"/>
-          <EventOut port="spike"/><Transition regime="waiting"/>
-        </OnEvent>
-      </Regime>
-      <Regime name="waiting">
-        <OnEntry><StateAssignment variable="in_waiting" value="in_waiting + in_come"/></OnEntry>
-        <TimeDerivative variable="spike_out" value="next_regime"/>
-        <OnCondition test="spike_out .gt. 0.5">
-          <StateAssignment variable="spike_out" value="0"/><EventOut port="spike"/>
-          <Transition regime="come"/>
-        </OnCondition>
-      </Regime>
-    </Dynamics>
-  </ComponentType>
-  <Whole id="whole">
-    <Slopes id="s"/><Regimes id="r" regime="2"/><Regimes id="q" regime="3"/>
-    <Pulse id="p" at="0.5s"/><Pulse id="later" at="1.5s"/>
-    <Wire id="w" source="../p" target="../r"/><Wire id="x" source="../later" target="../r"/>
-    <Wire id="y" source="../r" target="../q"/>
-  </Whole>
-"""
-
-
-def test_names_that_the_module_gives_to_slopes_regimes_and_events(tmp_path: Path):
-    model = network(tmp_path, INNER, "whole")
-    record = [f"s/{name}" for name in ("x", "n", "v", "dv_dt", "dx_dt")]
-    own = ("next_regime", "in_come", "in_waiting", "spike_out", "spike_sent", "spike")
-    record += [f"{one}/{name}" for one in ("r", "q") for name in own]
-    module = check_same(model, tmp_path, step=0.0625, duration=10.0, record=record)
-    last = {path: float(rows[-1]) for path, rows in module.run(steps=160)[1].items()}
-    assert last["s/n"] >= 2.0 and last["q/next_regime"] >= 3.0
 
 
 def test_without_recordings_all_states_and_without_a_step_it_is_asked_for(
@@ -434,69 +257,6 @@ def test_without_recordings_all_states_and_without_a_step_it_is_asked_for(
     assert quantities["first/bursting/v"].shape == (11,)
 
 
-NESTED = """
-  <ComponentType name="Cells" extends="Part">
-    <ComponentReference name="of" type="Part"/><Parameter name="count" dimension="none"/>
-    <Structure><MultiInstantiate number="count" component="of"/></Structure>
-  </ComponentType>
-  <ComponentType name="Cell" extends="Part">
-    <Child name="gate" type="Gate"/><Attachments name="inputs" type="Part"/>
-    <EventPort name="spike" direction="out"/>
-    <Dynamics>
-      <StateVariable name="v" dimension="none"/><TimeDerivative variable="v" value="1"/>
-      <OnCondition test="v .gt. 0.5">
-        <StateAssignment variable="v" value="0"/><EventOut port="spike"/>
-      </OnCondition>
-    </Dynamics>
-  </ComponentType>
-  <ComponentType name="Gate">
-    <Dynamics>
-      <StateVariable name="q" dimension="none"/><TimeDerivative variable="q" value="2 - q"/>
-    </Dynamics>
-  </ComponentType>
-  <ComponentType name="Kick" extends="Part">
-    <EventPort name="in" direction="in"/>
-    <Dynamics>
-      <StateVariable name="got" dimension="none"/>
-      <OnEvent port="in"><StateAssignment variable="got" value="got * got + 1"/></OnEvent>
-    </Dynamics>
-  </ComponentType>
-  <ComponentType name="Tie" extends="Part">
-    <Path name="source"/><Path name="target"/>
-    <ComponentReference name="by" type="Part"/>
-    <Structure>
-      <With instance="source" as="a"/><With instance="target" as="b"/>
-      <EventConnection from="a" to="b" receiver="by" receiverContainer="inputs"/>
-    </Structure>
-  </ComponentType>
-  <Kick id="kick"/><Cell id="cell"><Gate id="g"/></Cell>
-  <Cells id="inner" of="cell" count="2"/><Cells id="group" of="inner" count="3"/>
-  <Whole id="whole">
-    <Cells id="alone" of="cell" count="1"/><Cells id="many" of="cell" count="3"/>
-    <Cells id="outer" of="inner" count="2"/><Cell id="one"><Gate id="g"/></Cell>
-    <Tie id="t0" by="kick" source="../one" target="../many[0]"/>
-    <Tie id="t1" by="kick" source="../many[1]" target="../many[2]"/>
-    <Tie id="t2" by="kick" source="../many[1]" target="../many[2]"/>
-    <Tie id="t3" by="kick" source="../many[1]" target="../one"/>
-  </Whole>
-"""
-
-
-def test_without_recordings_it_calls_them_as_run_does(tmp_path: Path):
-    model = network(tmp_path, NESTED, "whole")
-    _, quantities, events, _ = converted(model, tmp_path, step=0.125).run(steps=8)
-    expected = run(model, step=0.125, duration=1.0, record=(*quantities, *events))
-    assert set(expected.quantities) == set(quantities) and set(expected.events) == set(events)
-    for path, value in quantities.items():
-        np.testing.assert_allclose(value, expected[path], rtol=1e-12, err_msg=path)
-    for path, count in events.items():
-        assert int(count.sum()) == len(expected.events[path]) > 0, path
-    states = sum(value[0].size for value in quantities.values())
-    assert states == 2 * (1 + 3 + 4 + 1) + 4
-    short = {"one/v", "one/gate/q", "many[*]/v", "many[*]/gate/q", "many[2]/kick[*]/got"}
-    assert short <= set(quantities)
-
-
 def test_what_cannot_be_converted_says_why(pair: Path):
     model = lems.load_network(pair)
     with pytest.raises(ValueError, match="cannot record 'nowhere/v'"):
@@ -509,71 +269,6 @@ def test_what_cannot_be_converted_says_why(pair: Path):
 
     with pytest.raises(TypeError, match="'drive' of 'first/bursting' is being traced"):
         jax.jit(traced)(1.0)
-
-
-# The command line.
-
-
-def convert(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "tvbjax", "lems", "convert", *arguments]
-    environment = os.environ | {"COLUMNS": "200", "NO_COLOR": "1"}
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
-
-
-def test_convert_writes_a_module_and_a_driver_that_runs(pair: Path, tmp_path: Path):
-    done = convert(tmp_path, str(pair), "--to", "python", "-o", "mine.py")
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == ["mine.py", "mine_sweep.py"]
-    options = ["--points", "3", "--duration", "20", "--every", "100", "--out", "o.npz"]
-    ran = subprocess.run(
-        [sys.executable, "mine_sweep.py", *options], cwd=tmp_path, capture_output=True, text=True
-    )
-    assert ran.returncode == 0, ran.stderr
-    assert "o.npz: 3 runs of 2000 steps" in ran.stdout
-    found = np.load(tmp_path / "o.npz")
-    (swept,) = (name for name in found.files if name.startswith("parameter "))
-    _, path, name = swept.split()
-    model = lems.load_network(pair)
-    for i, value in enumerate(found[swept]):
-        changed = eqx.tree_at(lambda n: n.params[path][name], model, jnp.asarray(value))
-        expected = run(changed, duration=20.0, every=100)
-        np.testing.assert_allclose(found["time"], expected.t, rtol=1e-15)
-        got = found["quantity first[0]/v"][i]
-        np.testing.assert_allclose(got, expected["first[0]/v"], rtol=1e-9)
-        spikes = expected.events["first[0]/spike"]
-        assert found["events first[0]/spike"][i] == len(spikes)
-
-
-def test_convert_keeps_a_driver_takes_a_component_and_refuses_odd_names(pair: Path, tmp_path: Path):
-    (tmp_path / "pair_sweep.py").write_text("# mine\n")
-    done = convert(tmp_path, str(pair), "--to", "python", "--component", "pair")
-    assert done.returncode == 0 and "pair_sweep.py was there and is kept" in done.stdout
-    assert (tmp_path / "pair_sweep.py").read_text() == "# mine\n"
-    assert "from izhikevich.xml" in (tmp_path / "pair.py").read_text()
-    odd = convert(tmp_path, str(pair), "--to", "python", "-o", "my-pair.py")
-    assert odd.returncode == 1 and "import" in odd.stderr
-    assert not (tmp_path / "my-pair.py").exists()
-    lost = convert(tmp_path, str(pair), "--to", "python", "--component", "pear")
-    assert lost.returncode == 1 and "pear" in lost.stderr
-
-
-def test_convert_finds_included_files_and_stores_long_arrays(tmp_path: Path):
-    folder = tmp_path / "types"
-    folder.mkdir()
-    crowd(folder, 120)
-    (tmp_path / "main.xml").write_text(
-        '<Lems><Include file="model.xml"/><Target component="sim"/>'
-        '<Job id="sim" increment="0.125s" total="1s" what="all"/></Lems>'
-    )
-    done = convert(tmp_path, "main.xml", "--to", "python", "-I", "types", "-o", "large.py")
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == ["large.py", "large.npz", "large_sweep.py"]
-    ran = subprocess.run(
-        [sys.executable, "large_sweep.py", "--points", "2"],
-        cwd=tmp_path, capture_output=True, text=True,
-    )  # fmt: skip
-    assert ran.returncode == 0, ran.stderr
-    assert len(np.load(tmp_path / "large_sweep.npz")["quantity w/pop[*]/v"]) == 2
 
 
 @pytest.mark.filterwarnings("ignore::tvbjax_lems.LemsWarning")
