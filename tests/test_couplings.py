@@ -243,3 +243,53 @@ def test_bad_couplings_are_refused(tmp_path):
         coupling.Own(coupling.Instant(coupling.Linear()))
     with pytest.raises(ValueError, match=r"weights of Instant have shape \(2, 2\)"):
         simulator(tmp_path, coupling.Instant(coupling.Linear(), weights=np.eye(2)))
+
+
+def holed(rule, weights) -> tvbjax.Simulator:
+    return tvbjax.Simulator(
+        tvbjax.lems.load("OrnsteinUhlenbeck"),
+        tvbjax.Connectome(weights),
+        rule,
+        integrators.Euler(dt=0.1),
+        monitors=monitors.Raw(),
+    )
+
+
+@pytest.mark.parametrize("way", ["connectome", "instant"])
+def test_pairs_that_are_not_connected_do_not_count(way):
+    """1 / (x_j - x_i) is infinite of a region and itself, and no region is connected to itself."""
+    weights = np.ones((4, 4)) - np.eye(4)
+    weights[0, 2] = 0.0
+    weights[3] = 0.0
+    pre = coupling.Pairwise(lambda s, o, p: p["k"] / (s[0] - o[0]), params={"k": 0.1})
+    x = np.array([1.0, 1.5, 2.5, 4.0])
+    gap = x[None] - x[:, None] + np.eye(4)
+    expected = x + 0.1 * ((0.1 * weights / gap).sum(axis=1) - x) / 20.0
+    rule = pre if way == "connectome" else coupling.Instant(pre, weights=weights)
+
+    def end(k):
+        def gain(s):
+            return (s.coupling if way == "connectome" else s.coupling.rule).params["k"]
+
+        built = eqx.tree_at(gain, holed(rule, weights), k)
+        return tvbjax.simulate(built, 0.1, initial=x[None]).samples["raw"].values[0, 0]
+
+    np.testing.assert_allclose(end(jnp.asarray(0.1)), expected, rtol=1e-13)
+    slope = jax.jacrev(end)(jnp.asarray(0.1))
+    np.testing.assert_allclose(slope, 0.1 / 20 * (weights / gap).sum(axis=1), rtol=1e-12)
+
+
+def test_a_pairs_parameters_are_those_of_the_receiver():
+    """Four regions with four connections each: the values are not one for each connection."""
+    gains, x = np.array([1.0, 2.0, 3.0, 4.0]), np.array([1.0, -1.0, 2.0, 0.5])
+    rule = coupling.Pairwise(lambda s, o, p: p["k"] * s[0], params={"k": gains})
+    run = tvbjax.simulate(holed(rule, np.ones((4, 4))), 0.1, initial=x[None])
+    np.testing.assert_allclose(
+        run.samples["raw"].values[0, 0], x + 0.1 * (gains * x.sum() - x) / 20.0, rtol=1e-13
+    )
+
+
+def test_a_pair_that_reads_more_than_its_arity_is_told():
+    rule = coupling.Pairwise(lambda s, o, p: s[0] - s[1])
+    with pytest.raises(ValueError, match="fails on 1 variables"):
+        holed(rule, np.ones((4, 4)))

@@ -5,7 +5,7 @@ hears channels with its inputs. To the simulator a `Mixed` looks like a model wh
 channels; its state has the rows of all populations, zero in the regions of others.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import equinox as eqx
@@ -34,8 +34,28 @@ def _indices(regions: Any) -> tuple[int, ...]:
     return tuple(int(i) for i in found)
 
 
-def _names(mapping: Mapping[str, str | Sequence[str]]) -> dict[str, Names]:
-    return {k: (v,) if isinstance(v, str) else tuple(v) for k, v in mapping.items()}
+def _names(mapping: Any) -> dict[str, Names]:
+    try:
+        return {k: (v,) if isinstance(v, str) else tuple(v) for k, v in mapping.items()}
+    except (AttributeError, TypeError):
+        raise TypeError(
+            f"Population: sends or hears is {mapping!r:.80}; give a mapping to names, "
+            'e.g. sends={"rate": "E"}, hears={"c_0": "rate"}, with () for nothing.'
+        ) from None
+
+
+def _check_name(kind: str, name: Any) -> None:
+    # Names are joined with dots and brackets, as in a.V and rate[1].
+    if not (isinstance(name, str) and name.isidentifier()):
+        raise ValueError(
+            f"{kind} cannot be called {name!r:.60}; use letters, digits and _, as in a variable."
+        )
+
+
+def _parsed(variable: str) -> tuple[str, int]:
+    """The channel and the number of one of its variables: CHANNEL or CHANNEL[1]."""
+    channel, _, number = variable.partition("[")
+    return channel, int(number[:-1]) if number else 0
 
 
 class Population(eqx.Module):
@@ -54,7 +74,14 @@ class Population(eqx.Module):
 
     def __check_init__(self):
         model = self.model
+        if not isinstance(model, Model):
+            raise TypeError(
+                f"Population: model is {model!r:.60}; give e.g. lems.load('JansenRit')."
+            )
         for channel, names in self.sends.items():
+            _check_name("Population: a channel", channel)
+            if not names:
+                raise ValueError(f"Population: nothing is sent on '{channel}'; leave it out.")
             for name in names:
                 if name not in (*model.state_variables, *model.spec.sent):
                     known = ", ".join((*model.state_variables, *model.spec.sent))
@@ -67,6 +94,28 @@ class Population(eqx.Module):
                 f"Population: hears is about {sorted(self.hears)}, and {model.name} has the inputs "
                 f"{sorted(model.inputs)}; say of each which channel drives it, () for none."
             )
+        for name, channels in self.hears.items():
+            if len(set(channels)) < len(channels):
+                raise ValueError(
+                    f"Population: '{name}' hears {list(channels)}; name each channel once."
+                )
+
+    def unit_of(self, sent: str) -> str:
+        """The unit of something that is sent."""
+        spec = self.model.spec
+        return next(one.unit for one in (*spec.states, *spec.derived) if one.name == sent)
+
+
+def _populations(given: Any) -> dict[str, Population]:
+    if not (isinstance(given, Mapping) and given):
+        raise TypeError(
+            f"Mixed: populations is {given!r:.80}; give a mapping from names to Populations."
+        )
+    for name, one in given.items():
+        _check_name("Mixed: a population", name)
+        if not isinstance(one, Population):
+            raise TypeError(f"Mixed: '{name}' is {one!r:.60}; give a Population.")
+    return dict(given)
 
 
 class Mixed(eqx.Module):
@@ -76,7 +125,7 @@ class Mixed(eqx.Module):
     by its name, in all regions that send on it.
     """
 
-    populations: dict[str, Population] = eqx.field(converter=dict)
+    populations: dict[str, Population] = eqx.field(converter=_populations)
 
     def __check_init__(self):
         taken: dict[int, str] = {}
@@ -96,9 +145,26 @@ class Mixed(eqx.Module):
                         f"Mixed: '{name}' hears the channel '{channel}', on which nobody sends; "
                         f"there are {', '.join(sorted(sent)) or 'none'}."
                     )
+        self._check_units()
         missing = sorted(set(range(len(taken))) - set(taken))
         if missing:
             raise ValueError(f"Mixed: region {missing[0]} is in no population.")
+
+    def _check_units(self) -> None:
+        """A sum over the senders of a channel must be a sum of like things."""
+        found: dict[str, tuple[str, str, str]] = {}
+        for name, one in self.populations.items():
+            for channel, sent in one.sends.items():
+                for number, variable in enumerate(sent):
+                    unit = one.unit_of(variable)
+                    key = f"{channel}[{number}]" if number else channel
+                    other, theirs, before = found.setdefault(key, (name, variable, unit))
+                    if unit != before:
+                        raise ValueError(
+                            f"Mixed: on the channel '{channel}' '{other}' sends {theirs} in "
+                            f"{before or '1'} and '{name}' sends {variable} in {unit or '1'}; give "
+                            "each a channel of its own and hear both, with a rule for each."
+                        )
 
     # What the simulator asks of a model.
 
@@ -191,6 +257,30 @@ class Mixed(eqx.Module):
             for n in names
         )
 
+    def sending(self, reads: Names) -> np.ndarray | None:
+        """(node,): which regions send these variables of a channel; None where all do.
+
+        Raises ValueError where a population sends some of them and not all.
+        """
+        sending = np.zeros(self.nodes, bool)
+        for name, one in self.populations.items():
+            sent = sum(number < len(one.sends.get(c, ())) for c, number in map(_parsed, reads))
+            if 0 < sent < len(reads):
+                raise ValueError(
+                    f"Simulator: the coupling reads {', '.join(reads)}, and '{name}' sends "
+                    f"{sent} of these; send as many, or use another channel or rule."
+                )
+            sending[list(one.regions)] = sent > 0
+        return None if sending.all() else sending
+
+    def hearing(self, channel: str) -> np.ndarray:
+        """(node,): which regions hear a channel."""
+        hearing = np.zeros(self.nodes, bool)
+        for one in self.populations.values():
+            if any(channel in channels for channels in one.hears.values()):
+                hearing[list(one.regions)] = True
+        return hearing
+
     def dfun(
         self,
         state: Float[Array, "state node"],
@@ -220,8 +310,7 @@ class Mixed(eqx.Module):
         return jnp.stack([self._sent(state, name) for name in names])
 
     def _sent(self, state: Array, name: str) -> Array:
-        channel, _, number = name.partition("[")
-        which = int(number[:-1]) if number else 0
+        channel, which = _parsed(name)
         total = jnp.zeros_like(state[0])
         for one, rows in self._rows(state):
             variables = one.sends.get(channel, ())

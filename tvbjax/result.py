@@ -154,17 +154,22 @@ def join(first: Result, second: Result) -> Result:
     )
 
 
+def without_absent(values: np.ndarray, absent: tuple[tuple[int, ...], ...]) -> np.ndarray:
+    """Values (..., variable, region) with NaN where a region does not have a variable."""
+    if not any(absent):
+        return values
+    values = values.copy()
+    for variable, regions in enumerate(absent):
+        values[..., variable, list(regions)] = np.nan
+    return values
+
+
 def _data_array(name: str, samples: Samples, labels: tuple[str, ...]) -> "xr.DataArray":
     import xarray as xr
 
     units = [unit or "1" for unit in samples.units]
-    values = np.asarray(samples.values)
-    if any(samples.absent):
-        values = values.copy()
-        for variable, regions in enumerate(samples.absent):
-            values[:, variable, list(regions)] = np.nan
     return xr.DataArray(
-        values,
+        without_absent(np.asarray(samples.values), samples.absent),
         dims=("time", "variable", "region"),
         coords={
             "time": ("time", np.asarray(samples.time), {"units": "ms", "long_name": "time"}),

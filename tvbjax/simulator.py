@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
+from jax.extend.core import Literal
 
 from tvbjax.arrays import is_traced
 from tvbjax.connectome import Connectome
@@ -21,6 +22,7 @@ from tvbjax.coupling import (
     AbstractPairwise,
     Formula,
     Instant,
+    Own,
     PairFormula,
 )
 from tvbjax.engine import Edges, edges_of
@@ -96,6 +98,7 @@ class Simulator(eqx.Module):
             tuple(_reads(model, name, available, rule) for rule in rules)
             for name, available, rules in zip(model.inputs, model.sources, self.rules, strict=True)
         )
+        _check_senders(self)
         self.observed = tuple(_observed(model, monitor) for monitor in self.monitors)
         _check_parameters(model, nodes)
         _check_rules(self.rules, nodes)
@@ -288,6 +291,47 @@ def _reads(
             f"'{name}' of {model.name} names {known}; choose another coupling."
         )
     return available[: rule.arity]
+
+
+def _check_senders(simulator: Simulator) -> None:
+    """In mixed networks: that a rule which reads x_i is heard by regions alone that have it."""
+    model = simulator.model
+    if not isinstance(model, Mixed):
+        return
+    for channel, rules, all_reads in zip(
+        model.inputs, simulator.rules, simulator.reads, strict=True
+    ):
+        for rule, reads in zip(rules, all_reads, strict=True):
+            senders = model.sending(reads)
+            deaf = None if senders is None else model.hearing(channel) & ~senders
+            if deaf is not None and deaf.any() and _reads_receiver(rule, len(reads)):
+                region = simulator.connectome.labels[int(deaf.argmax())]
+                raise ValueError(
+                    f"Simulator: the coupling {_kind(rule)} of the channel '{channel}' reads x_i "
+                    f"of the region that hears it, and {region} sends nothing there; let its "
+                    "population send on the channel too, or choose a rule of x_j alone."
+                )
+
+
+def _reads_receiver(rule: AbstractCoupling, arity: int) -> bool:
+    """Whether what a region hears depends on its own variables."""
+    plain = rule.rule if isinstance(rule, AbstractCarried) else rule
+    if isinstance(rule, Own):
+        return False  # who sends nothing hears nothing of itself
+    x, strength = jnp.ones((arity, 2)), jnp.ones(2)
+
+    def heard(own):
+        sent = plain.source(jnp.ones((arity, 2)))
+        if isinstance(plain, AbstractPairwise):
+            sent = plain.pair(jnp.ones((arity, 2, 2)), own[:, :, None]).sum(axis=-1)
+        return plain.target(sent, own, strength)
+
+    jaxpr = jax.make_jaxpr(heard)(x).jaxpr
+    live = {v for v in jaxpr.outvars if not isinstance(v, Literal)}
+    for equation in reversed(jaxpr.eqns):
+        if live & set(equation.outvars):
+            live |= {v for v in equation.invars if not isinstance(v, Literal)}
+    return jaxpr.invars[0] in live
 
 
 def _observed(model: Model | Mixed, monitor: AbstractMonitor) -> tuple[str, ...]:

@@ -21,9 +21,10 @@ from jaxtyping import Array, ArrayLike, PyTree
 
 from tvbjax.arrays import strong
 from tvbjax.free import Free, replace_leaf
+from tvbjax.mixed import Mixed
 from tvbjax.progress import progress_bar
 from tvbjax.provenance import describe
-from tvbjax.result import Result
+from tvbjax.result import Result, without_absent
 from tvbjax.simulation import check_key, continued, past_of, simulate, whole_steps
 from tvbjax.simulator import Simulator, check_connections
 
@@ -256,8 +257,16 @@ def _dataset(simulator, axes, listed, outcome, measured, span) -> "xr.Dataset":
             suffix = "" if alone else f"_{name}"
             own = (f"time{suffix}", f"variable{suffix}", "region")
             coords |= _sample_coords(simulator, name, own, *span)
+            value = without_absent(value, _absent(simulator, name))
         variables[name] = ((*dims, *own), value.reshape(*grid, *value.shape[1:]))
     return xr.Dataset(variables, coords)
+
+
+def _absent(simulator: Simulator, monitor: str) -> tuple[tuple[int, ...], ...]:
+    """Per variable of a monitor, the regions that do not have it."""
+    names = dict(zip((m.name for m in simulator.monitors), simulator.observed, strict=True))
+    model = simulator.model
+    return model.absent(names[monitor]) if isinstance(model, Mixed) else ()
 
 
 def _labels(simulator, frees: tuple[Free, ...]) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Int
 
@@ -20,17 +21,36 @@ from tvbjax.coupling import (
 )
 from tvbjax.engine import _history
 from tvbjax.engine._network import Network
+from tvbjax.mixed import Mixed
 
 if TYPE_CHECKING:
     from tvbjax.simulator import Simulator
 
 
 class Term(NamedTuple):
-    """A rule of input number `input`, and what it reads of every region."""
+    """A rule of input number `input`, and what it reads of every region.
+
+    `senders`: the regions that have what it reads, in mixed networks; None where all do.
+    """
 
     input: int
     rule: AbstractCoupling
     own: Float[Array, "arity node"]
+    senders: np.ndarray | None
+
+    @property
+    def signals(self) -> Float[Array, "channel node"]:
+        """The channels that the regions send; 0 where a region sends nothing."""
+        sent = self.rule.source(self.own)
+        return sent if self.senders is None else jnp.where(self.senders[None], sent, 0.0)
+
+    def heard(self, weights: Array, sources: Array | None = None) -> Array:
+        """The weights of the connections by which something comes."""
+        if self.senders is None:
+            return weights
+        from_them = jnp.asarray(self.senders)
+        present = from_them[None] if sources is None else from_them[sources]
+        return jnp.where(present, weights, 0.0)
 
 
 def channels(simulator: "Simulator", state: Float[Array, "state node"]) -> Array:
@@ -40,7 +60,7 @@ def channels(simulator: "Simulator", state: Float[Array, "state node"]) -> Array
 
 
 def _sent(terms: list[Term], state: Array) -> Float[Array, "node channel"]:
-    rows = [term.rule.source(term.own) for term in terms]
+    rows = [t.rule.source(t.own) if _paired(t) else t.signals for t in terms]
     return jnp.concatenate([jnp.zeros((0, state.shape[1]), state.dtype), *rows]).T
 
 
@@ -64,14 +84,19 @@ def inputs(
         if simulator.horizon > 1:
             ring = _history.write(ring, now, step)
         for term, sums in _arriving(simulator, network, ring, now, step, summed, paired):
-            add(term, term.rule.target(sums, term.own, network.strength))
+            strength = network.strength
+            if term.senders is not None:
+                strength = term.heard(network.weights, simulator.edges.sources).sum(axis=1)
+            add(term, term.rule.target(sums, term.own, strength))
     for term in terms:
         if isinstance(term.rule, Own):
-            alone = jnp.ones_like(network.strength)
-            add(term, term.rule.target(_by_itself(term.rule.rule, term.own), term.own, alone))
+            alone = term.heard(jnp.ones_like(network.strength)[None])[0]
+            sums = alone[None] * _by_itself(term.rule.rule, term.own)
+            add(term, term.rule.target(sums, term.own, alone))
         elif isinstance(term.rule, Instant):
             weights = network.dense if term.rule.weights is None else term.rule.weights
             assert weights is not None
+            weights = term.heard(weights)
             sums = _at_once(term.rule.rule, weights, term.own)
             add(term, term.rule.target(sums, term.own, weights.sum(axis=1)))
     rows = [total[i] for i in range(len(simulator.model.inputs))]
@@ -81,17 +106,30 @@ def inputs(
 def _terms(simulator: "Simulator", state: Float[Array, "state node"]) -> list[Term]:
     """The rules of all inputs, and what each reads of every region."""
     return [
-        Term(i, rule, simulator.model.send(state, reads))
+        _term(simulator, i, rule, reads, state)
         for i, (rules, all_reads) in enumerate(zip(simulator.rules, simulator.reads, strict=True))
         for rule, reads in zip(rules, all_reads, strict=True)
     ]
 
 
+def _term(simulator: "Simulator", number: int, rule, reads: tuple[str, ...], state) -> Term:
+    model = simulator.model
+    own = model.send(state, reads)
+    senders = model.sending(reads) if isinstance(model, Mixed) else None
+    if senders is not None:
+        # Of no account, but as finite as what a sender has.
+        own = jnp.where(senders[None], own, own[:, [int(senders.argmax())]])
+    return Term(number, rule, own, senders)
+
+
+def _paired(term: Term) -> bool:
+    return isinstance(term.rule, AbstractPairwise)
+
+
 def _travelling(terms: list[Term]) -> tuple[list[Term], list[Term]]:
     """The terms that the connectome carries: as channels, and connection by connection."""
     carried = [term for term in terms if not isinstance(term.rule, AbstractCarried)]
-    paired = [term for term in carried if isinstance(term.rule, AbstractPairwise)]
-    return [term for term in carried if not isinstance(term.rule, AbstractPairwise)], paired
+    return [term for term in carried if not _paired(term)], [t for t in carried if _paired(t)]
 
 
 def _arriving(simulator, network, ring, now, step, summed, paired):
@@ -115,7 +153,8 @@ def _arriving(simulator, network, ring, now, step, summed, paired):
             assert sent is not None
             theirs = jnp.moveaxis(sent[..., first : first + width], -1, 0)
             pairs = term.rule.pair(theirs, term.own[:, :, None])
-            yield term, (network.weights[None] * pairs).sum(axis=-1)
+            pairs = jnp.where(simulator.edges.present[None], pairs, 0.0)
+            yield term, (term.heard(network.weights, sources)[None] * pairs).sum(axis=-1)
         first += width
 
 
@@ -129,6 +168,10 @@ def _by_itself(rule: AbstractCoupling, own: Array) -> Float[Array, "channel node
 def _at_once(rule: AbstractCoupling, weights: Array, own: Array) -> Float[Array, "channel node"]:
     """Weighted sums of what the regions send just now."""
     if isinstance(rule, AbstractPairwise):
-        theirs = jnp.broadcast_to(own[:, None, :], (own.shape[0], *weights.shape))
-        return (weights[None] * rule.pair(theirs, own[:, :, None])).sum(axis=-1)
+        # Where there is no connection the pair is one that there is, and does not count.
+        present = weights != 0
+        some = jnp.argmax(present, axis=1)[:, None]
+        sources = jnp.where(present, jnp.arange(weights.shape[1])[None], some)
+        pairs = rule.pair(own[:, sources], own[:, :, None])
+        return (weights[None] * jnp.where(present[None], pairs, 0.0)).sum(axis=-1)
     return jnp.matmul(rule.source(own), weights.T, precision=lax.Precision.HIGHEST)

@@ -11,7 +11,10 @@ from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
 
 class Edges(eqx.Module):
-    """In-edges of every region: `sources[i, e]` sends to region i where `present[i, e]`."""
+    """In-edges of every region: `sources[i, e]` sends to region i where `present[i, e]`.
+
+    The padding names a source that exists, so that what is computed of it is as finite as that.
+    """
 
     sources: Int[Array, "node degree"]
     present: Bool[Array, "node degree"]
@@ -50,6 +53,8 @@ def edges_of(weights: Float[ArrayLike, "node node"]) -> Edges:
     degree = max(1, int(degrees.max(initial=0)))
     sources = np.zeros((nodes, degree), dtype=np.int32)
     for node in range(nodes):
-        sources[node, : degrees[node]] = np.flatnonzero(present[node])
+        others = np.flatnonzero(present[node])
+        sources[node] = others[0] if len(others) else (node + 1) % nodes
+        sources[node, : degrees[node]] = others
     slots = np.arange(degree)[None, :] < degrees[:, None]
     return Edges(jnp.asarray(sources), jnp.asarray(slots))
