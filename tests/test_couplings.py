@@ -293,3 +293,11 @@ def test_a_pair_that_reads_more_than_its_arity_is_told():
     rule = coupling.Pairwise(lambda s, o, p: s[0] - s[1])
     with pytest.raises(ValueError, match="fails on 1 variables"):
         holed(rule, np.ones((4, 4)))
+
+
+def test_rules_that_are_missing_or_in_vain_are_told():
+    with pytest.raises(ValueError, match="coupling gives no rule for 'c_x'"):
+        holed({"c_x": []}, np.ones((2, 2)))
+    with pytest.raises(ValueError, match="the weights of Instant have nan in row 0, column 1"):
+        local = np.array([[0.0, np.nan], [1.0, 0.0]])
+        holed(coupling.Instant(coupling.Linear(), weights=local), np.ones((2, 2)))

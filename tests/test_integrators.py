@@ -298,3 +298,10 @@ def test_gradients_go_through_the_stiff_methods(tmp_path):
 def test_a_step_that_is_not_positive_is_an_error(dt):
     with pytest.raises(ValueError, match="give a positive step"):
         integrators.Heun(dt=dt)
+
+
+def test_tolerances_of_diffrax_must_be_above_0():
+    diffrax = pytest.importorskip("diffrax")
+    for rtol, atol in ((-1e-3, 1e-6), (0.0, 0.0), (np.nan, 1e-6)):
+        with pytest.raises(ValueError, match="tolerances of 0 or more"):
+            integrators.Diffrax(0.1, diffrax.Tsit5(), rtol=rtol, atol=atol)

@@ -91,6 +91,10 @@ def test_what_cannot_be_held_is_said():
     for values in ({}, {"x1": 0.0, "z": 3.0}):
         with pytest.raises(ValueError, match="leave some to move"):
             lems.hold(model, **values)
+    montbrio = lems.load("MontbrioPazoRoxin")
+    for value, said in ((np.nan, "nan"), (-5.0, "from 0 to inf"), (np.ones((2, 2)), "the shape")):
+        with pytest.raises(ValueError, match=f"hold: r .*{said}"):
+            lems.hold(montbrio, r=value)
 
 
 @pytest.mark.filterwarnings("ignore::tvbjax_lems.LemsWarning")

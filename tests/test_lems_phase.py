@@ -266,3 +266,34 @@ def test_wrong_planes_say_what_is_wrong(options, message):
         lems.nullclines(lems.load("JansenRit"), **options)
     with pytest.raises(ValueError, match="one state variable"):
         lems.nullclines(lems.load("Kuramoto"))
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lems.fixed_points,
+        lambda m, **k: lems.continuation(m, "eta", (-9.0, 1.0), **k),
+        lambda m, **k: lems.nullclines(m, "r", "V", **k),
+        lambda m, **k: lems.lyapunov_spectrum(m, 10.0, **k),
+    ],
+    ids=["fixed_points", "continuation", "nullclines", "lyapunov_spectrum"],
+)
+def test_parameters_and_inputs_must_be_those_of_the_model(call):
+    model = lems.load("MontbrioPazoRoxin")
+    with pytest.raises(ValueError, match=r"params has \['etta'\], which Montbrio"):
+        call(model, params={**model.params, "etta": 3.0})
+    with pytest.raises(ValueError, match=r"params lacks \['Delta'"):
+        call(model, params={"eta": -5.0})
+    with pytest.raises(ValueError, match="the parameter J of MontbrioPazoRoxin is nan"):
+        call(model, params={**model.params, "J": math.nan})
+    for inputs in ([math.nan, 0.0], [0.0]):
+        with pytest.raises(ValueError, match="one finite number for each of"):
+            call(model, inputs=inputs)
+
+
+def test_ranges_and_starts_must_make_sense():
+    model = lems.load("Generic2dOscillator")
+    with pytest.raises(ValueError, match=r"the range of V is \(nan, 1.0\); pass low < high"):
+        lems.fixed_points(model, bounds={"V": (math.nan, 1.0)})
+    with pytest.raises(ValueError, match="starts is 0"):
+        lems.fixed_points(model, starts=0)

@@ -97,3 +97,11 @@ def test_intensity_by_name_region_or_array():
 def test_a_wrong_intensity_is_an_error(tmp_path, nsig, message):
     with pytest.raises(ValueError, match=message):
         network(tmp_path, noise=noise.Additive(nsig))
+
+
+def test_the_gain_of_multiplicative_noise_is_a_function_of_the_state(tmp_path):
+    with pytest.raises(TypeError):
+        noise.Multiplicative(0.1, g=2.0)  # pyright: ignore[reportArgumentType]
+    for g, said in ((lambda x: x[:, :2], "gives the shape"), (lambda x: x @ x, "fails on a state")):
+        with pytest.raises(ValueError, match=f"Multiplicative: g {said}"):
+            alone(tmp_path, noise.Multiplicative(0.1, g=g))

@@ -209,6 +209,11 @@ class Diffrax(AbstractIntegrator):
                 f"integrators.Diffrax: the solver is a {type(self.solver).__name__}; pass one that "
                 "adapts its steps, such as diffrax.Tsit5() or diffrax.Kvaerno5()."
             )
+        if not (self.rtol >= 0 and self.atol >= 0 and self.rtol + self.atol > 0):
+            raise ValueError(
+                f"integrators.Diffrax: rtol is {self.rtol} and atol {self.atol}; give tolerances "
+                "of 0 or more, of which one is above 0."
+            )
 
     @property
     def takes_noise(self) -> bool:

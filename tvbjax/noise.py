@@ -146,8 +146,31 @@ class Multiplicative(_AbstractGaussian):
     g: Callable[[Array], Array] = eqx.field(static=True, default=lambda x: x)
     tau: Array | None = eqx.field(default=None, converter=_time)
 
+    def __check_init__(self):
+        if not callable(self.g):
+            raise TypeError(
+                f"Multiplicative: g is {self.g!r:.60}; give a function of the state, e.g. "
+                "lambda x: 0.5 * x."
+            )
+
+    def bind(self, variables, nodes):
+        shape = len(variables), nodes
+        try:
+            found = jax.eval_shape(self.g, jax.ShapeDtypeStruct(shape, jnp.result_type(float)))
+        except Exception as error:
+            raise ValueError(
+                f"Multiplicative: g fails on a state of {shape[0]} state variables and {nodes} "
+                f"regions: {error}"
+            ) from error
+        if getattr(found, "shape", None) not in (shape, ()):
+            raise ValueError(
+                f"Multiplicative: g gives the shape {getattr(found, 'shape', None)}; it must give "
+                f"that of the state, {shape}, or one number."
+            )
+        return super().bind(variables, nodes)
+
     def gain(self, x):
-        return self.g(x)
+        return jnp.broadcast_to(self.g(x), x.shape)
 
 
 class Recorded(AbstractNoise):

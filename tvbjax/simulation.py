@@ -148,7 +148,8 @@ def _raise_trouble(simulator: Simulator, result: Result) -> None:
             f"simulate: {simulator.model.state_variables[variable]} of region "
             f"{simulator.connectome.labels[region]} was no finite number at {step * dt:.10g} ms "
             f"(step {step}); try a smaller dt than {dt:g} ms, weaker coupling, or an initial state "
-            "nearer to the model's range.",
+            "nearer to the model's range. Where smaller steps do not help, look for a division by "
+            "0 in the parameters, the coupling or the model.",
             result,
         )
     for name, samples in result.samples.items():

@@ -268,6 +268,16 @@ def _check_coupling(model: Model | Mixed, coupling: object) -> None:
                 f"Simulator: coupling names '{name}', which is no input of {model.name}; "
                 f"it has {', '.join(model.inputs) or 'none'}."
             )
+        if not _flat(given[name]) or None in _flat(given[name]):
+            raise ValueError(
+                f"Simulator: coupling gives no rule for '{name}'; give one, e.g. "
+                "tvbjax.coupling.Linear(a=0.0) for regions that are alone."
+            )
+    if not model.inputs and not isinstance(coupling, Mapping) and coupling is not None:
+        raise ValueError(
+            f"Simulator: {model.name} has no coupling input, so its regions hear nothing; give "
+            "coupling=None."
+        )
     missing = [name for name in model.inputs if name not in given]
     if missing and (coupling is None or isinstance(coupling, Mapping)):
         raise ValueError(
@@ -426,6 +436,13 @@ def _without_weights(rule: AbstractCoupling, nodes: int) -> AbstractCoupling:
             f"Simulator: the weights of Instant have shape {rule.weights.shape}; give one for each "
             f"pair of the {nodes} regions, ({nodes}, {nodes})."
         )
+    if rule.weights is not None and not is_traced(rule.weights):
+        bad = np.argwhere(~np.isfinite(np.asarray(rule.weights)))
+        if bad.size:
+            raise ValueError(
+                f"Simulator: the weights of Instant have {rule.weights[tuple(bad[0])]} in row "
+                f"{bad[0][0]}, column {bad[0][1]}; give finite numbers."
+            )
     return rule.rule
 
 

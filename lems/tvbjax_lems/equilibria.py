@@ -77,6 +77,10 @@ def fixed_points(
     Raises ValueError for names or shapes that do not fit, and where there are no isolated fixed
     points but a whole curve of them.
     """
+    if not isinstance(model, Model):
+        raise TypeError(f"fixed_points: the model is {model!r:.60}; give one of lems.load.")
+    if isinstance(starts, bool) or not isinstance(starts, int) or starts < 1:
+        raise ValueError(f"fixed_points: starts is {starts!r}; give a number of 1 or more.")
     if depends_on_time(model):
         raise ValueError(f"fixed_points: {model.name} depends on the time t, so it has none.")
     low, high = search_box(model, bounds, "fixed_points")
@@ -151,7 +155,7 @@ def search_box(
         model.state_variables, model.initial_range, model.bounds, strict=True
     ):
         if name in given:
-            low, high = (float(end) for end in given[name])
+            low, high = _range(name, given[name], caller)
             if not (np.isfinite([low, high]).all() and low < high):
                 raise ValueError(
                     f"{caller}: the range of {name} is {given[name]}; pass low < high."
@@ -165,25 +169,61 @@ def search_box(
     return low, high
 
 
+def _range(name: str, given: Any, caller: str) -> tuple[float, float]:
+    try:
+        low, high = (float(end) for end in given)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"{caller}: the range of {name} is {given!r:.60}; pass (low, high)."
+        ) from None
+    return low, high
+
+
 def node_params(model: Model, params: Mapping[str, Any] | None, caller: str) -> dict[str, Any]:
-    """The parameters of one node as float64 numbers. Raises ValueError where one is an array."""
-    values = {name: np.asarray(v, float) for name, v in (params or model.params).items()}
+    """The parameters of one node as float64 numbers, all of them and no others.
+
+    Raises ValueError for names that do not fit, arrays and what is not finite.
+    """
+    if not isinstance(model, Model):
+        raise TypeError(f"{caller}: the model is {model!r:.60}; give e.g. lems.load('JansenRit').")
+    given = model.params if params is None else params
+    check_names(model, given, caller)
+    values = {name: np.asarray(value, float) for name, value in given.items()}
     arrays = sorted(name for name, value in values.items() if value.ndim)
     if arrays:
         raise ValueError(
             f"{caller}: the parameters {arrays} of {model.name} have a value per node; "
             "pass params with one number each, those of the node to look at."
         )
+    for name, value in values.items():
+        if not np.isfinite(value):
+            raise ValueError(f"{caller}: the parameter {name} of {model.name} is {value}.")
     return values
+
+
+def check_names(model: Model, params: Mapping[str, Any], caller: str) -> None:
+    """Raises ValueError where params lacks parameters of the model, or has others."""
+    missing, unknown = set(model.params) - set(params), set(params) - set(model.params)
+    if missing or unknown:
+        said = [f"lacks {sorted(missing)}"] * bool(missing) + [
+            f"has {sorted(unknown)}, which {model.name} does not have"
+        ] * bool(unknown)
+        raise ValueError(
+            f"{caller}: params {' and '.join(said)}; "
+            "give all, e.g. {**model.params, 'name': value}."
+        )
 
 
 def node_inputs(model: Model, inputs: ArrayLike | None, caller: str) -> np.ndarray:
     """The inputs of one node, (input,) in float64, 0 where none are given."""
     size = len(model.inputs)
-    given = np.zeros(size) if inputs is None else np.asarray(inputs, float)
-    if given.shape != (size,):
+    try:
+        given = np.zeros(size) if inputs is None else np.asarray(inputs, float)
+    except (TypeError, ValueError):
+        given = np.full(1, np.nan)
+    if given.shape != (size,) or not np.isfinite(given).all():
         raise ValueError(
-            f"{caller}: inputs has the shape {given.shape}; pass one number for each of "
+            f"{caller}: inputs is {inputs!r:.60}; pass one finite number for each of "
             f"{model.inputs}."
         )
     return given

@@ -3,7 +3,10 @@
 from dataclasses import replace
 
 import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
 from jax.typing import ArrayLike
+from jaxtyping import Array
 
 from .algebra import symbol
 from .emit import Model
@@ -22,8 +25,10 @@ def hold(model: Model, **values: ArrayLike) -> Model:
         fast = lems.hold(lems.load("Epileptor2D"), z=3.5)
 
     Raises ValueError for what is no state variable, where none is left, and where a coupling that
-    the file declares reads what is held.
+    the file declares reads what is held, and for values that are no finite numbers within bounds.
     """
+    if not isinstance(model, Model):
+        raise TypeError(f"hold: the model is {model!r:.60}; give e.g. lems.load('Epileptor').")
     spec = model.spec
     unknown = sorted(set(values) - set(model.state_variables))
     if unknown:
@@ -54,8 +59,22 @@ def hold(model: Model, **values: ArrayLike) -> Model:
         sent=sent,
         sending=program(spec.derived, [symbol(name) for name in sent]),
     )
-    params = model.params | {name: jnp.asarray(value, float) for name, value in values.items()}
-    return Model(flat, params)
+    return Model(flat, model.params | {s.name: _value(s, values[s.name]) for s in held})
+
+
+def _value(state: FlatState, given: ArrayLike) -> Array:
+    value = jnp.asarray(given, float)
+    if value.ndim > 1:
+        raise ValueError(
+            f"hold: {state.name} has the shape {value.shape}; give a number, or one for each node."
+        )
+    low, high = state.bounds
+    if not isinstance(value, Tracer) and not ((value >= low) & (value <= high)).all():
+        raise ValueError(
+            f"hold: {state.name} is {np.asarray(value)}; give finite numbers"
+            + (f" from {low:g} to {high:g}." if np.isfinite([low, high]).any() else ".")
+        )
+    return value
 
 
 def _parameter(state: FlatState) -> FlatParameter:
