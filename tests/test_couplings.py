@@ -295,6 +295,20 @@ def test_a_pair_that_reads_more_than_its_arity_is_told():
         holed(rule, np.ones((4, 4)))
 
 
+def test_maxima_and_minima_in_formulas():
+    x = np.array([0.3, -0.2, 0.8, 0.1])
+    rule = coupling.formula(sympy.Max(XJ, XI, 0.2) - sympy.Min(XJ, XI))
+    run = tvbjax.simulate(holed(rule, np.ones((4, 4))), 0.1, initial=x[None])
+    largest = np.maximum(np.maximum(x[None], x[:, None]), 0.2)
+    heard = (largest - np.minimum(x[None], x[:, None])).sum(axis=1)
+    np.testing.assert_allclose(
+        run.samples["raw"].values[0, 0], x + 0.1 * (heard - x) / 20.0, rtol=1e-13
+    )
+    for bad in (sympy.nan, sympy.oo):
+        with pytest.raises(ValueError, match="is no finite number"):
+            coupling.formula(bad)
+
+
 def test_rules_that_are_missing_or_in_vain_are_told():
     with pytest.raises(ValueError, match="coupling gives no rule for 'c_x'"):
         holed({"c_x": []}, np.ones((2, 2)))

@@ -301,7 +301,13 @@ def test_a_step_that_is_not_positive_is_an_error(dt):
 
 
 def test_tolerances_of_diffrax_must_be_above_0():
-    diffrax = pytest.importorskip("diffrax")
     for rtol, atol in ((-1e-3, 1e-6), (0.0, 0.0), (np.nan, 1e-6)):
         with pytest.raises(ValueError, match="tolerances of 0 or more"):
             integrators.Diffrax(0.1, diffrax.Tsit5(), rtol=rtol, atol=atol)
+
+
+def test_a_solver_that_gets_nowhere_says_so():
+    method = integrators.Diffrax(10.0, diffrax.Tsit5(), rtol=1e-12, atol=1e-12, max_steps=3)
+    built = alone(tvbjax.lems.load("HindmarshRose"), method)
+    with pytest.raises(RuntimeError, match="Tsit5 could not cross 10 ms in 3 steps"):
+        tvbjax.simulate(built, 10.0)

@@ -236,9 +236,17 @@ class Diffrax(AbstractIntegrator):
             stepsize_controller=diffrax.PIDController(rtol=self.rtol, atol=self.atol),
             saveat=diffrax.SaveAt(t1=True),
             max_steps=self.max_steps,
+            throw=False,
         )
         assert found.ys is not None
-        return bound(found.ys[0])
+        states = eqx.error_if(
+            found.ys,
+            found.result != diffrax.RESULTS.successful,
+            f"integrators.Diffrax: {type(self.solver).__name__} could not cross {self.dt:g} ms in "
+            f"{self.max_steps} steps; give larger rtol and atol, more max_steps, a smaller dt, or "
+            "a solver for stiff equations, such as diffrax.Kvaerno5().",
+        )
+        return bound(states[0])
 
 
 def _at(kick: Kick | None, x: State) -> State | None:

@@ -27,6 +27,7 @@ from .equilibria import (
     FixedPoint,
     Range,
     depends_on_time,
+    ends_of,
     fixed_points,
     node_inputs,
     node_params,
@@ -115,20 +116,22 @@ def continuation(
     Warns (RuntimeWarning) where a branch cannot be followed, and gives it up to there. Raises
     ValueError for what does not fit, as a start that is no fixed point.
     """
+    values = node_params(model, params, "continuation")
+    given = node_inputs(model, inputs, "continuation")
     if depends_on_time(model):
         raise ValueError(
             f"continuation: {model.name} depends on the time t, so it has no fixed point."
         )
-    given = node_inputs(model, inputs, "continuation")
-    values = node_params(model, params, "continuation")
     known = {**dict(zip(model.inputs, given.tolist(), strict=True)), **values}
     if parameter not in known:
         raise ValueError(
             f"continuation: '{parameter}' is no parameter or input of {model.name}; "
             f"{suggestion(parameter, known)}"
         )
-    value, first, last = float(known[parameter]), float(bounds[0]), float(bounds[1])
-    if not (np.isfinite([first, last]).all() and first < last and first <= value <= last):
+    value, (first, last) = float(known[parameter]), ends_of(parameter, bounds, "continuation")
+    if first >= last:
+        raise ValueError(f"continuation: bounds of {parameter} are {bounds}; pass low < high.")
+    if not (np.isfinite([first, last]).all() and first <= value <= last):
         where = "inputs" if parameter in model.inputs else "params"
         raise ValueError(
             f"continuation: bounds {bounds} of {parameter} do not hold the value to start from, "

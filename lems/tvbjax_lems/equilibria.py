@@ -155,7 +155,7 @@ def search_box(
         model.state_variables, model.initial_range, model.bounds, strict=True
     ):
         if name in given:
-            low, high = _range(name, given[name], caller)
+            low, high = ends_of(name, given[name], caller)
             if not (np.isfinite([low, high]).all() and low < high):
                 raise ValueError(
                     f"{caller}: the range of {name} is {given[name]}; pass low < high."
@@ -169,7 +169,8 @@ def search_box(
     return low, high
 
 
-def _range(name: str, given: Any, caller: str) -> tuple[float, float]:
+def ends_of(name: str, given: Any, caller: str) -> tuple[float, float]:
+    """A range as two numbers. Raises ValueError for what is none."""
     try:
         low, high = (float(end) for end in given)
     except (TypeError, ValueError):

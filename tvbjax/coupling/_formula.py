@@ -4,6 +4,7 @@ A formula that is a sum of products of functions of the sending and of the recei
 into channels; any other is evaluated for every connection.
 """
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ from tvbjax.arrays import as_floats
 from tvbjax.coupling._coupling import AbstractCoupling, AbstractPairwise
 from tvbjax_lems import FlatCoupling, Model, evaluate
 from tvbjax_lems.algebra import symbol
+from tvbjax_lems.functions import greater, lesser
 from tvbjax_lems.optimise import separate
 
 TOTAL = "total"  # the weighted sum
@@ -170,10 +172,15 @@ def _split(
 
 def _real(expression: Any) -> sympy.Expr:
     """The same with the symbols of the compiler, which are real."""
-    found = sympy.Integer(expression) if isinstance(expression, int) else expression
+    whole = isinstance(expression, int) and not isinstance(expression, bool)
+    found = sympy.Integer(expression) if whole else expression
     if not isinstance(found, sympy.Expr):
         raise TypeError(f"formula: {expression!r:.60} is no sympy expression.")
     renamed: Any = found.xreplace({s: symbol(str(s)) for s in found.free_symbols})
+    for theirs, ours in ((sympy.Max, greater), (sympy.Min, lesser)):
+        renamed = renamed.replace(theirs, lambda *values, ours=ours: functools.reduce(ours, values))
+    if renamed.is_number and renamed.is_finite is not True:
+        raise ValueError(f"formula: {expression!r:.60} is no finite number.")
     return renamed
 
 
