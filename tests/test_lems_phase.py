@@ -191,7 +191,10 @@ def test_a_search_keeps_to_its_bounds():
         ({"bounds": {"q": (0.0, 1.0)}}, "'q'.*no state variables"),
         ({"bounds": {"r": (1.0, 0.0)}}, "low < high"),
         ({"inputs": [1.0]}, "one finite number for each of"),
-        ({"params": {"tau": np.ones(3)}}, "value per node"),
+        (
+            {"params": {**lems.load("MontbrioPazoRoxin").params, "tau": np.ones(3)}},
+            "value per node",
+        ),
     ],
 )
 def test_wrong_searches_say_what_is_wrong(options, message):
