@@ -300,3 +300,17 @@ def test_ranges_and_starts_must_make_sense():
         lems.fixed_points(model, bounds={"V": (math.nan, 1.0)})
     with pytest.raises(ValueError, match="starts is 0"):
         lems.fixed_points(model, starts=0)
+    for cells in (0, -1):
+        with pytest.raises(ValueError, match=f"cells is {cells}"):
+            lems.nullclines(model, cells=cells)
+    column = lems.load("Epileptor")
+    at = dict.fromkeys(column.state_variables[2:], 0.0) | {"z": math.nan}
+    with pytest.raises(ValueError, match="at gives z = nan"):
+        lems.nullclines(column, at=at)
+    with pytest.raises(ValueError, match="or one number for each of"):
+        lems.continuation(model, "a", (-3.0, 1.0), start=[])
+    with pytest.raises(ValueError, match=r"bounds of a are \(1.0, -3.0\); pass low < high"):
+        lems.continuation(model, "a", (1.0, -3.0))
+    for duration, blocks in ((math.inf, 20), (10.0, 1)):
+        with pytest.raises(ValueError, match="lyapunov_spectrum: duration"):
+            lems.lyapunov_spectrum(model, duration, blocks=blocks)

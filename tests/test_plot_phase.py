@@ -74,3 +74,11 @@ def test_a_larger_model_says_what_is_held():
 def test_wrong_starts_say_what_is_wrong():
     with pytest.raises(ValueError, match=r"pass \(trajectory, 2\)"):
         plot.phase_plane(lems.load("MontbrioPazoRoxin"), starts=[0.1, 0.2])
+
+
+def test_a_trajectory_needs_a_time_and_a_start():
+    model = lems.load("Generic2dOscillator")
+    with pytest.raises(ValueError, match="phase_plane: duration is 0"):
+        plot.phase_plane(model, starts=[[0.0, 0.0]], duration=0)
+    with pytest.raises(ValueError, match="phase_plane: starts has"):
+        plot.phase_plane(model, starts=[[np.nan, 0.0]])

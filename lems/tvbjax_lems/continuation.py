@@ -178,7 +178,8 @@ def _states(model: Model, start, inputs, params, within) -> list[np.ndarray]:
             )
     if isinstance(start, FixedPoint):
         return [start.state]
-    if isinstance(start, Sequence) and all(isinstance(one, FixedPoint) for one in start):
+    several = isinstance(start, Sequence) and len(start) > 0
+    if several and all(isinstance(one, FixedPoint) for one in start):
         return [point.state for point in start]
     state = np.asarray(start, float)
     if state.shape != (len(model.state_variables),):

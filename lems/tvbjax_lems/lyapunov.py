@@ -74,15 +74,17 @@ def lyapunov_spectrum(
         )
     size = len(model.state_variables)
     count = size if exponents is None else exponents
-    if not 1 <= count <= size:
+    if not isinstance(count, int) or not 1 <= count <= size:
         raise ValueError(f"lyapunov_spectrum: exponents = {count}; {model.name} has 1 to {size}.")
     before = duration / 5 if transient is None else transient
-    good = dt > 0.0 and before >= 0.0 and blocks >= 2
+    good = np.isfinite([dt, duration, before]).all() and dt > 0.0 and before >= 0.0
+    good = good and isinstance(blocks, int) and blocks >= 2
     steps, settling = (round(duration / dt / blocks), round(before / dt)) if good else (0, 0)
     if steps < 1:
         raise ValueError(
             f"lyapunov_spectrum: duration = {duration}, dt = {dt}, transient = {before}, "
-            f"blocks = {blocks}; pass dt > 0, transient >= 0 and 2 blocks or more, each of a step."
+            f"blocks = {blocks}; pass dt > 0, transient >= 0, all finite, and 2 blocks or more, "
+            "each of a step."
         )
     if start is None:
         low, high = np.array(model.initial_range, dtype=float).T

@@ -89,6 +89,9 @@ def plane(
             f"plane: at gives {sorted(held)}; pass one value for each of {others}, the state "
             "variables outside the plane."
         )
+    for name, value in held.items():
+        if not np.isfinite(value):
+            raise ValueError(f"plane: at gives {name} = {value}; pass finite numbers.")
     across, up = ((float(low[names.index(n)]), float(high[names.index(n)])) for n in (x, y))
     return Plane(
         model,
@@ -129,6 +132,8 @@ def nullclines(
 
 def plane_nullclines(chosen: Plane, cells: int = 200) -> dict[str, tuple[np.ndarray, ...]]:
     """The nullclines of a plane, as `nullclines` gives them."""
+    if isinstance(cells, bool) or not isinstance(cells, int) or cells < 1:
+        raise ValueError(f"nullclines: cells is {cells!r}; give a number of 1 or more.")
     lines = [np.linspace(*ends, cells + 1) for ends in (chosen.x_range, chosen.y_range)]
     return {
         name: zero_contours(lambda x, y, row=row: chosen.field(x, y)[row], *lines)

@@ -62,6 +62,10 @@ def phase_plane(
     plane = lems.plane(
         model, x, y, x_range=x_range, y_range=y_range, at=at, inputs=inputs, params=params
     )
+    if not (np.isfinite(duration) and duration > 0):
+        raise ValueError(f"phase_plane: duration is {duration}; give a positive number of ms.")
+    if starts is not None and not np.isfinite(np.asarray(starts, float)).all():
+        raise ValueError(f"phase_plane: starts has {starts!r:.80}; give finite numbers.")
     if points is None:
         points = _fixed_points(plane)
     with matplotlib.rc_context(_STYLE):
