@@ -7,16 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from test_continuation import varied
 from test_parity_rateml import MODELS as RATEML, loaded
 from tvbjax import lems
 from tvbjax_lems.contours import zero_contours
 from tvbjax_lems.equilibria import kind_of
 
 Kind = lems.FixedPointKind
-
-
-def varied(model: lems.Model, **values: float) -> dict[str, float]:
-    return {name: float(value) for name, value in model.params.items()} | values
 
 
 def montbrio_fixed_points(tau, Delta, J, eta, I, **_) -> np.ndarray:  # noqa: E741

@@ -86,6 +86,7 @@ def test_a_rule_of_x_i_needs_hearers_that_have_it():
         with pytest.raises(ValueError, match="reads x_i of the region that hears it, and region"):
             built(populations(hearers=True), rule)
     built(populations(hearers=False), coupling.Difference(a=0.1))
+    built(populations(hearers=True), coupling.Linear(a=np.linspace(0.1, 0.5, 5)))
 
 
 def test_a_population_sends_all_that_a_rule_reads():

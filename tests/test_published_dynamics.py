@@ -15,6 +15,7 @@ from scipy.optimize import brentq, minimize_scalar
 
 import tvbjax
 from networks import trajectory, with_params
+from test_continuation import varied
 from tvbjax import coupling, lems
 
 J_II = 1.0  # nA, a constant of the model
@@ -37,9 +38,8 @@ def test_the_epileptor_has_seizures_above_its_critical_excitability():
     run = trajectory(with_params(model, x0=values), 9000.0, rest, every=0.5)[1000:]
     assert ((run[:, 0].max(axis=0) > 0) == (values > -2.05)).all()
     for x0, healthy in ((-2.07, True), (-2.055, False)):
-        params = {name: float(value) for name, value in model.params.items()} | {"x0": x0}
         within = {"x1": (-2.5, 0.0), "z": (2.0, 5.0)}
-        points = lems.fixed_points(model, bounds=within, params=params)
+        points = lems.fixed_points(model, bounds=within, params=varied(model, x0=x0))
         assert any(point.stable for point in points) == healthy, x0
 
 
@@ -74,8 +74,7 @@ def lowest(function: Callable[[float], float], low: float, high: float) -> tuple
 def test_the_smooth_epileptor_turns_over_where_its_trace_is_0(tau0):
     """Hashemi et al. 2020 give eta_c = -2.05; the trace is -3 x^2 - 4 x - 1 / tau0."""
     model = lems.load("Epileptor2DSmooth")
-    params = {name: float(value) for name, value in model.params.items()}
-    params |= {"tau0": tau0, "eta": -2.5}
+    params = varied(model, tau0=tau0, eta=-2.5)
     within = {"x": (-3.0, -0.9), "z": (0.0, 6.0)}
     branches = lems.continuation(model, "eta", (-3.0, -1.5), params=params, within=within)
     (hopf,) = (b for branch in branches for b in branch.bifurcations)
@@ -140,7 +139,7 @@ def test_wong_wangs_bistable_range():
     a region with the recurrence w + G.
     """
     model = with_params(lems.load("ReducedWongWang"), w=0.9, I_o=0.3)
-    p = {name: float(value) for name, value in model.params.items()}
+    p = varied(model)
     low, leave = lowest(lambda S: -wong_wang(p, S), 0.05, 0.3)
     high, enter = lowest(lambda S: wong_wang(p, S), 0.3, 0.9)
     enter, leave = enter - p["w"], -leave - p["w"]
@@ -196,9 +195,7 @@ def test_hindmarsh_and_roses_neuron_is_silent_bursts_is_chaotic_and_spikes():
     bursts, tonic = np.diff(spikes[1]), np.diff(spikes[2])
     assert bursts.max() > 4 * bursts.min() and np.ptp(tonic) < 0.02 * tonic.mean()
     for current, chaotic in ((2.0, False), (3.25, True), (4.0, False)):
-        params = {n: float(v) for n, v in lems.load("HindmarshRose").params.items()} | {
-            "I": current
-        }
+        params = varied(model, I=current)
         spectrum = lems.lyapunov_spectrum(
             model, 20_000.0, dt=0.02, params=params, transient=3000.0, exponents=1
         )
@@ -246,7 +243,7 @@ def test_two_oscillators_kill_each_other_where_aronson_ermentrout_and_kopell_say
 def test_feedback_inhibition_brings_every_region_to_its_target():
     """Deco et al. 2014: about 3 Hz everywhere, J_i = 1 nA alone, more with the in-strength."""
     model = lems.load("ReducedWongWangFIC")
-    p = {name: float(value) for name, value in model.params.items()}
+    p = varied(model)
     weights = np.asarray(tvbjax.datasets.connectome("tvb76").weights)
     weights = weights / weights.sum(axis=1).max()
     start = np.array([[0.1], [0.1], [1.0]]).repeat(76, axis=1)

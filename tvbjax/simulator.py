@@ -98,11 +98,11 @@ class Simulator(eqx.Module):
             tuple(_reads(model, name, available, rule) for rule in rules)
             for name, available, rules in zip(model.inputs, model.sources, self.rules, strict=True)
         )
-        _check_senders(self)
         self.observed = tuple(_observed(model, monitor) for monitor in self.monitors)
         _check_parameters(model, nodes)
         _check_rules(self.rules, nodes)
         _check_shapes(self)
+        _check_senders(self)
         _check_monitors(self.monitors, integrator.dt)
 
     @property
@@ -314,7 +314,7 @@ def _check_senders(simulator: Simulator) -> None:
         for rule, reads in zip(rules, all_reads, strict=True):
             senders = model.sending(reads)
             deaf = None if senders is None else model.hearing(channel) & ~senders
-            if deaf is not None and deaf.any() and _reads_receiver(rule, len(reads)):
+            if deaf is not None and deaf.any() and _reads_receiver(simulator, rule, len(reads)):
                 region = simulator.connectome.labels[int(deaf.argmax())]
                 raise ValueError(
                     f"Simulator: the coupling {_kind(rule)} of the channel '{channel}' reads x_i "
@@ -323,20 +323,12 @@ def _check_senders(simulator: Simulator) -> None:
                 )
 
 
-def _reads_receiver(rule: AbstractCoupling, arity: int) -> bool:
+def _reads_receiver(simulator: Simulator, rule: AbstractCoupling, arity: int) -> bool:
     """Whether what a region hears depends on its own variables."""
-    plain = rule.rule if isinstance(rule, AbstractCarried) else rule
     if isinstance(rule, Own):
         return False  # who sends nothing hears nothing of itself
-    x, strength = jnp.ones((arity, 2)), jnp.ones(2)
-
-    def heard(own):
-        sent = plain.source(jnp.ones((arity, 2)))
-        if isinstance(plain, AbstractPairwise):
-            sent = plain.pair(jnp.ones((arity, 2, 2)), own[:, :, None]).sum(axis=-1)
-        return plain.target(sent, own, strength)
-
-    jaxpr = jax.make_jaxpr(heard)(x).jaxpr
+    own = jnp.zeros((arity, simulator.nodes))
+    jaxpr = jax.make_jaxpr(lambda own: _heard(simulator, rule, own))(own).jaxpr
     live = {v for v in jaxpr.outvars if not isinstance(v, Literal)}
     for equation in reversed(jaxpr.eqns):
         if live & set(equation.outvars):
@@ -377,7 +369,8 @@ def _check_shapes(simulator: Simulator) -> None:
     ):
         for rule, variables in zip(rules, reads, strict=True):
             try:
-                shape = jax.eval_shape(lambda r=rule, v=variables: _heard(simulator, r, v)).shape
+                own = jnp.zeros((len(variables), simulator.nodes))
+                shape = jax.eval_shape(lambda own, r=rule: _heard(simulator, r, own), own).shape
             except Exception as error:
                 raise ValueError(
                     f"Simulator: the coupling {_kind(rule)} of the input '{name}' fails on "
@@ -395,15 +388,14 @@ def _kind(rule: AbstractCoupling) -> str:
     return f"{type(rule).__name__}{inner}"
 
 
-def _heard(simulator: Simulator, rule: AbstractCoupling, variables: tuple[str, ...]):
-    """The input that a rule gives, for arrays of zeros."""
+def _heard(simulator: Simulator, rule: AbstractCoupling, own):
+    """The input that a rule gives to regions of these variables, of signals that are zeros."""
     plain = rule.rule if isinstance(rule, AbstractCarried) else rule
     nodes, degree = simulator.edges.sources.shape
-    x = jnp.zeros((len(variables), nodes))
-    sums = plain.source(x)
+    sums = plain.source(jnp.zeros_like(own))
     if isinstance(plain, AbstractPairwise):
-        sums = plain.pair(jnp.zeros((len(variables), nodes, degree)), x[:, :, None]).sum(axis=-1)
-    return jnp.broadcast_to(plain.target(sums, x, jnp.zeros(nodes)), (nodes,))
+        sums = plain.pair(jnp.zeros((len(own), nodes, degree)), own[:, :, None]).sum(axis=-1)
+    return jnp.broadcast_to(plain.target(sums, own, jnp.zeros(nodes)), (nodes,))
 
 
 def _check_rules(rules: tuple[tuple[AbstractCoupling, ...], ...], nodes: int) -> None:

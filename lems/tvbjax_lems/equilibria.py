@@ -77,14 +77,12 @@ def fixed_points(
     Raises ValueError for names or shapes that do not fit, and where there are no isolated fixed
     points but a whole curve of them.
     """
-    if not isinstance(model, Model):
-        raise TypeError(f"fixed_points: the model is {model!r:.60}; give one of lems.load.")
+    values = node_params(model, params, "fixed_points")
     if isinstance(starts, bool) or not isinstance(starts, int) or starts < 1:
         raise ValueError(f"fixed_points: starts is {starts!r}; give a number of 1 or more.")
     if depends_on_time(model):
         raise ValueError(f"fixed_points: {model.name} depends on the time t, so it has none.")
     low, high = search_box(model, bounds, "fixed_points")
-    values = node_params(model, params, "fixed_points")
     given = node_inputs(model, inputs, "fixed_points")
     unit = qmc.Halton(len(low), scramble=False).random(starts)
     clamps = np.asarray(model.bounds, dtype=float)
@@ -188,7 +186,7 @@ def node_params(model: Model, params: Mapping[str, Any] | None, caller: str) -> 
     if not isinstance(model, Model):
         raise TypeError(f"{caller}: the model is {model!r:.60}; give e.g. lems.load('JansenRit').")
     given = model.params if params is None else params
-    check_names(model, given, caller)
+    _check_names(model, given, caller)
     values = {name: np.asarray(value, float) for name, value in given.items()}
     arrays = sorted(name for name, value in values.items() if value.ndim)
     if arrays:
@@ -202,7 +200,7 @@ def node_params(model: Model, params: Mapping[str, Any] | None, caller: str) -> 
     return values
 
 
-def check_names(model: Model, params: Mapping[str, Any], caller: str) -> None:
+def _check_names(model: Model, params: Mapping[str, Any], caller: str) -> None:
     """Raises ValueError where params lacks parameters of the model, or has others."""
     missing, unknown = set(model.params) - set(params), set(params) - set(model.params)
     if missing or unknown:
