@@ -73,7 +73,8 @@ def test_intensity_by_name_region_or_array():
         assert simulator.noise is not None
         first = jnp.zeros((), jnp.int32)
         none = jnp.zeros((0, 3))
-        drawn, _ = simulator.noise.increments(jax.random.key(0), first, 4000, (2, 3), 0.1, none)
+        normal = jax.random.normal(jax.random.key(0), (4000, 2, 3))
+        drawn, _ = simulator.noise.increments(normal, None, first, 4000, 0.1, none)
         return np.asarray(drawn).std(axis=0)
 
     np.testing.assert_allclose(spread(0.5), np.sqrt(0.1), rtol=0.05)

@@ -32,37 +32,21 @@ class Run(NamedTuple):
     states: np.ndarray
 
 
-class Stream(NamedTuple):
-    """In the place of jax.random: the numbers of a record, one for each step from `first` on."""
-
-    numbers: jnp.ndarray
-    first: int
-
-    def fold_in(self, key, step):
-        return step
-
-    def normal(self, step, shape, dtype):
-        return self.numbers[step - self.first]
-
-
 class Replayed(noise.AbstractNoise):
     """The increments of a path with the gain of another noise."""
 
     path: noise.Recorded
     multiplied: noise.Multiplicative
+    generator: None = None
 
     def bind(self, variables, nodes):
         return Replayed(self.path.bind(variables, nodes), self.multiplied)
 
-    def increments(self, key, first, steps, shape, dt, memory):
-        return self.path.increments(key, first, steps, shape, dt, memory)
+    def increments(self, normal, before, first, steps, dt, memory):
+        return self.path.increments(normal, before, first, steps, dt, memory)
 
     def gain(self, x):
         return self.multiplied.gain(x)
-
-    @property
-    def needs_key(self):
-        return False
 
 
 def replayed(case: Case, regions: int) -> noise.AbstractNoise | None:
@@ -74,13 +58,11 @@ def replayed(case: Case, regions: int) -> noise.AbstractNoise | None:
     if case.gain is not None:
         a, b = case.gain
         white = noise.Multiplicative(nsig, g=lambda x: a * x + b, tau=tau)
-    shape = len(case.variables), regions
-    with pytest.MonkeyPatch.context() as patch:
-        numbers = jnp.asarray(cases.normals(case, regions))
-        patch.setattr(noise, "jr", Stream(numbers, first=-1 if tau else 0))
-        bound, nothing = white.bind(case.variables, regions), jnp.zeros(shape)
-        key, start = jax.random.key(0), jnp.asarray(0)
-        path, _ = bound.increments(key, start, case.steps, shape, case.dt, nothing)
+    numbers = jnp.asarray(cases.normals(case, regions))
+    before, numbers = (numbers[0], numbers[1:]) if tau else (None, numbers)
+    bound, nothing = white.bind(case.variables, regions), jnp.zeros(numbers.shape[1:])
+    start = jnp.asarray(0)
+    path, _ = bound.increments(numbers, before, start, case.steps, case.dt, nothing)
     record = noise.Recorded(path)
     return Replayed(record, white) if isinstance(white, noise.Multiplicative) else record
 

@@ -66,6 +66,11 @@ class AbstractIntegrator(eqx.Module):
         """Whether the method is one for networks without delays alone."""
         return False
 
+    @property
+    def ahead(self) -> int:
+        """How many steps ahead of the beginning the method wants the coupling, 0 or 1."""
+        return 0
+
 
 class Euler(AbstractIntegrator):
     """Forward Euler, `B(x + dt f(x) + z)`; with noise Euler-Maruyama.
@@ -103,6 +108,10 @@ class RecoupledHeun(AbstractIntegrator):
     """
 
     dt: float = eqx.field(static=True, converter=_checked_step)
+
+    @property
+    def ahead(self) -> int:
+        return 1
 
     def step(self, drift, bound, x, kick):
         first, z = drift(x), _at(kick, x)

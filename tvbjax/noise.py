@@ -1,7 +1,7 @@
 """Noise: the increments that an integrator adds to the state.
 
-A random number depends on the key and on the absolute number of its step alone, so that blocks,
-chunks, tiles and devices never change a result. Coloured noise has a memory, which is carried.
+A random number depends on the key, the absolute number of its step, the state variable and the
+region alone, so that blocks, chunks, tiles and devices never change a result. Coloured noise has a memory, which is carried.
 
 With multiplicative noise an integrator says which stochastic integral it takes: Euler, Heun and RK4
 Itô's, as TVB does, StratonovichHeun Stratonovich's.
@@ -15,32 +15,39 @@ from collections.abc import Callable, Mapping, Sequence
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import jax.random as jr
 import numpy as np
 from jax import lax
 from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Float, Int
 
 from tvbjax.arrays import as_floats
+from tvbjax.generators import AbstractGenerator, Threefry
 
 
 class AbstractNoise(eqx.Module):
-    """Draws the increments of a block of steps."""
+    """Makes the increments of a block of steps from standard normal numbers.
+
+    `generator`: where these come from, one for each step, state variable and region; None for
+    noise that needs none.
+    """
+
+    generator: eqx.AbstractVar[AbstractGenerator | None]
 
     @abc.abstractmethod
     def increments(
         self,
-        key: Array | None,
+        normal: Float[Array, "steps state node"] | None,
+        before: Float[Array, "state node"] | None,
         first: Int[Array, ""],
         steps: int,
-        shape: tuple[int, int],
         dt: float,
         memory: Float[Array, "row node"],
     ) -> tuple[Float[Array, "steps state node"], Float[Array, "row node"]]:
         """The increments of steps `first` to `first + steps - 1`, and what to remember of them.
 
-        `shape` is `(state, node)`; `memory` is what was remembered of the step before `first`,
-        zeros where that is step 0.
+        `normal`: the normal numbers of these steps, `before`: of the step before step 0, for noise
+        that remembers. `memory`: what was remembered of the step before `first`, zeros where that
+        is step 0.
         """
 
     def remembers(self, states: int) -> int:
@@ -56,9 +63,9 @@ class AbstractNoise(eqx.Module):
         """The same noise, checked against a model's state variables and the number of regions."""
 
     @property
-    @abc.abstractmethod
     def needs_key(self) -> bool:
         """Whether a random key must be given."""
+        return self.generator is not None
 
 
 def _intensity(value: ArrayLike | Sequence | Mapping[str, ArrayLike | Sequence]):
@@ -76,15 +83,20 @@ def _time(tau: ArrayLike | None):
     return value
 
 
+def _checked_generator(generator: AbstractGenerator) -> AbstractGenerator:
+    if not isinstance(generator, AbstractGenerator):
+        raise TypeError(
+            f"noise: the generator is {generator!r:.60}; give tvbjax.generators.Threefry() or "
+            "tvbjax.generators.CounterHash()."
+        )
+    return generator
+
+
 class _AbstractGaussian(AbstractNoise):
     """Normal increments of an intensity, white or coloured, before the gain."""
 
     nsig: eqx.AbstractVar[Array | dict[str, Array]]
     tau: eqx.AbstractVar[Array | None]
-
-    @property
-    def needs_key(self) -> bool:
-        return True
 
     def bind(self, variables, nodes):
         return dataclasses.replace(self, nsig=_resolved(self.nsig, variables, nodes))
@@ -92,28 +104,23 @@ class _AbstractGaussian(AbstractNoise):
     def remembers(self, states):
         return 0 if self.tau is None else states
 
-    def increments(self, key, first, steps, shape, dt, memory):
-        if isinstance(self.nsig, dict) or key is None:
-            raise TypeError("noise: it must be bound to a model by a Simulator, with a key.")
+    def increments(self, normal, before, first, steps, dt, memory):
+        if isinstance(self.nsig, dict) or normal is None:
+            raise TypeError("noise: it must be bound to a model by a Simulator.")
         # No noise must have no gradient either, and that of a root at 0 is infinite.
         some = self.nsig > 0
         spread = jnp.where(some, jnp.sqrt(2.0 * jnp.where(some, self.nsig, 1.0)), 0.0)
-
-        def unit(step):
-            return jr.normal(jr.fold_in(key, step), shape, spread.dtype)
-
-        drawn = jax.vmap(unit)(first + jnp.arange(steps, dtype=first.dtype))
         if self.tau is None:
-            return math.sqrt(dt) * spread[None] * drawn, memory
+            return (math.sqrt(dt) * spread)[None] * normal, memory
         # The process is in equilibrium from its start; no step has this number.
-        eta = jnp.where(first == 0, unit(jnp.asarray(-1, first.dtype)), memory)
+        eta = memory if before is None else jnp.where(first == 0, before, memory)
         kept = jnp.exp(-dt / self.tau)
 
         def on(eta, drawn):
             eta = kept * eta + jnp.sqrt(1.0 - kept**2) * drawn
             return eta, eta
 
-        eta, path = lax.scan(on, eta, drawn)
+        eta, path = lax.scan(on, eta, normal)
         return dt * (spread * jnp.sqrt(1.0 / self.tau))[None] * path, eta
 
 
@@ -128,23 +135,29 @@ class Additive(_AbstractGaussian):
     a slow variable sees them as white noise of twice the intensity `nsig`.
     Fox, Gatland, Roy & Vemuri (1988), Phys. Rev. A 38:5938.
 
-    The normal numbers of step n are drawn from `fold_in(key, n)`.
+    `generator`: `generators.Threefry()`, or `CounterHash()`, which is faster.
     """
 
     nsig: Array | dict[str, Array] = eqx.field(converter=_intensity)
     tau: Array | None = eqx.field(default=None, converter=_time)
+    generator: AbstractGenerator = eqx.field(
+        default_factory=Threefry, converter=_checked_generator
+    )
 
 
 class Multiplicative(_AbstractGaussian):
     """Noise whose strength depends on the state: increments `g(x) sqrt(2 nsig dt) N(0, 1)`.
 
     `g`: a JAX function of the state `(state, node)`, elementwise in regions; by default the state
-    itself, as in TVB. `nsig`, `tau`: as of `Additive`.
+    itself, as in TVB. `nsig`, `tau`, `generator`: as of `Additive`.
     """
 
     nsig: Array | dict[str, Array] = eqx.field(converter=_intensity)
     g: Callable[[Array], Array] = eqx.field(static=True, default=lambda x: x)
     tau: Array | None = eqx.field(default=None, converter=_time)
+    generator: AbstractGenerator = eqx.field(
+        default_factory=Threefry, converter=_checked_generator
+    )
 
     def __check_init__(self):
         if not callable(self.g):
@@ -180,10 +193,7 @@ class Recorded(AbstractNoise):
     """
 
     path: Float[Array, "steps state node"] = eqx.field(converter=as_floats)
-
-    @property
-    def needs_key(self) -> bool:
-        return False
+    generator: None = eqx.field(default=None, init=False)
 
     def bind(self, variables, nodes):
         expected = (len(variables), nodes)
@@ -194,7 +204,7 @@ class Recorded(AbstractNoise):
             )
         return self
 
-    def increments(self, key, first, steps, shape, dt, memory):
+    def increments(self, normal, before, first, steps, dt, memory):
         last = first + steps
         path = eqx.error_if(
             self.path,

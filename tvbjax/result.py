@@ -210,7 +210,7 @@ def _checkpoint(carry: Carry) -> "xr.Dataset":
     )
 
 
-_PLAIN = ("step", "state", "ring", "noise", "trouble")
+_PLAIN = ("step", "state", "past", "noise", "trouble")
 
 
 def _carry(dataset: "xr.Dataset") -> Carry:

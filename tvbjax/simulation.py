@@ -19,7 +19,7 @@ from tvbjax.mixed import Mixed
 from tvbjax.progress import progress_bar
 from tvbjax.provenance import describe, digest
 from tvbjax.result import Note, Result, Samples
-from tvbjax.simulator import Simulator, check_connections
+from tvbjax.simulator import Simulator, fitted
 from tvbjax_lems import Model
 
 # A chunk is long enough that its start costs nothing, and short enough (under a second or so) that
@@ -86,7 +86,7 @@ def simulate(
         carry, values = engine.advance(simulator, carry, key, steps, _phases(simulator, first))
         values = _cut(simulator, values, first, steps)
         return _result(simulator, first, steps, carry, values, "{}", complete=True)
-    check_connections(simulator)
+    simulator = fitted(simulator)
     if isinstance(initial, Result):
         carry, origin = continued(simulator, initial), {"continues_from_step": first}
     else:

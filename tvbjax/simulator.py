@@ -25,7 +25,7 @@ from tvbjax.coupling import (
     Own,
     PairFormula,
 )
-from tvbjax.engine import Edges, edges_of
+from tvbjax.engine import Edges, Layout, Needs, channels, edges_of, laid_out, windows_of
 from tvbjax.integrators import AbstractIntegrator
 from tvbjax.mixed import Mixed
 from tvbjax.monitors import RESERVED_NAMES, AbstractMonitor, TemporalAverage
@@ -46,7 +46,9 @@ class Simulator(eqx.Module):
     `(Linear(a=0.01), Instant(Difference(a=0.1), weights=local))`.
     `noise`: None is a deterministic simulation. `monitors`: by default means over 1 ms.
     `horizon`: steps of the past that are kept, by default just enough for the longest delay of
-    this connectome; give more where a sweep lowers the speed or lengthens tracts.
+    this connectome; give more where you lower the speed or lengthen tracts.
+    `block`: how many steps are taken together, by default what is predicted to be fastest; 1 where
+    you shorten delays under `jit`. `tvbjax.explain(simulator)` says what was chosen.
     """
 
     model: Model | Mixed
@@ -56,7 +58,9 @@ class Simulator(eqx.Module):
     noise: AbstractNoise | None
     monitors: tuple[AbstractMonitor, ...]
     edges: Edges = eqx.field(init=False)
+    layout: Layout = eqx.field(init=False)
     horizon: int = eqx.field(static=True)
+    block: int | None = eqx.field(static=True)
     reads: tuple[tuple[tuple[str, ...], ...], ...] = eqx.field(init=False, static=True)
     observed: tuple[tuple[str, ...], ...] = eqx.field(init=False, static=True)
 
@@ -73,6 +77,7 @@ class Simulator(eqx.Module):
         monitors: AbstractMonitor | Sequence[AbstractMonitor] | None = None,
         *,
         horizon: int | None = None,
+        block: int | None = None,
     ):
         _check_kinds(model, connectome, coupling, integrator, noise, monitors)
         if monitors is None:
@@ -91,6 +96,7 @@ class Simulator(eqx.Module):
         self.noise = None if noise is None else noise.bind(model.state_variables, nodes)
         self.monitors = tuple(monitors)
         self.edges = edges_of(_concrete("connectome.weights", connectome.weights))
+        self.block = _checked(block)
         self.horizon = _horizon(self, horizon)
         _check_integrator(integrator, self.noise, self.horizon)
         _check_coupling(model, coupling)
@@ -104,6 +110,7 @@ class Simulator(eqx.Module):
         _check_shapes(self)
         _check_senders(self)
         _check_monitors(self.monitors, integrator.dt)
+        self.layout = laid_out(self.edges, needs_of(self, *_delay_range(self)), self.block)
 
     @property
     def rules(self) -> tuple[tuple[AbstractCoupling, ...], ...]:
@@ -127,7 +134,7 @@ class Simulator(eqx.Module):
     @property
     def nodes(self) -> int:
         """The number of regions."""
-        return self.edges.sources.shape[0]
+        return self.edges.nodes
 
 
 def _as_tuple(rules: Coupling) -> tuple[AbstractCoupling, ...]:
@@ -204,10 +211,8 @@ def _concrete(name: str, value):
 
 def _horizon(simulator: Simulator, horizon: int | None) -> int:
     """One more than the longest delay of an edge, or what the user asks for if that is more."""
-    connectome, dt = simulator.connectome, simulator.integrator.dt
-    lengths = _concrete("connectome.tract_lengths", connectome.tract_lengths)
-    speed = _concrete("connectome.speed", connectome.speed)
-    delays = np.asarray(simulator.edges.delay_steps(lengths, speed, dt))
+    dt = simulator.integrator.dt
+    delays, _ = _delay_range(simulator)
     if delays.min(initial=0) < 0:
         raise ValueError(
             "Simulator: a delay is NaN, negative or endless; look at the connectome's "
@@ -224,6 +229,57 @@ def _horizon(simulator: Simulator, horizon: int | None) -> int:
     return needed if horizon is None else horizon
 
 
+def _delay_range(simulator: Simulator) -> tuple[np.ndarray, np.ndarray]:
+    """The least and the greatest delay of every connection: those of this connectome."""
+    connectome = simulator.connectome
+    lengths = _concrete("connectome.tract_lengths", connectome.tract_lengths)
+    speed = _concrete("connectome.speed", connectome.speed)
+    delays = simulator.edges.delay_steps(lengths, speed, simulator.integrator.dt)
+    return np.asarray(delays), np.asarray(delays)
+
+
+def needs_of(simulator: Simulator, least: np.ndarray, greatest: np.ndarray) -> Needs:
+    """What a simulator asks of its layout, for delays in a range."""
+    summed, paired = channels(simulator)
+    return Needs(
+        least,
+        greatest,
+        simulator.horizon,
+        simulator.integrator.ahead,
+        paired > 0,
+        windows_of(simulator),
+        summed + paired,
+    )
+
+
+def with_layout(simulator: Simulator, least: np.ndarray, greatest: np.ndarray) -> Simulator:
+    """The simulator laid out for delays in a range."""
+    layout = laid_out(simulator.edges, needs_of(simulator, least, greatest), simulator.block)
+    return eqx.tree_at(lambda s: s.layout, simulator, layout)
+
+
+def _checked(block: int | None) -> int | None:
+    if block is None:
+        return None
+    if isinstance(block, bool) or not isinstance(block, int) or not 1 <= block <= 1024:
+        raise ValueError(f"Simulator: block is {block!r}; give a number of steps, 1 to 1024.")
+    return block
+
+
+def fitted(simulator: Simulator) -> Simulator:
+    """The simulator, laid out anew where the delays of its connectome have been replaced.
+
+    Raises `ValueError` where the connectome no longer fits the connections or the history.
+    """
+    check_connections(simulator)
+    if is_traced(simulator.connectome):
+        return simulator  # the engine then checks when it runs
+    delays, _ = _delay_range(simulator)
+    if simulator.layout.holds(delays, simulator.integrator.ahead):
+        return simulator
+    return with_layout(simulator, delays, delays)
+
+
 def check_connections(simulator: Simulator) -> None:
     """That the leaves of the connectome still fit the edges and the history, as far as known.
 
@@ -235,8 +291,8 @@ def check_connections(simulator: Simulator) -> None:
     delays = simulator.edges.delay_steps(
         connectome.tract_lengths, connectome.speed, simulator.integrator.dt
     )
-    longest = int(jnp.max(delays))
-    if int(jnp.min(delays)) < 0:
+    longest = int(np.max(delays, initial=0))
+    if int(np.min(delays, initial=0)) < 0:
         raise ValueError(
             "simulate: a delay is NaN, negative or endless; look at the connectome's tract_lengths "
             "(mm, >= 0) and speed (mm/ms, > 0)."
@@ -391,10 +447,10 @@ def _kind(rule: AbstractCoupling) -> str:
 def _heard(simulator: Simulator, rule: AbstractCoupling, own):
     """The input that a rule gives to regions of these variables, of signals that are zeros."""
     plain = rule.rule if isinstance(rule, AbstractCarried) else rule
-    nodes, degree = simulator.edges.sources.shape
+    nodes = simulator.nodes
     sums = plain.source(jnp.zeros_like(own))
     if isinstance(plain, AbstractPairwise):
-        sums = plain.pair(jnp.zeros((len(own), nodes, degree)), own[:, :, None]).sum(axis=-1)
+        sums = plain.pair(jnp.zeros((len(own), nodes, 2)), own[:, :, None]).sum(axis=-1)
     return jnp.broadcast_to(plain.target(sums, own, jnp.zeros(nodes)), (nodes,))
 
 

@@ -1,7 +1,21 @@
 """The hot loop: delayed sums, local steps, monitors, in one compiled scan.
 
-The rest of tvbjax enters through `start` and `advance` and knows nothing of layouts and blocks.
+The rest of tvbjax enters through `start` and `advance` and knows nothing of rings and blocks.
 """
 
-from tvbjax.engine._advance import Carry as Carry, advance as advance, start as start
+from tvbjax.engine._advance import (
+    Carry as Carry,
+    advance as advance,
+    advance_members as advance_members,
+    axes_of as axes_of,
+    start as start,
+    windows_of as windows_of,
+)
+from tvbjax.engine._afferent import channels as channels
 from tvbjax.engine._edges import Edges as Edges, edges_of as edges_of
+from tvbjax.engine._layout import (
+    Layout as Layout,
+    Needs as Needs,
+    laid_out as laid_out,
+)
+from tvbjax.engine._members import Members as Members

@@ -1,12 +1,10 @@
-"""Advance a network by a number of steps: the scan over blocks of steps.
+"""Advance networks by a number of steps: the scan over spans of blocks of steps.
 
-Per step, as in TVB: the coupling from the delayed channels, once, held through the stages of the
-integrator; then the local step; the new channels go into the ring. Per block: the noise is drawn,
-the monitors reduce the block's states, and the first value that is not finite is noted.
-Nothing of the trajectory outlives its block unless a monitor keeps it.
+Per block the noise is drawn and the steps are taken; per span of blocks the monitors reduce the
+states, and the first value that is not finite is noted. Nothing of the trajectory outlives its span
+unless a monitor keeps it.
 """
 
-import math
 from typing import TYPE_CHECKING
 
 import equinox as eqx
@@ -15,36 +13,55 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int
 
+from tvbjax import generators
 from tvbjax.engine import _afferent, _history
-from tvbjax.engine._network import Network, network_of
+from tvbjax.engine._block import steps_of_block
+from tvbjax.engine._layout import slots_for, span_of
+from tvbjax.engine._members import Members, one_member
+from tvbjax.engine._network import network_of, own_delays
 from tvbjax.monitors import Chunk
 
 if TYPE_CHECKING:
     from tvbjax.simulator import Simulator
 
-_BLOCK = 32
-
 
 class Carry(eqx.Module):
     """Everything that a run needs to go on: data in, data out.
 
-    `step`: the number of steps taken. `ring`: the delay buffer. `noise`: what coloured noise
-    remembers. `monitors`: what each monitor carries over a chunk's border. `trouble`: step, state
-    variable and region of the first value that was not finite, or -1.
+    `step`: the number of steps taken. `past`: what the regions sent in the steps before the present
+    state, oldest first. `noise`: what coloured noise remembers. `monitors`: what each monitor
+    carries over a chunk's border. `trouble`: step, state variable and region of the first value
+    that was not finite, or -1.
+
+    With members, they are the last axis of state, past and noise, and the first of the others.
     """
 
     step: Int[Array, ""]
-    state: Float[Array, "state node"]
-    ring: Float[Array, "row channel"]
-    noise: Float[Array, "remembered node"]
+    state: Float[Array, "state node *member"]
+    past: Float[Array, "step node channel *member"]
+    noise: Float[Array, "remembered node *member"]
     monitors: tuple[tuple[Array, ...], ...]
-    trouble: Int[Array, "3"]
+    trouble: Int[Array, "*member 3"]
+
+
+def axes_of(carry: Carry) -> Carry:
+    """Where the members are in each array of a carry."""
+    last = {"state", "past", "noise"}
+
+    def axis(path, _):
+        name = path[0].name
+        return None if name == "step" else -1 if name in last else 0
+
+    return jax.tree_util.tree_map_with_path(axis, carry)
 
 
 def start(simulator: "Simulator", past: Float[Array, "horizon state node"]) -> Carry:
     """The carry at t = 0 of a network with the given history, oldest first, last row t = 0."""
-    channels = jax.vmap(lambda x: _afferent.channels(simulator, x))(past)
-    ring = _history.fill(channels, _history.slots_for(simulator.horizon))
+    sent = jax.vmap(lambda x: _afferent.sent(simulator, x))(past[:-1])
+    missing = simulator.horizon - 1 - len(sent)
+    if missing > 0:  # one state that is held
+        oldest = _afferent.sent(simulator, past[0])[None]
+        sent = jnp.concatenate([jnp.repeat(oldest, missing, axis=0), sent])
     carried = tuple(
         monitor.start(simulator.model.observe(past[-1], names=names), simulator.integrator.dt)
         for monitor, names in zip(simulator.monitors, simulator.observed, strict=True)
@@ -52,7 +69,7 @@ def start(simulator: "Simulator", past: Float[Array, "horizon state node"]) -> C
     none = jnp.full(3, -1, dtype=jnp.int32)
     rows = 0 if simulator.noise is None else simulator.noise.remembers(past.shape[1])
     memory = jnp.zeros((rows, past.shape[2]), past.dtype)
-    return Carry(jnp.zeros((), jnp.int32), past[-1], ring, memory, carried, none)
+    return Carry(jnp.zeros((), jnp.int32), past[-1], sent, memory, carried, none)
 
 
 def advance(
@@ -67,132 +84,178 @@ def advance(
     `phases`: per monitor, how many steps of its window had passed before: the number 0, or traced,
     so that chunks of one length share one compilation, or two. Samples may have rows too many.
     """
-    network = network_of(simulator)
-    block = _block_length(simulator, steps)
-    dt = simulator.integrator.dt
-    chunks = tuple(Chunk(phase, carry.step, steps, block, dt) for phase in phases)
-    monitors = simulator.monitors
-    buffers = tuple(
-        monitor.open(carried, chunk)
-        for monitor, carried, chunk in zip(monitors, carry.monitors, chunks, strict=True)
-    )
+    axes = axes_of(carry)
+    together = jax.vmap(lambda c: c, in_axes=None, out_axes=axes, axis_size=1)(carry)
+    keys = None if key is None else key[None]
+    together, samples = advance_members(one_member(simulator), together, keys, steps, phases)
+    alone = jax.tree.map(lambda part: part[0], jax.vmap(lambda c: c, in_axes=(axes,))(together))
+    return alone, tuple(part[0] for part in samples)
+
+
+def advance_members(
+    members: Members,
+    carry: Carry,
+    keys: Array | None,
+    steps: int,
+    phases: tuple[int | Int[Array, ""], ...],
+) -> tuple[Carry, tuple[Float[Array, "member sample voi node"], ...]]:
+    """The same for many simulations side by side, each with its key."""
+    simulator = members.simulator
+    layout, dt = simulator.layout, simulator.integrator.dt
+    network = network_of(members)
+    span = min(steps, span_of(layout.block, windows_of(simulator)))
+    chunks = tuple(Chunk(phase, carry.step, steps, span, dt) for phase in phases)
+    stream = _Stream.of(members, keys, carry.state)
 
     def run_block(loop, offset, length):
-        state, ring, memory, trouble, buffers = loop
+        state, ring, memory = loop
         first = carry.step + offset
-        kicks, memory = _kicks(simulator, key, first, length, state, memory)
-        state, ring, states = _steps(simulator, network, state, ring, kicks, first, length)
-        trouble = jnp.where(trouble[0] < 0, _first_trouble(states, first), trouble)
-        buffers = _observe(simulator, buffers, states, offset, chunks)
-        return (state, ring, memory, trouble, buffers), None
+        kicks, memory = stream.kicks(members, first, length, memory)
+        position = offset if ring is None else offset % ring.slots
+        state, ring, states = steps_of_block(
+            members, network, state, ring, first, position, kicks, length
+        )
+        return (state, ring, memory), states
 
-    loop = (carry.state, carry.ring, carry.noise, carry.trouble, buffers)
-    whole, rest = divmod(steps, block)
-    offsets = block * jnp.arange(whole, dtype=jnp.int32)
-    loop, _ = lax.scan(lambda c, offset: run_block(c, offset, block), loop, offsets)
+    def run_span(loop, offset, length):
+        inner, trouble, buffers = loop
+        inner, states = _blocks(run_block, inner, offset, length, layout.block)
+        trouble = _noted(trouble, states, carry.step + offset)
+        buffers = _observed(members, buffers, states, offset, chunks)
+        return (inner, trouble, buffers), None
+
+    ring = None
+    if carry.past.shape[0] and carry.past.shape[2]:
+        slots = slots_for(simulator.horizon, layout.block)
+        ring = _history.ring_of(carry.past, slots, own_delays=own_delays(members))
+    opened = tuple(
+        _of_monitor(members, i, "open", (part,), (0,), chunk)
+        for i, (part, chunk) in enumerate(zip(carry.monitors, chunks, strict=True))
+    )
+    loop = ((carry.state, ring, carry.noise), carry.trouble, opened)
+    whole, rest = divmod(steps, span)
+    offsets = span * jnp.arange(whole, dtype=jnp.int32)
+    loop, _ = lax.scan(lambda c, offset: run_span(c, offset, span), loop, offsets)
     if rest:
-        loop, _ = run_block(loop, jnp.asarray(whole * block, jnp.int32), rest)
+        loop, _ = run_span(loop, jnp.asarray(whole * span, jnp.int32), rest)
 
-    state, ring, memory, trouble, buffers = loop
+    (state, ring, memory), trouble, buffers = loop
     closed = [
-        monitor.close(carried, buffer, chunk)
-        for monitor, carried, buffer, chunk in zip(
-            monitors, carry.monitors, buffers, chunks, strict=True
+        _of_monitor(members, i, "close", (part, buffer), (0, 0), chunk)
+        for i, (part, buffer, chunk) in enumerate(
+            zip(carry.monitors, buffers, chunks, strict=True)
         )
     ]
-    carried = tuple(c for c, _ in closed)
-    final = Carry(carry.step + steps, state, ring, memory, carried, trouble)
+    past = carry.past
+    if ring is not None:
+        past = ring.recent(steps % ring.slots, simulator.horizon - 1)
+    carried = tuple(part for part, _ in closed)
+    final = Carry(carry.step + steps, state, past, memory, carried, trouble)
     return final, tuple(samples for _, samples in closed)
 
 
-def _kicks(simulator, key, first, length, state, memory):
-    """The random increments of `length` steps, None without noise, and the noise's memory."""
-    noise, dt = simulator.noise, simulator.integrator.dt
-    if noise is None:
-        return None, memory
-    kicks, memory = noise.increments(key, first, length, state.shape, dt, memory)
-    return kicks.astype(state.dtype), memory.astype(state.dtype)
+def windows_of(simulator: "Simulator") -> tuple[int, ...]:
+    """The monitors' windows in steps, but for those of one step."""
+    windows = [monitor.window_steps(simulator.integrator.dt) for monitor in simulator.monitors]
+    return tuple(window for window in windows if window > 1)
 
 
-class _Drift(eqx.Module):
-    """The time derivative of the network in one step."""
-
-    simulator: "Simulator"
-    network: Network
-    inputs: Float[Array, "input node"]
-    ring: Float[Array, "row channel"]
-    step: Int[Array, ""]
-
-    def __call__(self, x: Float[Array, "state node"]) -> Float[Array, "state node"]:
-        return self._with(x, self.inputs, 0)
-
-    def recoupled(self, x: Float[Array, "state node"], ahead: int) -> Float[Array, "state node"]:
-        later = self.step + ahead
-        inputs, _ = _afferent.inputs(self.simulator, self.network, x, self.ring, later)
-        return self._with(x, inputs, ahead)
-
-    def _with(self, x, inputs, ahead):
-        time = self.simulator.integrator.dt * (self.step + ahead).astype(x.dtype)
-        return self.simulator.model.dfun(x, inputs, t=time)
+def _blocks(run_block, loop, offset, length: int, block: int):
+    """The blocks of a span, and the states of its steps."""
+    whole, rest = divmod(length, block)
+    if not whole or length == block:
+        return run_block(loop, offset, length)
+    offsets = offset + block * jnp.arange(whole, dtype=jnp.int32)
+    loop, states = lax.scan(lambda c, o: run_block(c, o, block), loop, offsets)
+    states = states.reshape(whole * block, *states.shape[2:])
+    if rest:
+        loop, last = run_block(loop, offset + whole * block, rest)
+        states = jnp.concatenate([states, last])
+    return loop, states
 
 
-def _steps(simulator, network, state, ring, kicks, first, length):
-    """`length` steps; also gives their states, `(length, state, node)`."""
+class _Stream(eqx.Module):
+    """The random numbers of a run. `lanes`: of the generator; `before`: the normal numbers of the
+    step before the first, for noise that remembers."""
 
-    def one(loop, scanned):
-        state, ring = loop
-        step, increment = scanned
-        inputs, ring = _afferent.inputs(simulator, network, state, ring, step)
-        drift = _Drift(simulator, network, inputs, ring, step)
+    lanes: Array | None
+    before: Float[Array, "state node member"] | None
+    shape: tuple[int, int, int] = eqx.field(static=True)
+    dtype: jnp.dtype = eqx.field(static=True)
 
-        def bound(x):
-            x = jnp.clip(x, network.lower, network.upper) if simulator.bounded else x
-            return x if network.members is None else jnp.where(network.members, x, 0.0)
+    @classmethod
+    def of(cls, members: Members, keys: Array | None, state: Array) -> "_Stream":
+        noise, shape, dtype = members.simulator.noise, state.shape, state.dtype
+        if noise is None or noise.generator is None or keys is None:
+            return cls(None, None, shape, dtype)
+        words = jax.vmap(generators.key_words, out_axes=-1)(keys)
+        lanes = noise.generator.lanes(words, shape[0] * shape[1])
+        stream = cls(lanes, None, shape, dtype)
+        if not noise.remembers(shape[0]):
+            return stream
+        before = stream.normal(noise.generator, jnp.asarray(-1, jnp.int32), 1)[0]
+        return cls(lanes, before, shape, dtype)
 
-        def kick(x):
-            gain = simulator.noise.gain(x)
-            return increment if gain is None else gain * increment
+    def normal(self, generator: generators.AbstractGenerator, first, steps: int) -> Array:
+        """Normal numbers `(step, state, node, member)`."""
+        assert self.lanes is not None
+        drawn = generators.normal(generator, self.lanes, first, steps, self.dtype)
+        return drawn.reshape(steps, *self.shape)
 
-        noisy = None if increment is None else kick
-        state = simulator.integrator.step(drift, bound, state, noisy)
-        return (state, ring), state
+    def kicks(self, members: Members, first, steps: int, memory):
+        """The random increments of `steps` steps, None without noise, and the noise's memory."""
+        noise, dt = members.simulator.noise, members.simulator.integrator.dt
+        if noise is None:
+            return None, memory
+        normal = None
+        if noise.generator is not None:
+            normal = self.normal(noise.generator, first, steps)
 
-    scanned = (first + jnp.arange(length, dtype=jnp.int32), kicks)
-    (state, ring), states = lax.scan(one, (state, ring), scanned)
-    return state, ring, states
+        def increments(simulator, normal, before, memory):
+            kicks, memory = simulator.noise.increments(normal, before, first, steps, dt, memory)
+            return kicks.astype(self.dtype), memory.astype(self.dtype)
+
+        return members.over(increments, normal, self.before, memory)
 
 
-def _observe(simulator, buffers, states, offset, chunks):
-    """The monitors' buffers after a block of states."""
+def _of_monitor(members: Members, number: int, verb: str, arguments, axes, *more):
+    """What a method of monitor `number` gives for every member; members come first in it."""
 
-    def seen(names):
-        return jax.vmap(lambda state: simulator.model.observe(state, names=names))(states)
+    def call(simulator, *arguments):
+        return getattr(simulator.monitors[number], verb)(*arguments, *more)
 
-    return tuple(
-        monitor.update(buffer, seen(names), offset, chunk)
-        for monitor, buffer, names, chunk in zip(
-            simulator.monitors, buffers, simulator.observed, chunks, strict=True
-        )
-    )
+    return members.over(call, *arguments, axes=axes, out_axes=0)
+
+
+def _observed(members: Members, buffers, states, offset, chunks):
+    """The monitors' buffers after a span of states."""
+    simulator = members.simulator
+
+    def updated(number, names, chunk):
+        def update(simulator, buffer, states):
+            seen = jax.vmap(lambda state: simulator.model.observe(state, names=names))(states)
+            return simulator.monitors[number].update(buffer, seen, offset, chunk)
+
+        return members.over(update, buffers[number], states, axes=(0, -1), out_axes=0)
+
+    named = zip(simulator.observed, chunks, strict=True)
+    return tuple(updated(i, names, chunk) for i, (names, chunk) in enumerate(named))
+
+
+def _noted(trouble: Int[Array, "member 3"], states: Array, first: Int[Array, ""]) -> Array:
+    """Step, state variable and region of each member's first value that was not finite."""
+    fine = jnp.isfinite(states).all(axis=0).all(axis=(0, 1))
+    new = ~fine & (trouble[:, 0] < 0)
+
+    def located():
+        found = jax.vmap(_first_trouble, in_axes=(-1, None))(states, first)
+        return jnp.where(new[:, None], found, trouble)
+
+    return lax.cond(new.any(), located, lambda: trouble)
 
 
 def _first_trouble(states: Float[Array, "steps state node"], first: Int[Array, ""]):
-    """Step, state variable and region of the first value that is not finite, or -1."""
     bad = ~jnp.isfinite(states)
     index = jnp.argmax(bad).astype(jnp.int32)
     where = jnp.stack(jnp.unravel_index(index, states.shape)).astype(jnp.int32)
-    where = where.at[0].add(first + 1)
-    return jnp.where(bad.any(), where, -1)
-
-
-def _block_length(simulator: "Simulator", steps: int) -> int:
-    """A block that fits the monitors' windows where one can: they then need no scattering."""
-    windows = [monitor.window_steps(simulator.integrator.dt) for monitor in simulator.monitors]
-    windows = [window for window in windows if window > 1] or [1]
-    common, shared = math.lcm(*windows), math.gcd(*windows)
-    if common <= 2 * _BLOCK:
-        best = common * max(1, _BLOCK // common)
-    else:
-        divisor = max(d for d in range(1, 2 * _BLOCK + 1) if shared % d == 0)
-        best = divisor if divisor >= _BLOCK // 4 else _BLOCK
-    return max(1, min(best, steps))
+    return where.at[0].add(first + 1)

@@ -1,7 +1,8 @@
-"""What arrives at every region in a step: signals sent, delayed, weighted, summed, received.
+"""What arrives at every region in a step: signals sent, weighted, summed, received.
 
-The rules of all inputs are terms; each has its way: by the connectome with its delays, as channels
-or connection by connection; without delay; or within the region alone.
+The rules of all inputs are links; each has its way: by the connectome with its delays, as channels
+or connection by connection; without delay; or within the region alone. Here one simulation is
+looked at, at one step: how the past is kept is the history's business.
 """
 
 from typing import TYPE_CHECKING, NamedTuple
@@ -10,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
 from tvbjax.coupling import (
     AbstractCarried,
@@ -19,30 +20,33 @@ from tvbjax.coupling import (
     Instant,
     Own,
 )
-from tvbjax.engine import _history
-from tvbjax.engine._network import Network
 from tvbjax.mixed import Mixed
 
 if TYPE_CHECKING:
+    from tvbjax.engine._network import Network, Wires
     from tvbjax.simulator import Simulator
 
 
-class Term(NamedTuple):
-    """A rule of input number `input`, and what it reads of every region.
+class Link(NamedTuple):
+    """A rule of input number `input`, and the names of what it reads of every region.
 
     `senders`: the regions that have what it reads, in mixed networks; None where all do.
     """
 
     input: int
     rule: AbstractCoupling
-    own: Float[Array, "arity node"]
+    reads: tuple[str, ...]
     senders: np.ndarray | None
 
     @property
-    def signals(self) -> Float[Array, "channel node"]:
-        """The channels that the regions send; 0 where a region sends nothing."""
-        sent = self.rule.source(self.own)
-        return sent if self.senders is None else jnp.where(self.senders[None], sent, 0.0)
+    def travels(self) -> bool:
+        """Whether the connectome carries it."""
+        return not isinstance(self.rule, AbstractCarried)
+
+    @property
+    def paired(self) -> bool:
+        """Whether it is evaluated for every connection."""
+        return isinstance(self.rule, AbstractPairwise)
 
     def heard(self, weights: Array, sources: Array | None = None) -> Array:
         """The weights of the connections by which something comes."""
@@ -53,109 +57,103 @@ class Term(NamedTuple):
         return jnp.where(present, weights, 0.0)
 
 
-def channels(simulator: "Simulator", state: Float[Array, "state node"]) -> Array:
-    """What every region sends, (node, channel): channels to be summed, then what pairs read."""
-    summed, paired = _travelling(_terms(simulator, state))
-    return _sent([*summed, *paired], state)
-
-
-def _sent(terms: list[Term], state: Array) -> Float[Array, "node channel"]:
-    rows = [t.rule.source(t.own) if _paired(t) else t.signals for t in terms]
-    return jnp.concatenate([jnp.zeros((0, state.shape[1]), state.dtype), *rows]).T
-
-
-def inputs(
-    simulator: "Simulator",
-    network: Network,
-    state: Float[Array, "state node"],
-    ring: _history.Ring,
-    step: Int[Array, ""],
-) -> tuple[Float[Array, "input node"], _history.Ring]:
-    """The coupling inputs of every region at `step`, and the ring with this step's channels."""
-    total: dict[int, Array] = {}
-
-    def add(term: Term, value: Array) -> None:
-        total[term.input] = total[term.input] + value if term.input in total else value
-
-    terms = _terms(simulator, state)
-    summed, paired = _travelling(terms)
-    if summed or paired:
-        now = _sent([*summed, *paired], state)
-        if simulator.horizon > 1:
-            ring = _history.write(ring, now, step)
-        for term, sums in _arriving(simulator, network, ring, now, step, summed, paired):
-            strength = network.strength
-            if term.senders is not None:
-                strength = term.heard(network.weights, simulator.edges.sources).sum(axis=1)
-            add(term, term.rule.target(sums, term.own, strength))
-    for term in terms:
-        if isinstance(term.rule, Own):
-            alone = term.heard(jnp.ones_like(network.strength)[None])[0]
-            sums = alone[None] * _by_itself(term.rule.rule, term.own)
-            add(term, term.rule.target(sums, term.own, alone))
-        elif isinstance(term.rule, Instant):
-            weights = network.dense if term.rule.weights is None else term.rule.weights
-            assert weights is not None
-            weights = term.heard(weights)
-            sums = _at_once(term.rule.rule, weights, term.own)
-            add(term, term.rule.target(sums, term.own, weights.sum(axis=1)))
-    rows = [total[i] for i in range(len(simulator.model.inputs))]
-    return jnp.stack(rows) if rows else jnp.zeros((0, state.shape[1]), state.dtype), ring
-
-
-def _terms(simulator: "Simulator", state: Float[Array, "state node"]) -> list[Term]:
-    """The rules of all inputs, and what each reads of every region."""
-    return [
-        _term(simulator, i, rule, reads, state)
+def links_of(simulator: "Simulator") -> list[Link]:
+    """The rules of all inputs: first those whose channels are summed, then those of pairs."""
+    model = simulator.model
+    links = [
+        Link(i, rule, reads, model.sending(reads) if isinstance(model, Mixed) else None)
         for i, (rules, all_reads) in enumerate(zip(simulator.rules, simulator.reads, strict=True))
         for rule, reads in zip(rules, all_reads, strict=True)
     ]
+    return sorted(links, key=lambda link: (not link.travels, link.paired))
 
 
-def _term(simulator: "Simulator", number: int, rule, reads: tuple[str, ...], state) -> Term:
-    model = simulator.model
-    own = model.send(state, reads)
-    senders = model.sending(reads) if isinstance(model, Mixed) else None
-    if senders is not None:
-        # Of no account, but as finite as what a sender has.
-        own = jnp.where(senders[None], own, own[:, [int(senders.argmax())]])
-    return Term(number, rule, own, senders)
+def _own(simulator: "Simulator", link: Link, state: Array) -> Float[Array, "arity node"]:
+    own = simulator.model.send(state, link.reads)
+    if link.senders is None:
+        return own
+    # Of no account, but as finite as what a sender has.
+    return jnp.where(link.senders[None], own, own[:, [int(link.senders.argmax())]])
 
 
-def _paired(term: Term) -> bool:
-    return isinstance(term.rule, AbstractPairwise)
+def sent(simulator: "Simulator", state: Float[Array, "state node"]) -> Float[Array, "node channel"]:
+    """What every region sends by the connectome: channels to be summed, then what pairs read."""
+    rows = [jnp.zeros((0, state.shape[1]), state.dtype)]
+    for link in links_of(simulator):
+        if link.travels:
+            signals = link.rule.source(_own(simulator, link, state))
+            silent = link.senders is not None and not link.paired
+            rows.append(jnp.where(link.senders[None], signals, 0.0) if silent else signals)
+    return jnp.concatenate(rows).T
 
 
-def _travelling(terms: list[Term]) -> tuple[list[Term], list[Term]]:
-    """The terms that the connectome carries: as channels, and connection by connection."""
-    carried = [term for term in terms if not isinstance(term.rule, AbstractCarried)]
-    return [term for term in carried if not _paired(term)], [t for t in carried if _paired(t)]
+def channels(simulator: "Simulator") -> tuple[int, int]:
+    """How many channels are summed, and how many variables pairs read."""
+    shape = jax.ShapeDtypeStruct(
+        (len(simulator.model.state_variables), simulator.nodes), jnp.result_type(float)
+    )
+    count = [0, 0]
+    for link in links_of(simulator):
+        if link.travels:
+            found = jax.eval_shape(lambda x, k=link: k.rule.source(_own(simulator, k, x)), shape)
+            count[link.paired] += found.shape[0]
+    return count[0], count[1]
 
 
-def _arriving(simulator, network, ring, now, step, summed, paired):
-    """Each term with its weighted sums."""
-    sources, delays = simulator.edges.sources, network.delays
-    widths = [jax.eval_shape(t.rule.source, t.own).shape[0] for t in (*summed, *paired)]
-    split = sum(widths[: len(summed)])
-    sent = None
-    if simulator.horizon > 1:
-        sent = _history.delayed(ring, step, sources, delays)
-        sums = _history.weighted(network.weights, sent[..., :split] if paired else sent)
-    else:
-        send = now[:, :split]
-        sums = jnp.matmul(send.T, network.dense.T, precision=lax.Precision.HIGHEST)
-        sent = now[sources] if paired else None
-    first = 0
-    for number, (term, width) in enumerate(zip((*summed, *paired), widths, strict=True)):
-        if number < len(summed):
-            yield term, sums[first : first + width]
+def received(
+    simulator: "Simulator",
+    network: "Network",
+    state: Float[Array, "state node"],
+    sums: Float[Array, "node channel"],
+    theirs: tuple[Float[Array, "node _ pair"], ...],
+) -> Float[Array, "input node"]:
+    """The coupling inputs of every region.
+
+    `sums`: what arrived, weighted and summed; `theirs`: what arrived by each of the network's long
+    and short connections, for pairs.
+    """
+    total: dict[int, Array] = {}
+    summed = paired = 0
+    wires = (*network.long, *network.short)
+    for link, strength in zip(links_of(simulator), network.strengths, strict=True):
+        own = _own(simulator, link, state)
+        if not link.travels:
+            value = _at_hand(network, link, own)
+        elif link.paired:
+            width = jax.eval_shape(link.rule.source, own).shape[0]
+            read = [values[..., paired : paired + width] for values in theirs]
+            arrived = _of_pairs(link, own, wires, read)
+            value, paired = link.rule.target(arrived, own, strength), paired + width
         else:
-            assert sent is not None
-            theirs = jnp.moveaxis(sent[..., first : first + width], -1, 0)
-            pairs = term.rule.pair(theirs, term.own[:, :, None])
-            pairs = jnp.where(simulator.edges.present[None], pairs, 0.0)
-            yield term, (term.heard(network.weights, sources)[None] * pairs).sum(axis=-1)
-        first += width
+            width = jax.eval_shape(link.rule.source, own).shape[0]
+            arrived = sums[:, summed : summed + width].T
+            value, summed = link.rule.target(arrived, own, strength), summed + width
+        total[link.input] = total[link.input] + value if link.input in total else value
+    rows = [total[i] for i in range(len(simulator.model.inputs))]
+    return jnp.stack(rows) if rows else jnp.zeros((0, state.shape[1]), state.dtype)
+
+
+def _of_pairs(link: Link, own: Array, wires: tuple["Wires", ...], read: list[Array]) -> Array:
+    """The weighted sums of a rule of two regions, `(channel, node)`."""
+    total = jnp.zeros_like(_by_itself(link.rule, own))
+    for part, values in zip(wires, read, strict=True):
+        pairs = link.rule.pair(jnp.moveaxis(values, -1, 0), own[:, :, None])  # type: ignore
+        pairs = jnp.where(part.present[None], pairs, 0.0)
+        total = total + (link.heard(part.weights, part.sources)[None] * pairs).sum(axis=-1)
+    return total
+
+
+def _at_hand(network: "Network", link: Link, own: Array) -> Float[Array, " node"]:
+    """The input by a rule that no connection with a delay carries."""
+    rule = link.rule
+    if isinstance(rule, Own):
+        alone = link.heard(jnp.ones((1, own.shape[1]), own.dtype))[0]
+        return rule.target(alone[None] * _by_itself(rule.rule, own), own, alone)
+    assert isinstance(rule, Instant)
+    weights = network.dense if rule.weights is None else rule.weights
+    assert weights is not None
+    weights = link.heard(weights)
+    return rule.target(_at_once(rule.rule, weights, own), own, weights.sum(axis=1))
 
 
 def _by_itself(rule: AbstractCoupling, own: Array) -> Float[Array, "channel node"]:

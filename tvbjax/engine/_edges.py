@@ -1,60 +1,150 @@
-"""The connections that exist, as padded lists of in-edges.
+"""The connections that exist, as a list sorted by receiving region, and bundles of them.
 
 Built once from the weights that are not zero; weights and lengths themselves stay leaves of the
 connectome, so that gradients and sweeps reach them.
 """
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
 
 class Edges(eqx.Module):
-    """In-edges of every region: `sources[i, e]` sends to region i where `present[i, e]`.
+    """Connection e goes from region `sources[e]` to region `targets[e]`."""
 
-    The padding names a source that exists, so that what is computed of it is as finite as that.
-    """
+    targets: Int[Array, " edge"]
+    sources: Int[Array, " edge"]
+    nodes: int = eqx.field(static=True)
 
-    sources: Int[Array, "node degree"]
-    present: Bool[Array, "node degree"]
+    def weights(self, matrix: Float[Array, "node node"]) -> Float[Array, " edge"]:
+        """The weights of the connections."""
+        return matrix[self.targets, self.sources]
 
-    def weights(self, matrix: Float[Array, "node node"]) -> Float[Array, "node degree"]:
-        """The weights of the edges, zero in the padding."""
-        rows = jnp.arange(self.sources.shape[0])[:, None]
-        return jnp.where(self.present, matrix[rows, self.sources], jnp.zeros((), matrix.dtype))
+    def matrix(self, values: Float[Array, "edge *member"]) -> Float[Array, "node node *member"]:
+        """The values of the connections as a matrix, zero elsewhere."""
+        empty = jnp.zeros((self.nodes, self.nodes, *values.shape[1:]), values.dtype)
+        return empty.at[self.targets, self.sources].set(values)
 
-    def matrix(self, weights: Float[Array, "node degree"]) -> Float[Array, "node node"]:
-        """The weights of the edges as a matrix."""
-        nodes = self.sources.shape[0]
-        rows = jnp.arange(nodes)[:, None]
-        return jnp.zeros((nodes, nodes), weights.dtype).at[rows, self.sources].add(weights)
+    def sums(self, values: Float[Array, "edge *member"]) -> Float[Array, "node *member"]:
+        """The sum over what comes to each region."""
+        return jax.ops.segment_sum(values, self.targets, self.nodes, indices_are_sorted=True)
 
     def delay_steps(
         self, lengths: Float[Array, "node node"], speed: Array, dt: float
-    ) -> Int[Array, "node degree"]:
-        """Delays in whole steps, nearest, ties to even as in TVB; zero in the padding.
+    ) -> Int[Array, " edge"]:
+        """Delays in whole steps, nearest, ties to even as in TVB.
 
         -1 where there is no such delay: NaN, negative or beyond all counting.
         """
-        rows = jnp.arange(self.sources.shape[0])[:, None]
-        of_edges = lengths[rows, self.sources]
-        edge_speed = speed if speed.ndim == 0 else speed[rows, self.sources]
-        steps = jnp.rint(of_edges / edge_speed / dt)
-        known = jnp.where((steps >= 0) & (steps < 2**30), steps, -1.0).astype(jnp.int32)
-        return jnp.where(self.present, known, 0)
+        own_speed = speed if speed.ndim == 0 else speed[self.targets, self.sources]
+        steps = jnp.rint(lengths[self.targets, self.sources] / own_speed / dt)
+        return jnp.where((steps >= 0) & (steps < 2**30), steps, -1.0).astype(jnp.int32)
 
 
 def edges_of(weights: Float[ArrayLike, "node node"]) -> Edges:
-    """The edges of a concrete weight matrix; every region gets at least one slot."""
+    """The connections of a concrete weight matrix."""
     present = np.asarray(weights) != 0
-    nodes = present.shape[0]
-    degrees = present.sum(axis=1)
-    degree = max(1, int(degrees.max(initial=0)))
-    sources = np.zeros((nodes, degree), dtype=np.int32)
-    for node in range(nodes):
-        others = np.flatnonzero(present[node])
-        sources[node] = others[0] if len(others) else (node + 1) % nodes
-        sources[node, : degrees[node]] = others
-    slots = np.arange(degree)[None, :] < degrees[:, None]
-    return Edges(jnp.asarray(sources), jnp.asarray(slots))
+    targets, sources = np.nonzero(present)
+    return Edges(
+        jnp.asarray(targets, jnp.int32), jnp.asarray(sources, jnp.int32), present.shape[0]
+    )
+
+
+class Bundle(eqx.Module):
+    """Connections to several regions, as many slots for each: a slot that is not `present` repeats
+    a connection that there is, so that what is computed of it is as finite as that."""
+
+    edges: Int[Array, "row slot"]
+    present: Bool[Array, "row slot"]
+
+
+class Bundles(eqx.Module):
+    """Connections in bundles of regions with about as many each.
+
+    `rows[i]`: where region i's sums are when those of all bundles follow one another, and then a
+    row of zeros; None where the bundles' rows are the regions.
+    """
+
+    parts: tuple[Bundle, ...]
+    rows: Int[Array, " node"] | None
+
+    @property
+    def chosen(self) -> np.ndarray:
+        """The connections in the bundles."""
+        found = [np.asarray(part.edges)[np.asarray(part.present)] for part in self.parts]
+        return np.concatenate([np.zeros(0, int), *found])
+
+    def together(self, sums: list[Array], empty: Array) -> Array:
+        """The sums of the bundles as `(node, ...)`; `empty`: one row of zeros, `(1, ...)`."""
+        if self.rows is None:
+            return sums[0]
+        return jnp.concatenate([*sums, empty])[self.rows]
+
+
+def bundled(edges: Edges, chosen: np.ndarray, *, whole: bool) -> Bundles:
+    """The chosen connections in bundles; `whole`: in one, with a row for every region."""
+    targets = np.asarray(edges.targets)
+    per_node = [np.flatnonzero(chosen & (targets == node)) for node in range(edges.nodes)]
+    degrees = np.array([len(own) for own in per_node], dtype=int)
+    if not degrees.any():
+        return Bundles((), jnp.zeros(edges.nodes, jnp.int32))
+    if whole or _one_is_enough(degrees):
+        return Bundles((_padded(per_node, int(chosen.argmax())),), None)
+    order = np.argsort(-degrees, kind="stable")
+    order = order[: np.count_nonzero(degrees)]
+    bounds = _cuts(degrees[order])
+    parts, rows = [], np.full(edges.nodes, len(order))
+    for first, last in zip(bounds[:-1], bounds[1:], strict=True):
+        parts.append(_padded([per_node[node] for node in order[first:last]], 0))
+    rows[order] = np.arange(len(order))
+    return Bundles(tuple(parts), jnp.asarray(rows, jnp.int32))
+
+
+def _padded(lists: list[np.ndarray], spare: int) -> Bundle:
+    """One row for each list; a list of nothing repeats the connection `spare`."""
+    width = max(len(own) for own in lists)
+    index = np.array(
+        [[*own, *[own[0] if len(own) else spare] * (width - len(own))] for own in lists]
+    )
+    slots = np.arange(width)[None] < np.array([len(own) for own in lists])[:, None]
+    return Bundle(jnp.asarray(index, jnp.int32), jnp.asarray(slots))
+
+
+# What a bundle costs of its own, in slots: its operations must be started, its rows put in order.
+_BUNDLE = 400
+
+
+def _one_is_enough(degrees: np.ndarray) -> bool:
+    ordered = -np.sort(-degrees)
+    in_one = len(degrees) * ordered[0]
+    bounds = _cuts(ordered[ordered > 0])
+    in_several = _slots(ordered, bounds) + _BUNDLE * (len(bounds) - 1) + len(degrees)
+    return bool(in_one <= in_several)
+
+
+def _slots(ordered: np.ndarray, bounds: list[int]) -> int:
+    return sum((b - a) * int(ordered[a]) for a, b in zip(bounds[:-1], bounds[1:], strict=True))
+
+
+def _cuts(ordered: np.ndarray) -> list[int]:
+    """Where to cut regions in falling order of degree, for the least cost: few slots, few bundles.
+
+    By dynamic programming over the distinct degrees.
+    """
+    starts = np.flatnonzero(np.diff(ordered, prepend=ordered[0] + 1))
+    if len(starts) > 64:  # as good, and quick for large networks
+        starts = starts[np.linspace(0, len(starts) - 1, 64).astype(int)]
+    ends = [*starts[1:].tolist(), len(ordered)]
+    best, came = [0.0], [0]
+    for j, end in enumerate(ends):
+        costs = [best[i] + _BUNDLE + (end - starts[i]) * ordered[starts[i]] for i in range(j + 1)]
+        came.append(int(np.argmin(costs)))
+        best.append(min(costs))
+    bounds, j = [len(ordered)], len(ends)
+    while j:
+        j = came[j]
+        bounds.append(int(starts[j]))
+    return bounds[::-1]
+

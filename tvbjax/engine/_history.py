@@ -1,51 +1,180 @@
-"""The delay buffer: write the newest channels, read each connection's delayed ones.
+"""The past of a block: a mirrored ring of channels, from which every connection reads a slice.
 
-A ring of past steps, a power of two long, so that the slot of step n is a bit mask of n. Rows are
-(slot, node), columns are channels: an edge reads one contiguous row. Knows no coupling rule.
+What regions sent is kept twice, so that a slice of a block's length never wraps: step s is in the
+columns `s % slots` and `s % slots + slots`. Knows no coupling rule.
 """
 
+import abc
+import math
+
+import equinox as eqx
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, ArrayLike, Float
 
-Ring = Float[Array, "row channel"]
+Sent = Float[Array, "step node channel member"]
+Slices = Float[Array, "row slot step channel member"]
+Sums = Float[Array, "row step channel member"]
 
-
-def slots_for(horizon: int) -> int:
-    """The least power of two that holds `horizon` steps."""
-    return 1 << max(0, horizon - 1).bit_length()
-
-
-def fill(past: Float[Array, "horizon node channel"], slots: int) -> Ring:
-    """A ring at step 0 that holds `past`, oldest first, its last row being step 0."""
-    horizon, nodes, channels = past.shape
-    oldest = jnp.broadcast_to(past[:1], (slots - horizon, nodes, channels))
-    in_order = jnp.concatenate([oldest, past])
-    return jnp.roll(in_order, 1, axis=0).reshape(slots * nodes, channels)
+_IN_BOUNDS = lax.GatherScatterMode.PROMISE_IN_BOUNDS
 
 
-def write(ring: Ring, now: Float[Array, "node channel"], step: Int[Array, ""]) -> Ring:
-    """The ring with the channels of step `step`."""
-    nodes = now.shape[0]
-    slots = ring.shape[0] // nodes
-    return lax.dynamic_update_slice(ring, now, ((step & (slots - 1)) * nodes, jnp.zeros_like(step)))
+class AbstractRing(eqx.Module):
+    """The columns hold the last `slots` steps: a connection's delay is no longer than that."""
+
+    @property
+    @abc.abstractmethod
+    def slots(self) -> int:
+        """The steps of one half."""
+
+    @property
+    @abc.abstractmethod
+    def channels(self) -> int:
+        """What a region sends in a step."""
+
+    @abc.abstractmethod
+    def written(self, sent: Sent, position: ArrayLike) -> "AbstractRing":
+        """With what was sent in the steps that begin at column `position`."""
+
+    @abc.abstractmethod
+    def slices(self, position, sources, delays, length: int) -> Slices:
+        """What arrives over every connection in `length` steps from column `position` on."""
+
+    @abc.abstractmethod
+    def weighted(self, position, sources, delays, weights, length: int) -> Sums:
+        """The same, weighted, and summed over each row's connections."""
+
+    @abc.abstractmethod
+    def recent(self, position: ArrayLike, steps: int) -> Sent:
+        """What was sent in the last steps before column `position`."""
 
 
-def delayed(
-    ring: Ring,
-    step: Int[Array, ""],
-    sources: Int[Array, "node degree"],
-    delays: Int[Array, "node degree"],
-) -> Float[Array, "node degree channel"]:
-    """`h_j(step - d_ij)` of every channel, for every connection."""
-    nodes = sources.shape[0]
-    slots = ring.shape[0] // nodes
-    rows = ((step - delays) & (slots - 1)) * nodes + sources
-    return ring.at[rows].get(mode="promise_in_bounds")
+class SharedDelays(AbstractRing):
+    """All members have the same delays: their values lie side by side, and a slice is contiguous
+    over steps, channels and members."""
+
+    columns: Float[Array, "node column channel member"]
+
+    @property
+    def slots(self) -> int:
+        return self.columns.shape[1] // 2
+
+    @property
+    def channels(self) -> int:
+        return self.columns.shape[2]
+
+    def written(self, sent, position):
+        block = jnp.moveaxis(sent, 0, 1)
+        once = lax.dynamic_update_slice_in_dim(self.columns, block, position, axis=1)
+        return SharedDelays(
+            lax.dynamic_update_slice_in_dim(once, block, position + self.slots, axis=1)
+        )
+
+    def slices(self, position, sources, delays, length):
+        _, _, channels, members = self.columns.shape
+        first = jnp.stack([sources, position + self.slots - delays], axis=-1)
+        dimensions = lax.GatherDimensionNumbers(
+            offset_dims=(2, 3, 4), collapsed_slice_dims=(0,), start_index_map=(0, 1)
+        )
+        shape = (1, length, channels, members)
+        return lax.gather(self.columns, first, dimensions, shape, mode=_IN_BOUNDS)
+
+    def weighted(self, position, sources, delays, weights, length):
+        if weights.ndim == 3:  # each member's own: the sum is no product of matrices
+            return self._one_by_one(position, sources, delays, weights, length)
+        return weighted(weights, self.slices(position, sources, delays, length))
+
+    def _one_by_one(self, position, sources, delays, weights, length):
+        def add(sums, slot):
+            source, delay, weight = slot
+            values = self.slices(position, source[:, None], delay[:, None], length)[:, 0]
+            return sums + weight[:, None, None] * values, None
+
+        in_turn = sources.T, delays.T, jnp.moveaxis(weights, 1, 0)
+        _, _, *rest = self.columns.shape
+        empty = jnp.zeros((sources.shape[0], length, *rest), self.columns.dtype)
+        return lax.scan(add, empty, in_turn)[0]
+
+    def recent(self, position, steps):
+        first = position + self.slots - steps
+        return jnp.moveaxis(lax.dynamic_slice_in_dim(self.columns, first, steps, axis=1), 1, 0)
+
+
+class OwnDelays(AbstractRing):
+    """Each member has delays of its own: steps lie side by side."""
+
+    columns: Float[Array, "node member channel column"]
+
+    @property
+    def slots(self) -> int:
+        return self.columns.shape[3] // 2
+
+    @property
+    def channels(self) -> int:
+        return self.columns.shape[2]
+
+    def written(self, sent, position):
+        block = jnp.transpose(sent, (1, 3, 2, 0))
+        once = lax.dynamic_update_slice_in_dim(self.columns, block, position, axis=3)
+        return OwnDelays(
+            lax.dynamic_update_slice_in_dim(once, block, position + self.slots, axis=3)
+        )
+
+    def slices(self, position, sources, delays, length):
+        return jnp.transpose(self._slices(position, sources, delays, length), (0, 2, 4, 3, 1))
+
+    def _slices(self, position, sources, delays, length) -> Float[Array, "row member slot ..."]:
+        members, channels = self.columns.shape[1:3]
+        delays = jnp.moveaxis(delays, -1, 1)
+        member = jnp.arange(members, dtype=jnp.int32)[None, :, None]
+        first = jnp.stack(
+            [
+                jnp.broadcast_to(sources[:, None], delays.shape),
+                jnp.broadcast_to(member, delays.shape),
+                position + self.slots - delays,
+            ],
+            axis=-1,
+        )
+        dimensions = lax.GatherDimensionNumbers(
+            offset_dims=(3, 4), collapsed_slice_dims=(0, 1), start_index_map=(0, 1, 3)
+        )
+        shape = (1, 1, channels, length)
+        return lax.gather(self.columns, first, dimensions, shape, mode=_IN_BOUNDS)
+
+    def weighted(self, position, sources, delays, weights, length):
+        slices = self._slices(position, sources, delays, length)
+        rows, members, slots, *rest = slices.shape
+        flat = slices.reshape(rows, members, slots, math.prod(rest))
+        own = "rms" if weights.ndim == 3 else "rs"
+        weights = jnp.moveaxis(weights, -1, 1) if weights.ndim == 3 else weights
+        sums = jnp.einsum(f"{own},rmsk->rmk", weights, flat, precision=lax.Precision.HIGHEST)
+        return jnp.transpose(sums.reshape(rows, members, *rest), (0, 3, 2, 1))
+
+    def recent(self, position, steps):
+        first = position + self.slots - steps
+        found = lax.dynamic_slice_in_dim(self.columns, first, steps, axis=3)
+        return jnp.transpose(found, (3, 0, 2, 1))
 
 
 def weighted(
-    weights: Float[Array, "node degree"], sent: Float[Array, "node degree channel"]
-) -> Float[Array, "channel node"]:
-    """`sum_j w_ij sent_ij` of every channel."""
-    return jnp.einsum("nd,ndc->cn", weights, sent, precision=lax.Precision.HIGHEST)
+    weights: Float[Array, "row slot *member"], values: Float[Array, "row slot ..."]
+) -> Float[Array, "row ..."]:
+    """Values, with the members last where there are any, weighted and summed over the slots."""
+    rows, slots, *rest = values.shape
+    if weights.ndim == 3:
+        between = (1,) * (values.ndim - 3)
+        return (weights.reshape(rows, slots, *between, weights.shape[2]) * values).sum(axis=1)
+    # A product of matrices in this form, and no other, is quick on a CPU.
+    flat = values.reshape(rows, slots, math.prod(rest))
+    sums = jnp.einsum("rs,rsk->rk", weights, flat, precision=lax.Precision.HIGHEST)
+    return sums.reshape(rows, *rest)
+
+
+def ring_of(past: Sent, slots: int, *, own_delays: bool) -> AbstractRing:
+    """A ring at column 0 of what was sent in the steps before, oldest first."""
+    steps, nodes, channels, members = past.shape
+    if own_delays:
+        empty = OwnDelays(jnp.zeros((nodes, members, channels, 2 * slots), past.dtype))
+    else:
+        empty = SharedDelays(jnp.zeros((nodes, 2 * slots, channels, members), past.dtype))
+    return empty.written(past, slots - steps) if steps else empty

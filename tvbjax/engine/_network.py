@@ -3,52 +3,164 @@
 from typing import TYPE_CHECKING
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from tvbjax.coupling import Instant
+from tvbjax.engine._afferent import Link, links_of
+from tvbjax.engine._edges import Bundles
+from tvbjax.engine._members import Members
 from tvbjax.mixed import Mixed
 
 if TYPE_CHECKING:
     from tvbjax.simulator import Simulator
 
 
-class Network(eqx.Module):
-    """`dense`: the weights as a matrix, where something is summed without delay. `members`: which
-    region has which state variable, where the models are mixed."""
+class Wires(eqx.Module):
+    """A bundle of connections; a slot that is none has the weight 0."""
 
-    weights: Float[Array, "node degree"]
-    dense: Float[Array, "node node"] | None
-    delays: Int[Array, "node degree"]
-    strength: Float[Array, " node"]
+    sources: Int[Array, "row slot"]
+    present: Bool[Array, "row slot"]
+    weights: Float[Array, "row slot *member"]
+    delays: Int[Array, "row slot *member"]
+
+
+class Network(eqx.Module):
+    """Connections by the layout's kinds, and what is known of every region.
+
+    `alone`: weights of what a region sends itself at once. `dense`: the weights as a matrix, where
+    something is summed without delay. `strengths`: of each link the in-strength of every region.
+    `owners`: which region has which state variable, where the models are mixed.
+    """
+
+    long: tuple[Wires, ...]
+    short: tuple[Wires, ...]
+    alone: Float[Array, "node *member"] | None
+    dense: Float[Array, "node node *member"] | None
+    strengths: tuple[Float[Array, "node *member"], ...]
     lower: Float[Array, "state 1"]
     upper: Float[Array, "state 1"]
-    members: Bool[Array, "state node"] | None
+    owners: Bool[Array, "state node"] | None
+
+    def axes(self, members: Members) -> "Network":
+        """Where the members are in each array: last, or None where all share it."""
+        weights, delays = _own(members)
+        varying = dict.fromkeys(("weights", "alone", "dense", "strengths"), weights)
+        varying["delays"] = delays
+
+        def axis(path, _):
+            return varying.get([key.name for key in path if hasattr(key, "name")][-1])
+
+        return jax.tree_util.tree_map_with_path(axis, self)
 
 
-def network_of(simulator: "Simulator") -> Network:
-    """The network of a simulator; an error where its leaves no longer fit its edges."""
-    connectome, edges = simulator.connectome, simulator.edges
-    weights = edges.weights(connectome.weights)
+def own_delays(members: Members) -> bool:
+    """Whether members have delays of their own."""
+    return members.differ_in(lambda s: (s.connectome.tract_lengths, s.connectome.speed))
+
+
+def _own(members: Members) -> tuple[int | None, int | None]:
+    own_weights = members.differ_in(lambda s: s.connectome.weights)
+    return (-1 if own_weights else None, -1 if own_delays(members) else None)
+
+
+def network_of(members: Members) -> Network:
+    """The network of members; an error where its leaves no longer fit its layout."""
+    simulator = members.simulator
+    edges, layout = simulator.edges, simulator.layout
+    own_weights, own_delay = _own(members)
+    weights = _shared_or_own(members, own_weights, lambda s: edges.weights(s.connectome.weights))
+    delays = _shared_or_own(members, own_delay, _delays)
+    count = _shared_or_own(members, own_weights, lambda s: jnp.count_nonzero(s.connectome.weights))
+    weights = _checked(simulator, weights, delays, count)
+    links = links_of(simulator)
+    at_once = any(isinstance(link.rule, Instant) and link.rule.weights is None for link in links)
+    dtype = weights.dtype
+    lower, upper = (jnp.asarray(b, dtype)[:, None] for b in zip(*simulator.bounds, strict=True))
+    model = simulator.model
+    alone = None
+    if layout.alone is not None:
+        alone = _kept(layout.alone >= 0, weights[jnp.maximum(layout.alone, 0)])
+    return Network(
+        _wires(simulator, layout.long, weights, delays),
+        _wires(simulator, layout.short, weights, delays),
+        alone,
+        edges.matrix(weights) if layout.dense or at_once else None,
+        tuple(_strength(simulator, link, weights) for link in links),
+        lower,
+        upper,
+        jnp.asarray(model.members) if isinstance(model, Mixed) else None,
+    )
+
+
+def _shared_or_own(members: Members, axis: int | None, function):
+    return function(members.simulator) if axis is None else members.over(function)
+
+
+def _delays(simulator: "Simulator") -> Int[Array, " edge"]:
+    connectome = simulator.connectome
     dt = simulator.integrator.dt
-    delays = edges.delay_steps(connectome.tract_lengths, connectome.speed, dt)
+    return simulator.edges.delay_steps(connectome.tract_lengths, connectome.speed, dt)
+
+
+def _kept(present: Array, values: Array) -> Array:
+    """Zero where nothing is present; values may have an axis of members more."""
+    extra = values.ndim - present.ndim
+    return jnp.where(present.reshape(present.shape + (1,) * extra), values, jnp.zeros_like(values))
+
+
+def _wires(simulator: "Simulator", bundles: Bundles, weights, delays) -> tuple[Wires, ...]:
+    sources = simulator.edges.sources
+    return tuple(
+        Wires(
+            sources[part.edges],
+            part.present,
+            _kept(part.present, weights[part.edges]),
+            delays[part.edges],
+        )
+        for part in bundles.parts
+    )
+
+
+def _strength(simulator: "Simulator", link: Link, weights: Array) -> Array:
+    edges = simulator.edges
+    if link.senders is not None:
+        weights = _kept(jnp.asarray(link.senders)[edges.sources], weights)
+    return edges.sums(weights)
+
+
+def _checked(simulator: "Simulator", weights: Array, delays: Array, count: Array) -> Array:
+    layout = simulator.layout
     weights = eqx.error_if(
         weights,
         (delays >= simulator.horizon) | (delays < 0),
         f"simulate: a delay exceeds the history of {simulator.horizon} steps; build the Simulator "
         "with the slowest speed or the longest tracts, or give it horizon=.",
     )
-    weights = eqx.error_if(
+    longest = layout.block + simulator.integrator.ahead
+    used = [(part, longest, simulator.horizon) for part in layout.long.parts]
+    used += [(part, 0, layout.past) for part in layout.short.parts]
+    for part, least, greatest in used:
+        those = delays[part.edges]
+        weights = eqx.error_if(
+            weights,
+            _kept(part.present, (those < least) | (those > greatest)),
+            f"simulate: a delay is not what the Simulator was built for, with time blocks of "
+            f"{layout.block} steps; build it from a connectome with the least delays that will "
+            "occur (the greatest speed), or give it block=1.",
+        )
+    if layout.alone is not None:
+        those = delays[jnp.maximum(layout.alone, 0)]
+        weights = eqx.error_if(
+            weights,
+            _kept(layout.alone >= 0, those != 0),
+            "simulate: a region's connection with itself had no delay when the Simulator was "
+            "built, and has now; build it from the connectome with that delay.",
+        )
+    return eqx.error_if(
         weights,
-        jnp.count_nonzero(connectome.weights) > jnp.count_nonzero(weights),
+        count > jnp.count_nonzero(weights, axis=0),
         "simulate: the weights have connections that the Simulator was not built with; build it "
         "anew from a connectome in which every connection that may vary is not zero.",
     )
-    dtype = weights.dtype
-    lower, upper = (jnp.asarray(b, dtype)[:, None] for b in zip(*simulator.bounds, strict=True))
-    rules = [rule for rules in simulator.rules for rule in rules]
-    at_once = any(isinstance(rule, Instant) and rule.weights is None for rule in rules)
-    dense = edges.matrix(weights) if simulator.horizon == 1 or at_once else None
-    model = simulator.model
-    members = jnp.asarray(model.members) if isinstance(model, Mixed) else None
-    return Network(weights, dense, delays, weights.sum(axis=1), lower, upper, members)

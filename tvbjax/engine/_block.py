@@ -1,0 +1,210 @@
+"""A block of steps: what comes from far is summed for all of them at once, the rest step by step.
+
+Per step, as in TVB: the coupling from the delayed channels, once, held through the stages of the
+integrator; then the local step. What the regions send goes into the ring when the block is done.
+"""
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import equinox as eqx
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float, Int
+
+from tvbjax.engine import _afferent
+from tvbjax.engine._history import AbstractRing, weighted
+from tvbjax.engine._layout import Layout
+from tvbjax.engine._members import Members
+from tvbjax.engine._network import Network, Wires
+
+if TYPE_CHECKING:
+    from tvbjax.simulator import Simulator
+
+State = Float[Array, "state node member"]
+Sent = Float[Array, "node channel *member"]
+
+
+class Arrivals(NamedTuple):
+    """What arrives in a step, or in several along a first axis.
+
+    `sums`: weighted and summed, `(node, channel, member)`. `theirs`: what pairs read over each
+    connection, bundle by bundle, `(node, slot, channel, member)`.
+    """
+
+    sums: Array
+    theirs: tuple[Array, ...]
+
+
+def steps_of_block(
+    members: Members,
+    network: Network,
+    state: State,
+    ring: AbstractRing | None,
+    first: Int[Array, ""],
+    position: Int[Array, ""],
+    kicks: Float[Array, "step state node member"] | None,
+    length: int,
+) -> tuple[State, AbstractRing | None, Float[Array, "step state node member"]]:
+    """`length` steps from step `first` on, and their states. `position`: of `first` in the ring."""
+    simulator = members.simulator
+    layout, ahead = simulator.layout, simulator.integrator.ahead
+    summed, _ = _afferent.channels(simulator)
+    far = _from_far(layout, network, ring, position, layout.block + ahead, summed, state)
+    now = Arrivals(far.sums[:length], tuple(v[:length] for v in far.theirs))
+    soon = Arrivals(far.sums[ahead:][:length], tuple(v[ahead:][:length] for v in far.theirs))
+    window = None
+    if layout.past:
+        assert ring is not None
+        before = ring.recent(position, layout.past)
+        window = jnp.concatenate([before, jnp.zeros((length + ahead, *before.shape[1:]), before.dtype)])
+
+    def one(loop, scanned):
+        state, window = loop
+        number, now, soon, kick = scanned
+        sent = members.over(_afferent.sent, state)
+        column = layout.past + number
+        if window is not None:
+            window = lax.dynamic_update_slice_in_dim(window, sent[None], column, 0)
+        arrived = _with_near(layout, network, now, sent, window, column, summed)
+        step = _LocalStep(first + number, column)
+        axes = (network.axes(members), -1, -1, -1, -1, -1)
+        state = members.over(step, network, state, arrived, soon, window, kick, axes=axes)
+        return (state, window), (state, sent)
+
+    numbers = jnp.arange(length, dtype=jnp.int32)
+    (state, _), (states, sent) = lax.scan(one, (state, window), (numbers, now, soon, kicks))
+    return state, ring if ring is None else ring.written(sent, position), states
+
+
+def _from_far(
+    layout: Layout,
+    network: Network,
+    ring: AbstractRing | None,
+    position: Int[Array, ""],
+    length: int,
+    summed: int,
+    state: State,
+) -> Arrivals:
+    """What arrives over the long connections in `length` steps."""
+    _, nodes, members = state.shape
+    if ring is None or not network.long:
+        return Arrivals(jnp.zeros((length, nodes, summed, members), state.dtype), ())
+    sums, theirs = [], []
+    for part in network.long:
+        where = (position, part.sources, part.delays)
+        if ring.channels == summed:
+            found = ring.weighted(*where, part.weights, length)
+        else:
+            slices = ring.slices(*where, length)
+            found = weighted(part.weights, slices[..., :summed, :])
+            theirs.append(jnp.moveaxis(slices[..., summed:, :], 2, 0))
+        sums.append(found)
+    empty = jnp.zeros((1, *sums[0].shape[1:]), state.dtype)
+    together = jnp.moveaxis(layout.long.together(sums, empty), 1, 0)
+    return Arrivals(together, tuple(theirs))
+
+
+def _with_near(
+    layout: Layout,
+    network: Network,
+    far: Arrivals,
+    sent: Sent,
+    window: Float[Array, "step node channel *member"] | None,
+    column: Int[Array, ""],
+    summed: int,
+) -> Arrivals:
+    """With what arrives over the short connections. `sent`: what the regions send in this step,
+    which is in column `column` of the window; of its channels the first `summed` are summed."""
+    sums, theirs = far
+    signals = sent[:, :summed]
+    if network.alone is not None:
+        sums = sums + network.alone.reshape(_shape_beside(network.alone, signals)) * signals
+    if layout.dense:
+        assert network.dense is not None
+        sums = sums + _product(network.dense, signals)
+    rows = []
+    for part in network.short:
+        values = _near(part, sent, window, column)
+        rows.append(weighted(part.weights, values[:, :, :summed]))
+        if summed < sent.shape[1]:
+            theirs = (*theirs, values[:, :, summed:])
+    if rows:
+        sums = sums + layout.short.together(rows, jnp.zeros((1, *rows[0].shape[1:]), sums.dtype))
+    return Arrivals(sums, theirs)
+
+
+def _near(part: Wires, sent: Sent, window: Array | None, column: Int[Array, ""]) -> Array:
+    """What arrives over connections shorter than the block, `(row, slot, channel, member)`."""
+    if window is None:
+        return sent[part.sources]
+    steps = column - part.delays
+    if part.delays.ndim == 2:
+        flat = window.reshape(-1, *window.shape[2:])
+        return flat[steps * window.shape[1] + part.sources]
+    members = jnp.arange(window.shape[3], dtype=jnp.int32)[None, None]
+    return jnp.moveaxis(window[steps, part.sources[:, :, None], :, members], 3, 2)
+
+
+def _shape_beside(per_node: Array, values: Array) -> tuple[int, ...]:
+    """The shape `(node, 1, ...)` in which values of each region meet `(node, channel, member)`."""
+    nodes, *members = per_node.shape
+    return (nodes, 1, *(members or (1,) * (values.ndim - 2)))
+
+
+def _product(weights: Array, signals: Sent) -> Array:
+    """Weighted sums of what the regions send now."""
+    if weights.ndim == 3 and signals.ndim == 3:
+        return jnp.einsum("ijm,jcm->icm", weights, signals, precision=lax.Precision.HIGHEST)
+    nodes, *rest = signals.shape
+    flat = signals.reshape(nodes, -1)
+    found = jnp.matmul(weights, flat, precision=lax.Precision.HIGHEST)
+    return found.reshape(nodes, *rest)
+
+
+class _LocalStep(NamedTuple):
+    """One step of one simulation. `number`: the step, `column`: its place in the window."""
+
+    number: Int[Array, ""]
+    column: Int[Array, ""]
+
+    def __call__(self, simulator, network, state, arrived, soon, window, kick):
+        inputs = _afferent.received(simulator, network, state, *arrived)
+        drift = _Drift(simulator, network, inputs, soon, window, self.number, self.column)
+
+        def bound(x):
+            x = jnp.clip(x, network.lower, network.upper) if simulator.bounded else x
+            return x if network.owners is None else jnp.where(network.owners, x, 0.0)
+
+        def kicked(x):
+            gain = simulator.noise.gain(x)
+            return kick if gain is None else gain * kick
+
+        return simulator.integrator.step(drift, bound, state, None if kick is None else kicked)
+
+
+class _Drift(eqx.Module):
+    """The time derivative of one simulation's network in one step."""
+
+    simulator: "Simulator"
+    network: Network
+    inputs: Float[Array, "input node"]
+    soon: Arrivals
+    window: Float[Array, "step node channel"] | None
+    step: Int[Array, ""]
+    column: Int[Array, ""]
+
+    def __call__(self, x: Float[Array, "state node"]) -> Float[Array, "state node"]:
+        return self._with(x, self.inputs, 0)
+
+    def recoupled(self, x: Float[Array, "state node"], ahead: int) -> Float[Array, "state node"]:
+        simulator, network, window = self.simulator, self.network, self.window
+        summed, _ = _afferent.channels(simulator)
+        sent, column = _afferent.sent(simulator, x), self.column + ahead
+        if window is not None:
+            window = lax.dynamic_update_slice_in_dim(window, sent[None], column, 0)
+        arrived = _with_near(simulator.layout, network, self.soon, sent, window, column, summed)
+        return self._with(x, _afferent.received(simulator, network, x, *arrived), ahead)
+
+    def _with(self, x, inputs, ahead):
+        time = self.simulator.integrator.dt * (self.step + ahead).astype(x.dtype)
+        return self.simulator.model.dfun(x, inputs, t=time)
