@@ -9,7 +9,6 @@ its clock back); the Kuramoto coupling is divided by the number of regions here,
 from typing import NamedTuple
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest

@@ -106,17 +106,15 @@ def test_a_sweep_goes_on_from_a_result_and_checks_a_state(simulator):
 def test_an_interrupted_sweep_keeps_what_was_finished(simulator, monkeypatch):
     from tvbjax import sweeps
 
-    real = sweeps._run_all
+    real = sweeps._run
 
-    def interrupted(one, calls, members, progress):
-        def some(call):
-            if int(call[0][0]) >= 4:
-                raise KeyboardInterrupt
-            return one(call)
+    def interrupted(call, plan, number):
+        if number >= 2:
+            raise KeyboardInterrupt
+        return real(call, plan, number)
 
-        return real(some, calls, members, progress)
-
-    monkeypatch.setattr(sweeps, "_run_all", interrupted)
+    monkeypatch.setattr(sweeps, "_run", interrupted)
+    monkeypatch.setattr(sweeps, "members_per_call", lambda *_: 2)
     gains = np.linspace(0.0, 0.5, 7)
     with pytest.warns(UserWarning, match="interrupted; 4 of 7 members"):
         swept = tvbjax.sweep(simulator, {GAIN: gains}, 10.0, key=jax.random.key(4), tile=2)

@@ -113,17 +113,18 @@ class Free:
         return replace_leaf(simulator, self.path(simulator), value)
 
 
+def leaf_at(tree, path: tuple[Any, ...]):
+    """What is at a place of a tree."""
+    for key in path:
+        tree = getattr(tree, key.name) if hasattr(key, "name") else tree[_index(key)]
+    return tree
+
+
 def replace_leaf(simulator, path: tuple[Any, ...], value: ArrayLike):
     """The simulator with the leaf at a place of its tree set; a number fills an array."""
-
-    def at(tree):
-        for key in path:
-            tree = getattr(tree, key.name) if hasattr(key, "name") else tree[_index(key)]
-        return tree
-
-    leaf = at(simulator)
+    leaf = leaf_at(simulator, path)
     filled = jnp.broadcast_to(jnp.asarray(value, leaf.dtype), leaf.shape)
-    return eqx.tree_at(at, simulator, filled)
+    return eqx.tree_at(lambda tree: leaf_at(tree, path), simulator, filled)
 
 
 def _index(key: Any) -> Any:

@@ -35,7 +35,7 @@ class AbstractGenerator(eqx.Module):
 
 
 class Threefry(AbstractGenerator):
-    """Threefry-2x32 with 20 rounds, as in `jax.random`: the key is JAX's, the counter step and lane.
+    """Threefry-2x32 of 20 rounds, as in `jax.random`; the counter is step and lane.
 
     Salmon, Moraes, Dror & Shaw (2011), Parallel random numbers: as easy as 1, 2, 3. SC11.
     """

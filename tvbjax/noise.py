@@ -1,7 +1,8 @@
 """Noise: the increments that an integrator adds to the state.
 
 A random number depends on the key, the absolute number of its step, the state variable and the
-region alone, so that blocks, chunks, tiles and devices never change a result. Coloured noise has a memory, which is carried.
+region alone, so that blocks, chunks, tiles and devices never change a result. Coloured noise has a
+memory, which is carried.
 
 With multiplicative noise an integrator says which stochastic integral it takes: Euler, Heun and RK4
 Itô's, as TVB does, StratonovichHeun Stratonovich's.
@@ -140,9 +141,7 @@ class Additive(_AbstractGaussian):
 
     nsig: Array | dict[str, Array] = eqx.field(converter=_intensity)
     tau: Array | None = eqx.field(default=None, converter=_time)
-    generator: AbstractGenerator = eqx.field(
-        default_factory=Threefry, converter=_checked_generator
-    )
+    generator: AbstractGenerator = eqx.field(default_factory=Threefry, converter=_checked_generator)
 
 
 class Multiplicative(_AbstractGaussian):
@@ -155,9 +154,7 @@ class Multiplicative(_AbstractGaussian):
     nsig: Array | dict[str, Array] = eqx.field(converter=_intensity)
     g: Callable[[Array], Array] = eqx.field(static=True, default=lambda x: x)
     tau: Array | None = eqx.field(default=None, converter=_time)
-    generator: AbstractGenerator = eqx.field(
-        default_factory=Threefry, converter=_checked_generator
-    )
+    generator: AbstractGenerator = eqx.field(default_factory=Threefry, converter=_checked_generator)
 
     def __check_init__(self):
         if not callable(self.g):

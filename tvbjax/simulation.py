@@ -83,9 +83,9 @@ def simulate(
             carry = continued(simulator, initial)
         else:
             carry = engine.start(simulator, past_of(simulator, initial))
-        carry, values = engine.advance(simulator, carry, key, steps, _phases(simulator, first))
+        carry, values = engine.advance(simulator, carry, key, steps, phases_of(simulator, first))
         values = _cut(simulator, values, first, steps)
-        return _result(simulator, first, steps, carry, values, "{}", complete=True)
+        return result_of(simulator, first, steps, carry, values, "{}", complete=True)
     simulator = fitted(simulator)
     if isinstance(initial, Result):
         carry, origin = continued(simulator, initial), {"continues_from_step": first}
@@ -107,7 +107,7 @@ def _in_chunks(simulator, first, steps, carry, key, provenance, progress) -> Res
                 carry, pieces, done = finished
                 length = min(chunk, steps - done)
                 carry, values = _advance(
-                    simulator, carry, key, length, _phases(simulator, first + done)
+                    simulator, carry, key, length, phases_of(simulator, first + done)
                 )
                 cut = _cut(simulator, values, first + done, length)
                 finished = carry, [*pieces, [np.asarray(v) for v in cut]], done + length
@@ -121,7 +121,7 @@ def _in_chunks(simulator, first, steps, carry, key, provenance, progress) -> Res
         values = [np.concatenate(parts) for parts in zip(*pieces, strict=True)]
     else:
         values = [np.zeros((0, len(v), simulator.nodes), _dtype()) for v in simulator.observed]
-    result = _result(simulator, first, done, carry, values, provenance, complete)
+    result = result_of(simulator, first, done, carry, values, provenance, complete)
     if not complete:
         time = (first + done) * simulator.integrator.dt
         warnings.warn(
@@ -133,11 +133,13 @@ def _in_chunks(simulator, first, steps, carry, key, provenance, progress) -> Res
     return result
 
 
-def _cut(simulator, values, first: int, steps: int) -> list:
-    """Every monitor's samples without the rows that hold nothing."""
-    dt = simulator.integrator.dt
-    counts = [len(monitor.times(first, steps, dt)) for monitor in simulator.monitors]
-    return [value[:count] for value, count in zip(values, counts, strict=True)]
+def _cut(simulator: Simulator, values, first: int, steps: int) -> list:
+    return [cut(simulator, i, value, first, steps) for i, value in enumerate(values)]
+
+
+def cut(simulator: Simulator, number: int, samples, first: int, steps: int):
+    """The samples of a monitor without the rows that hold nothing."""
+    return samples[: len(simulator.monitors[number].times(first, steps, simulator.integrator.dt))]
 
 
 def _raise_trouble(simulator: Simulator, result: Result) -> None:
@@ -165,7 +167,8 @@ def _raise_trouble(simulator: Simulator, result: Result) -> None:
             )
 
 
-def _result(simulator, first, steps, carry, values, provenance, complete) -> Result:
+def result_of(simulator, first, steps, carry, values, provenance, complete) -> Result:
+    """A run of `steps` steps from step `first` on, for people."""
     dt = simulator.integrator.dt
     model = simulator.model
     units = model.units
@@ -207,7 +210,7 @@ def whole_steps(duration: float, dt: float) -> int:
     return max(1, math.ceil(duration / dt - 1e-6))
 
 
-def _phases(simulator: Simulator, first: int) -> tuple[int | Array, ...]:
+def phases_of(simulator: Simulator, first: int) -> tuple[int | Array, ...]:
     """Per monitor, the steps of its window before `first`; a number other than 0 is traced."""
     dt = simulator.integrator.dt
     phases = [first % monitor.window_steps(dt) for monitor in simulator.monitors]

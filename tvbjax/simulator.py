@@ -234,7 +234,9 @@ def _delay_range(simulator: Simulator) -> tuple[np.ndarray, np.ndarray]:
     connectome = simulator.connectome
     lengths = _concrete("connectome.tract_lengths", connectome.tract_lengths)
     speed = _concrete("connectome.speed", connectome.speed)
-    delays = simulator.edges.delay_steps(lengths, speed, simulator.integrator.dt)
+    delays = simulator.edges.delay_steps(
+        np.asarray(lengths), np.asarray(speed), simulator.integrator.dt
+    )
     return np.asarray(delays), np.asarray(delays)
 
 
@@ -288,9 +290,7 @@ def check_connections(simulator: Simulator) -> None:
     connectome = simulator.connectome
     if is_traced(connectome):
         return  # the engine then checks when it runs
-    delays = simulator.edges.delay_steps(
-        connectome.tract_lengths, connectome.speed, simulator.integrator.dt
-    )
+    delays, _ = _delay_range(simulator)
     longest = int(np.max(delays, initial=0))
     if int(np.min(delays, initial=0)) < 0:
         raise ValueError(
@@ -304,8 +304,9 @@ def check_connections(simulator: Simulator) -> None:
             "horizon=."
         )
     weights = np.asarray(connectome.weights)
-    known = np.asarray(simulator.edges.matrix(simulator.edges.weights(connectome.weights)))
-    new = np.argwhere((weights != 0) & (known == 0))
+    known = np.zeros(weights.shape, bool)
+    known[np.asarray(simulator.edges.targets), np.asarray(simulator.edges.sources)] = True
+    new = np.argwhere((weights != 0) & ~known)
     if new.size:
         target, source = (connectome.labels[i] for i in new[0])
         raise ValueError(

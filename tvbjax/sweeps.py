@@ -1,41 +1,47 @@
 """Many simulations at once: over a grid, or over a list of parameter sets.
 
-Members are run in tiles, a few side by side in one compiled call, and on a CPU one tile per core.
 A member's noise depends on the key and on its number alone: member i is `simulate` with
-`jax.random.fold_in(key, i)`.
+`jax.random.fold_in(key, i)`. Results come back as one dataset, or go to disk batch by batch.
 """
 
 import dataclasses
+import json
 import os
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
-import jax.random as jr
 import numpy as np
 from jaxtyping import Array, ArrayLike, PyTree
 
 from tvbjax.arrays import strong
+from tvbjax.ensemble import (
+    Batch,
+    Ensemble,
+    Measure,
+    compiled_call,
+    members_per_call,
+    outcome_shapes,
+    tile_for,
+)
 from tvbjax.free import Free, replace_leaf
 from tvbjax.mixed import Mixed
 from tvbjax.progress import progress_bar
-from tvbjax.provenance import describe
+from tvbjax.provenance import describe, digest
 from tvbjax.result import Result, without_absent
-from tvbjax.simulation import check_key, continued, past_of, simulate, whole_steps
-from tvbjax.simulator import Simulator, check_connections
+from tvbjax.simulation import check_key, continued, past_of, whole_steps
+from tvbjax.simulator import Simulator, check_connections, fitted, with_layout
+from tvbjax.sweep_store import SweepStore, open_store, open_sweep
 
 if TYPE_CHECKING:
     import xarray as xr
 
 Values = ArrayLike | Sequence
-Measure = Callable[[Result], Mapping[str, Array]]
-
-# Side by side in one call: enough to fill vector registers, few enough to stay in the cache.
-_TILE = 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,108 +51,328 @@ class Points:
     values: Mapping[Free, Values]
 
 
+@dataclasses.dataclass(frozen=True)
+class PerMember:
+    """Initial states or keys, one for each member along the first axis."""
+
+    values: Any
+
+
 def sweep(
     simulator: Simulator,
     space: Mapping[Free, Values] | Points,
     duration: float,
     *,
-    initial: Values | Result | None = None,
-    key: Array | None = None,
+    initial: Values | Result | PerMember | None = None,
+    key: Array | PerMember | None = None,
     measure: Measure | None = None,
-    tile: int = _TILE,
+    tile: int | None = None,
+    store: str | Path | None = None,
     progress: bool = True,
 ) -> "xr.Dataset":
     """Simulate `duration` ms at every point of a grid `{Free: values}`, or of `Points`.
 
     `measure`: a pure function of one member's `Result` that gives named arrays, evaluated inside
     the compiled run so that only they are kept; by default all samples of all monitors are.
-    `initial`, `key`: as for `simulate`. `tile`: members in one compiled call.
+    `initial`, `key`: as for `simulate`, or `PerMember` ones. `tile`: members side by side, by
+    default as many as is predicted to be fastest; it changes no result.
     Hold on to `measure`: a new function of the same text compiles anew.
 
-    Gives an `xarray.Dataset` with one dim per parameter (`member` for `Points`), a variable per
-    measure or monitor, and `diverged`: a member whose state became NaN or infinite is marked there,
-    with the time in `diverged_at` (ms), its measures that are no integers are NaN, and the others
-    are unharmed. Ctrl-C ends the sweep early: `finished` says which members there are.
+    `store`: a folder (`.zarr`) to which finished batches go at once. Whatever stops the sweep, the
+    same call goes on where it was, and ends with the same bytes; memory stays bounded. The result
+    is then `open_sweep(store)`. In a program of several processes (`jax.distributed`) each does its
+    share, and a store on a common disk is needed.
 
-    Raises `ValueError` for a space, names or an initial state that do not fit.
+    Every device of the machine gets its share. Gives an `xarray.Dataset` with one dim per parameter
+    (`member` for `Points` and stores), a variable per measure or monitor, and `diverged`: a member
+    whose state became NaN or infinite is marked there, with the time in `diverged_at` (ms), its
+    measures that are no integers are NaN, and the others are unharmed. Ctrl-C ends the sweep early:
+    `finished` says which members there are.
+
+    Raises `ValueError` for a space, names or an initial state that do not fit, `OSError` for a
+    store that cannot be written.
     """
-    simulator = strong(simulator)
+    plan = _planned(strong(simulator), space, duration, initial, key, measure, tile)
+    if jax.process_count() > 1 and store is None:
+        raise ValueError(
+            "sweep: there are several processes; give store=, a .zarr folder that all can reach."
+        )
+    if store is None:
+        return _in_memory(plan, progress)
+    return _to_disk(plan, Path(store), progress)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Plan:
+    """A sweep that has been checked. `values`: of every free leaf, for every member."""
+
+    simulator: Simulator
+    ensemble: Ensemble
+    axes: dict[Free, np.ndarray]
+    values: dict[Free, np.ndarray]
+    listed: bool
+    duration: float
+    key: Any
+    initial: Any
+    members: int
+    tile: int
+    batch: int
+
+    @property
+    def batches(self) -> int:
+        return -(-self.members // self.batch)
+
+    def inputs(self, number: int) -> Batch:
+        """The inputs of a batch; the last is filled with its last member."""
+        first = number * self.batch
+        numbers = np.minimum(np.arange(first, first + self.batch), self.members - 1)
+        ensemble = self.ensemble
+
+        def mine(own: bool, whole):
+            return jax.tree.map(lambda x: x[numbers], whole) if own else whole
+
+        return Batch(
+            jnp.asarray(numbers, jnp.uint32),
+            tuple(jnp.asarray(v[numbers]) for v in self.values.values()),
+            mine(ensemble.own_keys, self.key),
+            mine(ensemble.own_initial, self.initial),
+        )
+
+
+def _planned(simulator, space, duration, initial, key, measure, tile) -> _Plan:
+    """Everything that can be wrong is found here, before anything is run."""
     axes = _axes(simulator, space)
-    if tile < 1:
-        raise ValueError(f"sweep: tile is {tile}; give the members of one call, at least 1.")
-    check_key(simulator, key, "sweep")
+    if tile is not None and (not isinstance(tile, int) or tile < 1):
+        raise ValueError(f"sweep: tile is {tile!r}; give the members side by side, at least 1.")
     listed = isinstance(space, Points)
     values = axes if listed else _product(axes)
-    if isinstance(initial, Result):
-        continued(simulator, initial)
-    else:
-        past = past_of(simulator, initial)
-        initial = past[0] if past.shape[0] == 1 else past
-    calls = _calls(values, tile)
+    members = len(next(iter(values.values())))
     paths = tuple(free.path(simulator) for free in axes)
-    fixed = (paths, duration, measure)
-    _check_members(simulator, paths, values)
-    _check_names(simulator, tuple(axes), _run_tile, (simulator, key, initial, *calls[0], *fixed))
-    # Compiled here: the threads of the pool would not know the JAX settings of this one.
-    compiled = _run_tile.lower(simulator, key, initial, *calls[0], *fixed).compile()
-
-    def one(call):
-        return jax.device_get(compiled(simulator, key, initial, *call, *fixed))
-
-    members = len(next(iter(values.values())))
-    done = _run_all(one, calls, members, progress)
-    outcome = jax.tree.map(lambda *parts: np.concatenate(parts)[:members], *done)
-    first = initial.last if isinstance(initial, Result) else 0
-    outcome, unfinished = _padded(outcome, members)
-    dataset = _dataset(simulator, axes, listed, outcome, measure is not None, (first, duration))
-    dataset["finished"] = (dataset["diverged"].dims, ~unfinished.reshape(dataset["diverged"].shape))
-    return dataset.assign_attrs(provenance=describe(simulator, key), duration=duration)
-
-
-def _check_members(simulator, paths: tuple, values: dict[Free, np.ndarray]) -> None:
-    """Where the sweep changes the connectome, that every member fits the simulator."""
-    if all(path[0].name != "connectome" for path in paths):
-        return
-    for chosen in zip(*values.values(), strict=True):
-        member = simulator
-        for path, value in zip(paths, chosen, strict=True):
-            member = replace_leaf(member, path, value)
-        check_connections(member)
+    simulator = _laid_out(simulator, paths, values)
+    keys = _keys(simulator, key, members)
+    initial_values, first = _initial(simulator, initial, members)
+    steps = whole_steps(duration, simulator.integrator.dt)
+    own = isinstance(key, PerMember), isinstance(initial, PerMember)
+    ensemble = Ensemble(paths, steps, measure, first, *own)
+    tile = min(tile, members) if tile else tile_for(simulator, members)
+    batch = members_per_call(simulator, steps, members, tile)
+    plan = _Plan(
+        simulator,
+        ensemble,
+        axes,
+        values,
+        listed,
+        duration,
+        keys,
+        initial_values,
+        members,
+        tile,
+        batch,
+    )
+    _check_names(plan)
+    return plan
 
 
-def _calls(values: dict[Free, np.ndarray], tile: int) -> list[tuple]:
-    """Per tile, the numbers of its members and their values; the last is filled with its last."""
-    members = len(next(iter(values.values())))
-    tile = min(tile, members)
-    calls = []
-    for first in range(0, members, tile):
-        numbers = np.minimum(np.arange(first, first + tile), members - 1)
-        chosen = tuple(jnp.asarray(v[numbers]) for v in values.values())
-        calls.append((jnp.asarray(numbers, jnp.uint32), chosen))
-    return calls
+def _keys(simulator: Simulator, key: Array | PerMember | None, members: int) -> Array | None:
+    if not isinstance(key, PerMember):
+        check_key(simulator, key, "sweep")
+        return key
+    keys = key.values
+    check_key(simulator, keys, "sweep")
+    if jnp.shape(keys)[:1] != (members,):
+        raise ValueError(
+            f"sweep: there are keys of shape {jnp.shape(keys)} for {members} members; give one "
+            "for each, e.g. jax.random.split(key, members)."
+        )
+    return keys
 
 
-def _run_all(one, calls: list[tuple], members: int, progress: bool) -> list:
-    """The outcomes of the calls in their order, as far as they come before Ctrl-C."""
-    done = []
-    tile = len(calls[0][0])
-    pool = ThreadPoolExecutor(_workers())
+def _initial(simulator: Simulator, initial, members: int) -> tuple[Any, int]:
+    """Pasts or carries, and the step from which they go on."""
+    if isinstance(initial, Result):
+        return continued(simulator, initial), initial.last
+    if not isinstance(initial, PerMember):
+        return past_of(simulator, initial), 0
+    given = initial.values
+    if len(given) != members:
+        raise ValueError(
+            f"sweep: there are {len(given)} initial states for {members} members; give one for "
+            "each."
+        )
+    if isinstance(given[0], Result):
+        if len({one.last for one in given}) > 1:
+            raise ValueError("sweep: the results to go on from end at different steps.")
+        carries = [continued(simulator, one) for one in given]
+        return jax.tree.map(lambda *parts: np.stack(parts), *carries), given[0].last
+    return np.stack([np.asarray(past_of(simulator, one)) for one in given]), 0
+
+
+def _laid_out(simulator: Simulator, paths: tuple, values: dict[Free, np.ndarray]) -> Simulator:
+    """The simulator laid out for the delays of all members, which are checked."""
+    names = [path[1].name if path[0].name == "connectome" else "" for path in paths]
+    if not any(names):
+        return fitted(simulator)
+    least = greatest = None
+    known = np.zeros((simulator.nodes,) * 2, bool)
+    known[np.asarray(simulator.edges.targets), np.asarray(simulator.edges.sources)] = True
+    seen = set()
+    for number, chosen in enumerate(zip(*values.values(), strict=True)):
+        own = {name: value for name, value in zip(names, chosen, strict=True) if name}
+        same = tuple(sorted((name, np.asarray(value).tobytes()) for name, value in own.items()))
+        if same in seen:
+            continue
+        seen.add(same)
+        delays = _delays(simulator, own)
+        weights = np.broadcast_to(own.get("weights", 0.0), known.shape)
+        if (
+            delays.min(initial=0) < 0
+            or delays.max(initial=0) >= simulator.horizon
+            or (weights != 0)[~known].any()
+        ):
+            _refuse(simulator, paths, chosen, number)
+        least = delays if least is None else np.minimum(least, delays)
+        greatest = delays if greatest is None else np.maximum(greatest, delays)
+    assert least is not None and greatest is not None
+    return with_layout(simulator, least, greatest)
+
+
+def _delays(simulator: Simulator, own: Mapping[str, Any]) -> np.ndarray:
+    connectome = simulator.connectome
+    lengths = own.get("tract_lengths", connectome.tract_lengths)
+    speed = np.asarray(own.get("speed", connectome.speed))
+    lengths = np.broadcast_to(np.asarray(lengths), connectome.weights.shape)
+    if speed.ndim == 0 and connectome.speed.ndim:
+        speed = np.broadcast_to(speed, connectome.speed.shape)
+    return np.asarray(simulator.edges.delay_steps(lengths, speed, simulator.integrator.dt))
+
+
+def _refuse(simulator, paths, chosen, number) -> None:
+    """The error that `simulate` would give for this member."""
+    for path, value in zip(paths, chosen, strict=True):
+        simulator = replace_leaf(simulator, path, value)
     try:
-        with progress_bar(f"sweeping {members} simulations", members, progress) as advance_bar:
-            for outcome in pool.map(one, calls):
-                done.append(outcome)
-                advance_bar(min(tile, members - tile * (len(done) - 1)))
+        check_connections(simulator)
+    except ValueError as error:
+        raise ValueError(f"sweep: member {number}: {error}") from None
+
+
+def _in_memory(plan: _Plan, progress: bool) -> "xr.Dataset":
+    done: list[PyTree] = []
+    try:
+        for _, outcome in _outcomes(plan, range(plan.batches), progress):
+            done.append(outcome)
     except KeyboardInterrupt:
         if not done:
             raise
         warnings.warn(
-            f"sweep: interrupted; {min(members, tile * len(done))} of {members} members are in the "
-            "result (see its variable 'finished').",
+            f"sweep: interrupted; {min(plan.members, plan.batch * len(done))} of {plan.members} "
+            "members are in the result (see its variable 'finished').",
             stacklevel=3,
         )
+    outcome = jax.tree.map(lambda *parts: np.concatenate(parts)[: plan.members], *done)
+    outcome, unfinished = _padded(outcome, plan.members)
+    dataset = _dataset(plan, outcome)
+    dataset["finished"] = (dataset["diverged"].dims, ~unfinished.reshape(dataset["diverged"].shape))
+    text = describe(plan.simulator, _one_key(plan))
+    return dataset.assign_attrs(provenance=text, duration=plan.duration)
+
+
+def _to_disk(plan: _Plan, path: Path, progress: bool) -> "xr.Dataset":
+    store = _store(plan, path)
+    mine = range(jax.process_index(), plan.batches, jax.process_count())
+    waiting = [number for number in mine if not store.done(number)]
+    try:
+        for number, (values, steps) in _outcomes(plan, waiting, progress):
+            diverged = {"diverged": steps >= 0, "diverged_at": _times(plan, steps)}
+            store.write(number, _with_absent(plan, values) | diverged)
+    except KeyboardInterrupt:
+        warnings.warn(
+            f"sweep: interrupted; what was finished is in {path} (see its variable 'finished'), "
+            "and the same sweep goes on from there.",
+            stacklevel=3,
+        )
+    return open_sweep(path)
+
+
+def _store(plan: _Plan, path: Path) -> SweepStore:
+    """The folder of a sweep, laid out or opened."""
+    import xarray as xr
+
+    simulator = plan.simulator
+    blank = jax.tree.map(
+        lambda shape: np.zeros((0, *shape.shape[1:]), shape.dtype),
+        outcome_shapes(plan.simulator, plan.ensemble, plan.inputs(0), plan.tile),
+    )
+    listed = dataclasses.replace(plan, axes=plan.values, listed=True)
+    variables, coords = _variables(listed, blank)
+    arrays = {
+        name: (tuple(dims[1:]), values.shape[1:], values.dtype)
+        for name, (dims, values, *_) in variables.items()
+    }
+    identity = json.loads(describe(simulator, _one_key(plan))) | {
+        "space": {
+            label: digest(values)
+            for label, values in zip(
+                _labels(simulator, tuple(plan.axes)), plan.values.values(), strict=True
+            )
+        },
+        "duration": plan.duration,
+        "initial": [digest(np.asarray(leaf)) for leaf in jax.tree.leaves(plan.initial)],
+        "keys": None if plan.key is None else digest(np.asarray(_key_data(plan.key))),
+        "outcomes": {name: [list(shape), str(dtype)] for name, (_, shape, dtype) in arrays.items()},
+        "batch": plan.batch,
+        "tile": plan.tile,
+    }
+    text = describe(simulator, _one_key(plan))
+    frame = xr.Dataset(coords=coords, attrs={"provenance": text, "duration": plan.duration})
+    leader = jax.process_index() == 0
+    return open_store(path, identity, arrays, frame, plan.batch, plan.members, leader=leader)
+
+
+def _one_key(plan: _Plan) -> Array | None:
+    return None if plan.ensemble.own_keys else plan.key
+
+
+def _key_data(key: Array) -> Array:
+    typed = jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
+    return jax.random.key_data(key) if typed else key
+
+
+def _outcomes(plan: _Plan, numbers: Sequence[int], progress: bool) -> Iterator[tuple[int, PyTree]]:
+    """The batches' outcomes in their order; a few are computed ahead, no more are held."""
+    if not numbers:
+        return
+    # Compiled here: the threads of the pool would not know the JAX settings of this one.
+    call = compiled_call(plan.simulator, plan.ensemble, plan.inputs(numbers[0]), plan.tile)
+    workers = _workers()
+    pool = ThreadPoolExecutor(workers)
+    coming: deque[tuple[int, Future]] = deque()
+    total = sum(_count(plan, number) for number in numbers)
+    waiting = iter(numbers)
+    try:
+        with progress_bar(f"sweeping {total} simulations", total, progress) as advance_bar:
+            for number in waiting:
+                coming.append((number, pool.submit(_run, call, plan, number)))
+                if len(coming) > 2 * workers:
+                    yield from _next(plan, coming, advance_bar)
+            while coming:
+                yield from _next(plan, coming, advance_bar)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-    return done
+
+
+def _next(plan: _Plan, coming: deque, advance_bar: Callable) -> Iterator[tuple[int, PyTree]]:
+    number, future = coming.popleft()
+    yield number, future.result()
+    advance_bar(_count(plan, number))
+
+
+def _run(call: Callable[[Batch], PyTree], plan: _Plan, number: int) -> PyTree:
+    return jax.device_get(call(plan.inputs(number)))
+
+
+def _count(plan: _Plan, number: int) -> int:
+    return min(plan.batch, plan.members - number * plan.batch)
 
 
 def _padded(outcome: PyTree, members: int) -> tuple[PyTree, np.ndarray]:
@@ -164,10 +390,10 @@ def _padded(outcome: PyTree, members: int) -> tuple[PyTree, np.ndarray]:
     return (values, steps), unfinished
 
 
-def _check_names(simulator, frees, run, arguments) -> None:
+def _check_names(plan: _Plan) -> None:
     """Names of parameters, measures and ours must differ; found before anything is run."""
-    shapes, _ = eqx.filter_eval_shape(run, *arguments)
-    labels = _labels(simulator, frees)
+    shapes, _ = outcome_shapes(plan.simulator, plan.ensemble, plan.inputs(0), plan.tile)
+    labels = _labels(plan.simulator, tuple(plan.axes))
     ours = {"member", "region", "time", "variable", "diverged", "diverged_at", "finished"}
     for label in labels:
         if label in ours or "/" in label:
@@ -202,64 +428,56 @@ def _product(axes: dict[Free, np.ndarray]) -> dict[Free, np.ndarray]:
     return {free: axes[free][i] for free, i in zip(axes, index, strict=True)}
 
 
-@eqx.filter_jit
-def _run_tile(simulator, key, initial, numbers, values, paths, duration, measure):
-    """The outcomes of a few members side by side, and the step at which each diverged, or -1."""
-
-    def member(number, chosen):
-        own = simulator
-        for path, value in zip(paths, chosen, strict=True):
-            own = replace_leaf(own, path, value)
-        member_key = None if key is None else jr.fold_in(key, number)
-        result = simulate(own, duration, initial=initial, key=member_key)
-        at = result.final.trouble[0]
-        if measure is None:
-            return {name: s.values for name, s in result.samples.items()}, at
-        measured = {name: jnp.asarray(value) for name, value in measure(result).items()}
-        return jax.tree.map(lambda value: _masked(value, at >= 0), measured), at
-
-    return jax.vmap(member)(numbers, values)
-
-
-def _masked(value: Array, diverged: Array) -> Array:
-    if not jnp.issubdtype(value.dtype, jnp.floating):
-        return value
-    return jnp.where(diverged, jnp.asarray(jnp.nan, value.dtype), value)
-
-
 def _workers() -> int:
-    """Threads that run tiles: one per core where the cores are the device."""
+    """Calls at a time: one for each core that is not a device of its own."""
     if jax.default_backend() != "cpu":
         return 1
+    cores = os.cpu_count() or 1
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        cores = len(os.sched_getaffinity(0))
+    return max(1, cores // len(jax.local_devices()))
 
 
-def _dataset(simulator, axes, listed, outcome, measured, span) -> "xr.Dataset":
+def _times(plan: _Plan, steps: np.ndarray) -> np.ndarray:
+    return np.where(steps >= 0, steps * plan.simulator.integrator.dt, np.nan)
+
+
+def _dataset(plan: _Plan, outcome) -> "xr.Dataset":
     import xarray as xr
 
+    return xr.Dataset(*_variables(plan, outcome))
+
+
+def _variables(plan: _Plan, outcome) -> tuple[dict[str, tuple], dict]:
+    """Outcomes with names, dims and coordinates, as xarray takes them."""
+    simulator, measured = plan.simulator, plan.ensemble.measure is not None
     values, steps = outcome
-    labels = _labels(simulator, tuple(axes))
-    dims = ("member",) if listed else labels
-    grid = (len(steps),) if listed else tuple(len(v) for v in axes.values())
-    time = np.where(steps >= 0, steps * simulator.integrator.dt, np.nan)
+    labels = _labels(simulator, tuple(plan.axes))
+    dims = ("member",) if plan.listed else labels
+    grid = (len(steps),) if plan.listed else tuple(len(v) for v in plan.axes.values())
     variables = {
         "diverged": (dims, (steps >= 0).reshape(grid)),
-        "diverged_at": (dims, time.reshape(grid), {"units": "ms"}),
+        "diverged_at": (dims, _times(plan, steps).reshape(grid), {"units": "ms"}),
     }
-    coords = _parameter_coords(labels, axes, listed)
+    coords = _parameter_coords(labels, plan.axes, plan.listed)
     alone = len(simulator.monitors) == 1
-    for name, value in values.items():
+    for name, value in _with_absent(plan, values).items():
         if measured:
             own = tuple(f"{name}_{axis}" for axis in range(value.ndim - 1))
         else:
             suffix = "" if alone else f"_{name}"
             own = (f"time{suffix}", f"variable{suffix}", "region")
-            coords |= _sample_coords(simulator, name, own, *span)
-            value = without_absent(value, _absent(simulator, name))
+            coords |= _sample_coords(simulator, name, own, plan.ensemble.first, plan.duration)
         variables[name] = ((*dims, *own), value.reshape(*grid, *value.shape[1:]))
-    return xr.Dataset(variables, coords)
+    return variables, coords
+
+
+def _with_absent(plan: _Plan, values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Samples with NaN where a region does not have a variable."""
+    if plan.ensemble.measure is not None:
+        return values
+    simulator = plan.simulator
+    return {n: without_absent(v, _absent(simulator, n)) for n, v in values.items()}
 
 
 def _absent(simulator: Simulator, monitor: str) -> tuple[tuple[int, ...], ...]:

@@ -142,9 +142,7 @@ def advance_members(
     (state, ring, memory), trouble, buffers = loop
     closed = [
         _of_monitor(members, i, "close", (part, buffer), (0, 0), chunk)
-        for i, (part, buffer, chunk) in enumerate(
-            zip(carry.monitors, buffers, chunks, strict=True)
-        )
+        for i, (part, buffer, chunk) in enumerate(zip(carry.monitors, buffers, chunks, strict=True))
     ]
     past = carry.past
     if ring is not None:
@@ -244,7 +242,10 @@ def _observed(members: Members, buffers, states, offset, chunks):
 
 def _noted(trouble: Int[Array, "member 3"], states: Array, first: Int[Array, ""]) -> Array:
     """Step, state variable and region of each member's first value that was not finite."""
-    fine = jnp.isfinite(states).all(axis=0).all(axis=(0, 1))
+    steps = states.shape[0]
+    # A sum is finite where all is, or nearly so; as a product of matrices it costs next to nothing.
+    sums = jnp.ones((1, steps), states.dtype) @ states.reshape(steps, -1)
+    fine = jnp.isfinite(sums).reshape(states.shape[1:]).all(axis=(0, 1))
     new = ~fine & (trouble[:, 0] < 0)
 
     def located():
@@ -258,4 +259,4 @@ def _first_trouble(states: Float[Array, "steps state node"], first: Int[Array, "
     bad = ~jnp.isfinite(states)
     index = jnp.argmax(bad).astype(jnp.int32)
     where = jnp.stack(jnp.unravel_index(index, states.shape)).astype(jnp.int32)
-    return where.at[0].add(first + 1)
+    return jnp.where(bad.any(), where.at[0].add(first + 1), -1)

@@ -56,7 +56,9 @@ def steps_of_block(
     if layout.past:
         assert ring is not None
         before = ring.recent(position, layout.past)
-        window = jnp.concatenate([before, jnp.zeros((length + ahead, *before.shape[1:]), before.dtype)])
+        window = jnp.concatenate(
+            [before, jnp.zeros((length + ahead, *before.shape[1:]), before.dtype)]
+        )
 
     def one(loop, scanned):
         state, window = loop

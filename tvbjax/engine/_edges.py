@@ -32,24 +32,26 @@ class Edges(eqx.Module):
         return jax.ops.segment_sum(values, self.targets, self.nodes, indices_are_sorted=True)
 
     def delay_steps(
-        self, lengths: Float[Array, "node node"], speed: Array, dt: float
-    ) -> Int[Array, " edge"]:
-        """Delays in whole steps, nearest, ties to even as in TVB.
+        self, lengths: Float[ArrayLike, "node node"], speed: ArrayLike, dt: float
+    ) -> Int[ArrayLike, " edge"]:
+        """Delays in whole steps, nearest, ties to even as in TVB; NumPy's of NumPy's arrays.
 
         -1 where there is no such delay: NaN, negative or beyond all counting.
         """
-        own_speed = speed if speed.ndim == 0 else speed[self.targets, self.sources]
-        steps = jnp.rint(lengths[self.targets, self.sources] / own_speed / dt)
-        return jnp.where((steps >= 0) & (steps < 2**30), steps, -1.0).astype(jnp.int32)
+        xp = np if isinstance(lengths, np.ndarray) else jnp
+        targets, sources = (xp.asarray(ends) for ends in (self.targets, self.sources))
+        with np.errstate(all="ignore"):
+            own_speed = speed if xp.ndim(speed) == 0 else speed[targets, sources]
+            steps = xp.rint(lengths[targets, sources] / own_speed / dt)
+            known = xp.where((steps >= 0) & (steps < 2**30), steps, xp.full_like(steps, -1))
+            return known.astype(xp.int32)
 
 
 def edges_of(weights: Float[ArrayLike, "node node"]) -> Edges:
     """The connections of a concrete weight matrix."""
     present = np.asarray(weights) != 0
     targets, sources = np.nonzero(present)
-    return Edges(
-        jnp.asarray(targets, jnp.int32), jnp.asarray(sources, jnp.int32), present.shape[0]
-    )
+    return Edges(jnp.asarray(targets, jnp.int32), jnp.asarray(sources, jnp.int32), present.shape[0])
 
 
 class Bundle(eqx.Module):
@@ -113,7 +115,7 @@ def _padded(lists: list[np.ndarray], spare: int) -> Bundle:
 
 
 # What a bundle costs of its own, in slots: its operations must be started, its rows put in order.
-_BUNDLE = 400
+_BUNDLE = 100
 
 
 def _one_is_enough(degrees: np.ndarray) -> bool:
@@ -147,4 +149,3 @@ def _cuts(ordered: np.ndarray) -> list[int]:
         j = came[j]
         bounds.append(int(starts[j]))
     return bounds[::-1]
-

@@ -84,7 +84,9 @@ class Costs:
     scatter: float = 200.0
 
 
-def laid_out(edges: Edges, needs: Needs, block: int | None = None, costs: Costs = Costs()) -> Layout:
+def laid_out(
+    edges: Edges, needs: Needs, block: int | None = None, costs: Costs = Costs()
+) -> Layout:
     """The layout of least predicted cost, or that of the given block."""
     chosen = cheapest(edges, needs, costs) if block is None else block
     if needs.horizon == 1:

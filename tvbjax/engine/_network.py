@@ -23,7 +23,7 @@ class Wires(eqx.Module):
     sources: Int[Array, "row slot"]
     present: Bool[Array, "row slot"]
     weights: Float[Array, "row slot *member"]
-    delays: Int[Array, "row slot *member"]
+    delays: Int[Array, "row slot *own"]
 
 
 class Network(eqx.Module):

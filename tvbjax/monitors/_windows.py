@@ -4,6 +4,8 @@ Windows are counted from t = 0: window k holds steps k p + 1 to (k + 1) p. A buf
 windows of one chunk, the first preloaded with what an earlier chunk left unfinished.
 """
 
+import math
+
 import jax
 import jax.numpy as jnp
 from jax import lax
@@ -41,9 +43,9 @@ def add_block(
     length = values.shape[0]
     first = (chunk.phase + offset) // period
     if _in_phase(chunk) and period % chunk.block == 0:
-        return windows.at[first].add(values.sum(axis=0))
+        return windows.at[first].add(_sums(values[None])[0])
     if _in_phase(chunk) and chunk.block % period == 0 and length % period == 0:
-        sums = values.reshape(length // period, period, *values.shape[1:]).sum(axis=1)
+        sums = _sums(values.reshape(length // period, period, *values.shape[1:]))
         return lax.dynamic_update_slice_in_dim(windows, sums, first, axis=0)
     own = (chunk.phase + offset + jnp.arange(length, dtype=jnp.int32)) // period - first
     touched = (length - 1) // period + 2
@@ -59,6 +61,15 @@ def close_windows(
     finished = jnp.asarray((chunk.phase + chunk.steps) // period, jnp.int32)
     unfinished = lax.dynamic_index_in_dim(windows, finished, keepdims=False)
     return unfinished, windows[:-1], finished
+
+
+def _sums(parts: Float[Array, "part steps voi node"]) -> Float[Array, "part voi node"]:
+    """The sum of each part: as a product of matrices, which on a CPU is many times as fast."""
+    count, steps, *rest = parts.shape
+    flat = parts.reshape(count, steps, math.prod(rest))
+    ones = jnp.ones((count, steps), parts.dtype)
+    sums = jnp.einsum("ps,psk->pk", ones, flat, precision=lax.Precision.HIGHEST)
+    return sums.reshape(count, *rest)
 
 
 def _in_phase(chunk: Chunk) -> bool:

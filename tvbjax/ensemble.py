@@ -1,0 +1,207 @@
+"""Many simulations in one compiled call: tiles of members, one after another, on every device.
+
+A tile is a few members side by side, as many as stay in the cache; a device runs its tiles in turn,
+and every device has its share. A member's numbers depend on its own values, key and number alone.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+from jax.sharding import Mesh, PartitionSpec
+from jaxtyping import Array, PyTree
+
+from tvbjax import engine
+from tvbjax.free import leaf_at
+from tvbjax.result import Result
+from tvbjax.simulation import cut, phases_of, result_of
+from tvbjax.simulator import Simulator
+
+Measure = Callable[[Result], Mapping[str, Array]]
+
+_AXIS = "member"
+
+# Bytes of a tile's past that a core keeps at hand; and of all that a GPU should hold.
+_CACHE = 4 << 20
+_MOST_ON_CPU, _MOST_ON_GPU = 8, 4096
+
+# A call is worth its start: this many node-steps, or this many tiles.
+_NODE_STEPS_PER_CALL, _TILES_PER_CALL = 8_000_000, 64
+
+
+@dataclasses.dataclass(frozen=True)
+class Ensemble:
+    """What all calls of a sweep have in common.
+
+    `paths`: the places of the leaves that vary. `duration`: steps. `measure`: of one member's
+    result, or None for all samples. `own_keys`, `own_initial`: whether each member brings its own.
+    """
+
+    paths: tuple[Any, ...]
+    steps: int
+    measure: Measure | None
+    first: int
+    own_keys: bool
+    own_initial: bool
+
+
+class Batch(eqx.Module):
+    """The members of a call: their numbers, and their own values, keys and initial states or
+    carries, along the first axis; a key or initial state of all where they have none of their own.
+    """
+
+    numbers: Array
+    values: tuple[Array, ...]
+    keys: Array | None
+    initial: Any
+
+
+def tile_for(simulator: Simulator, members: int) -> int:
+    """Members side by side: a power of two, few enough that their past stays at hand."""
+    summed, paired = engine.channels(simulator)
+    width = jnp.dtype(jnp.result_type(float)).itemsize
+    per_member = (
+        2
+        * width
+        * simulator.nodes
+        * (simulator.horizon * (summed + paired) + 64 * len(simulator.model.state_variables))
+    )
+    on_cpu = jax.default_backend() == "cpu"
+    most = _MOST_ON_CPU if on_cpu else _MOST_ON_GPU
+    room = _CACHE if on_cpu else _memory() // 4
+    fitting = 1 << max(0, int(math.log2(max(1, room // per_member))))
+    return max(1, min(most, fitting, 1 << max(0, members - 1).bit_length()))
+
+
+def _memory() -> int:
+    stats = jax.local_devices()[0].memory_stats() or {}
+    return int(stats.get("bytes_limit", 8 << 30))
+
+
+def members_per_call(simulator: Simulator, steps: int, members: int, tile: int) -> int:
+    """Whole tiles for every device, enough to be worth a call."""
+    devices = len(jax.local_devices())
+    wanted = _NODE_STEPS_PER_CALL / (simulator.nodes * steps * tile)
+    tiles = max(1, min(_TILES_PER_CALL, round(wanted)))
+    return tile * devices * max(1, min(tiles, math.ceil(members / (tile * devices))))
+
+
+def compiled_call(
+    simulator: Simulator, ensemble: Ensemble, batch: Batch, tile: int
+) -> Callable[[Batch], PyTree]:
+    """A function from batches shaped like this one to their outcomes: values by name, and the step
+    at which each member diverged, or -1. It may be called from several threads."""
+    arrays, rest = eqx.partition(simulator, eqx.is_array)
+
+    def run(arrays, batch: Batch):
+        return _tiles(eqx.combine(arrays, rest), ensemble, batch, tile)
+
+    devices = jax.local_devices()
+    if len(devices) > 1:
+        shared, own = PartitionSpec(), PartitionSpec(_AXIS)
+        specs = jax.tree.map(lambda _: own, batch)
+        specs = eqx.tree_at(
+            lambda b: (b.keys, b.initial),
+            specs,
+            (own if ensemble.own_keys else shared, own if ensemble.own_initial else shared),
+            is_leaf=lambda x: x is None,
+        )
+        mesh = Mesh(np.array(devices), (_AXIS,))
+        run = jax.shard_map(
+            run, mesh=mesh, in_specs=(shared, specs), out_specs=own, check_vma=False
+        )
+    compiled = jax.jit(run).lower(arrays, batch).compile()
+    return lambda batch: compiled(arrays, batch)
+
+
+def outcome_shapes(simulator: Simulator, ensemble: Ensemble, batch: Batch, tile: int) -> PyTree:
+    """The shapes of what a call gives."""
+    return eqx.filter_eval_shape(_tiles, simulator, ensemble, batch, tile)
+
+
+def _tiles(simulator: Simulator, ensemble: Ensemble, batch: Batch, tile: int) -> PyTree:
+    """The outcomes of a batch, tile by tile."""
+    mine = (batch.numbers, batch.values)
+    mine = (*mine, batch.keys if ensemble.own_keys else None)
+    mine = (*mine, batch.initial if ensemble.own_initial else None)
+    count = batch.numbers.shape[0] // tile
+
+    def one(mine):
+        numbers, values, keys, initial = mine
+        if keys is None and batch.keys is not None:
+            keys = jax.vmap(lambda number: jr.fold_in(batch.keys, number))(numbers)
+        initial = batch.initial if initial is None else initial
+        return _tile(simulator, ensemble, values, keys, initial)
+
+    if count == 1:
+        return one(mine)
+    tiled = jax.tree.map(lambda x: x.reshape(count, tile, *x.shape[1:]), mine)
+    outcome = jax.lax.map(one, tiled)
+    return jax.tree.map(lambda x: x.reshape(count * tile, *x.shape[2:]), outcome)
+
+
+def _tile(
+    simulator: Simulator,
+    ensemble: Ensemble,
+    values: tuple[Array, ...],
+    keys: Array | None,
+    initial: Any,
+):
+    """The outcomes of members side by side."""
+    first, steps = ensemble.first, ensemble.steps
+    members = _members(simulator, ensemble.paths, values)
+    if isinstance(initial, engine.Carry):
+        axes = 0 if ensemble.own_initial else None
+        tile = len(values[0])
+        target = engine.axes_of(initial)
+        together = jax.vmap(lambda c: c, in_axes=axes, out_axes=target, axis_size=tile)
+        carry = together(initial)
+    else:
+        axes = (0 if ensemble.own_initial else None,)
+        some = initial[0] if ensemble.own_initial else initial
+        shape = eqx.filter_eval_shape(engine.start, simulator, some)
+        carry = members.over(engine.start, initial, axes=axes, out_axes=engine.axes_of(shape))
+    final, samples = engine.advance_members(
+        members, carry, keys, steps, phases_of(simulator, first)
+    )
+    samples = [
+        jax.vmap(lambda value, i=i: cut(simulator, i, value, first, steps))(value)
+        for i, value in enumerate(samples)
+    ]
+
+    def measured(final, samples):
+        result = result_of(simulator, first, steps, final, samples, "{}", complete=True)
+        at = final.trouble[0]
+        if ensemble.measure is None:
+            return {name: s.values for name, s in result.samples.items()}, at
+        found = {name: jnp.asarray(value) for name, value in ensemble.measure(result).items()}
+        return jax.tree.map(lambda value: _masked(value, at >= 0), found), at
+
+    return jax.vmap(measured, in_axes=(engine.axes_of(final), 0))(final, samples)
+
+
+def _members(simulator: Simulator, paths: tuple, values: tuple[Array, ...]) -> engine.Members:
+    """The simulator with the members' values in place, members last."""
+    varying = []
+    for path, value in zip(paths, values, strict=True):
+        leaf = leaf_at(simulator, path)
+        value = value.reshape(value.shape + (1,) * (leaf.ndim - value.ndim + 1))
+        own = jnp.broadcast_to(value.astype(leaf.dtype), (len(value), *leaf.shape))
+        simulator = eqx.tree_at(
+            lambda s, p=path: leaf_at(s, p), simulator, jnp.moveaxis(own, 0, -1)
+        )
+        varying.append(path)
+    arrays = jax.tree_util.tree_leaves_with_path(eqx.filter(simulator, eqx.is_array))
+    return engine.Members(simulator, tuple(path in varying for path, _ in arrays))
+
+
+def _masked(value: Array, diverged: Array) -> Array:
+    if not jnp.issubdtype(value.dtype, jnp.floating):
+        return value
+    return jnp.where(diverged, jnp.asarray(jnp.nan, value.dtype), value)
