@@ -97,32 +97,35 @@ def compiled_call(
 ) -> Callable[[Batch], PyTree]:
     """A function from batches shaped like this one to their outcomes: values by name, and the step
     at which each member diverged, or -1. It may be called from several threads."""
+    compiled = _call.lower(simulator, ensemble, batch, tile, len(jax.local_devices())).compile()
+    return lambda batch: compiled(simulator, ensemble, batch, tile, len(jax.local_devices()))
+
+
+@eqx.filter_jit
+def _call(simulator: Simulator, ensemble: Ensemble, batch: Batch, tile: int, devices: int):
+    if devices == 1:
+        return _tiles(simulator, ensemble, batch, tile)
     arrays, rest = eqx.partition(simulator, eqx.is_array)
-
-    def run(arrays, batch: Batch):
-        return _tiles(eqx.combine(arrays, rest), ensemble, batch, tile)
-
-    devices = jax.local_devices()
-    if len(devices) > 1:
-        shared, own = PartitionSpec(), PartitionSpec(_AXIS)
-        specs = jax.tree.map(lambda _: own, batch)
-        specs = eqx.tree_at(
-            lambda b: (b.keys, b.initial),
-            specs,
-            (own if ensemble.own_keys else shared, own if ensemble.own_initial else shared),
-            is_leaf=lambda x: x is None,
-        )
-        mesh = Mesh(np.array(devices), (_AXIS,))
-        run = jax.shard_map(
-            run, mesh=mesh, in_specs=(shared, specs), out_specs=own, check_vma=False
-        )
-    compiled = jax.jit(run).lower(arrays, batch).compile()
-    return lambda batch: compiled(arrays, batch)
+    shared, own = PartitionSpec(), PartitionSpec(_AXIS)
+    specs = eqx.tree_at(
+        lambda b: (b.keys, b.initial),
+        jax.tree.map(lambda _: own, batch),
+        (own if ensemble.own_keys else shared, own if ensemble.own_initial else shared),
+        is_leaf=lambda x: x is None,
+    )
+    return jax.shard_map(
+        lambda arrays, batch: _tiles(eqx.combine(arrays, rest), ensemble, batch, tile),
+        mesh=Mesh(np.array(jax.local_devices()), (_AXIS,)),
+        in_specs=(shared, specs),
+        out_specs=own,
+        check_vma=False,
+    )(arrays, batch)
 
 
 def outcome_shapes(simulator: Simulator, ensemble: Ensemble, batch: Batch, tile: int) -> PyTree:
     """The shapes of what a call gives."""
-    return eqx.filter_eval_shape(_tiles, simulator, ensemble, batch, tile)
+    devices = len(jax.local_devices())
+    return eqx.filter_eval_shape(_call, simulator, ensemble, batch, tile, devices)
 
 
 def _tiles(simulator: Simulator, ensemble: Ensemble, batch: Batch, tile: int) -> PyTree:

@@ -1,6 +1,7 @@
 """Where a result came from: models, parameters, data, versions, key - as JSON."""
 
 import dataclasses
+import functools
 import hashlib
 import json
 import platform
@@ -42,11 +43,15 @@ def describe(simulator: "Simulator", key: jax.Array | None, **more) -> str:
             "key": _key(key),
             "dtype": str(jnp.result_type(float)),
             "backend": jax.default_backend(),
-            "versions": {name: version(name) for name in _PACKAGES}
-            | {"python": platform.python_version()},
+            "versions": _versions() | {"python": platform.python_version()},
         }
         | more
     )
+
+
+@functools.cache  # reading them takes longer than a short run
+def _versions() -> dict[str, str]:
+    return {name: version(name) for name in _PACKAGES}
 
 
 def _value(value):
