@@ -36,7 +36,10 @@ class Replayed(noise.AbstractNoise):
 
     path: noise.Recorded
     multiplied: noise.Multiplicative
-    generator: None = None
+
+    @property
+    def draws_from(self):
+        return None
 
     def bind(self, variables, nodes):
         return Replayed(self.path.bind(variables, nodes), self.multiplied)

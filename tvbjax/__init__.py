@@ -5,12 +5,14 @@ import importlib
 from tvbjax import (
     coupling as coupling,
     datasets as datasets,
+    generators as generators,
     integrators as integrators,
     lems as lems,
     monitors as monitors,
     noise as noise,
 )
 from tvbjax.connectome import Connectome as Connectome
+from tvbjax.explanation import Explanation as Explanation, explain as explain
 from tvbjax.free import (
     Free as Free,
     Interval as Interval,
@@ -21,7 +23,8 @@ from tvbjax.mixed import Mixed as Mixed, Population as Population
 from tvbjax.result import Result as Result, join as join, load_result as load_result
 from tvbjax.simulation import DivergenceError as DivergenceError, simulate as simulate
 from tvbjax.simulator import Simulator as Simulator
-from tvbjax.sweeps import Points as Points, sweep as sweep
+from tvbjax.sweep_store import open_sweep as open_sweep
+from tvbjax.sweeps import PerMember as PerMember, Points as Points, sweep as sweep
 from tvbjax.tuning import tune_cpu as tune_cpu
 
 

@@ -64,19 +64,20 @@ class Batch(eqx.Module):
 
 def tile_for(simulator: Simulator, members: int) -> int:
     """Members side by side: a power of two, few enough that their past stays at hand."""
-    summed, paired = engine.channels(simulator)
-    width = jnp.dtype(jnp.result_type(float)).itemsize
-    per_member = (
-        2
-        * width
-        * simulator.nodes
-        * (simulator.horizon * (summed + paired) + 64 * len(simulator.model.state_variables))
-    )
+    per_member = member_bytes(simulator)
     on_cpu = jax.default_backend() == "cpu"
     most = _MOST_ON_CPU if on_cpu else _MOST_ON_GPU
     room = _CACHE if on_cpu else _memory() // 4
     fitting = 1 << max(0, int(math.log2(max(1, room // per_member))))
     return max(1, min(most, fitting, 1 << max(0, members - 1).bit_length()))
+
+
+def member_bytes(simulator: Simulator) -> int:
+    """About what a member needs while it runs: its past, twice, and the steps at hand."""
+    width = jnp.dtype(jnp.result_type(float)).itemsize
+    past = simulator.horizon * sum(engine.channels(simulator))
+    at_hand = 64 * len(simulator.model.state_variables)
+    return 2 * width * simulator.nodes * (past + at_hand)
 
 
 def _memory() -> int:
@@ -137,8 +138,9 @@ def _tiles(simulator: Simulator, ensemble: Ensemble, batch: Batch, tile: int) ->
 
     def one(mine):
         numbers, values, keys, initial = mine
-        if keys is None and batch.keys is not None:
-            keys = jax.vmap(lambda number: jr.fold_in(batch.keys, number))(numbers)
+        key = batch.keys
+        if keys is None and key is not None:
+            keys = jax.vmap(lambda number: jr.fold_in(key, number))(numbers)
         initial = batch.initial if initial is None else initial
         return _tile(simulator, ensemble, values, keys, initial)
 

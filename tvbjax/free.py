@@ -113,7 +113,7 @@ class Free:
         return replace_leaf(simulator, self.path(simulator), value)
 
 
-def leaf_at(tree, path: tuple[Any, ...]):
+def leaf_at(tree: Any, path: tuple[Any, ...]) -> Any:
     """What is at a place of a tree."""
     for key in path:
         tree = getattr(tree, key.name) if hasattr(key, "name") else tree[_index(key)]

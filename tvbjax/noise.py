@@ -26,13 +26,13 @@ from tvbjax.generators import AbstractGenerator, Threefry
 
 
 class AbstractNoise(eqx.Module):
-    """Makes the increments of a block of steps from standard normal numbers.
+    """Makes the increments of a block of steps from standard normal numbers."""
 
-    `generator`: where these come from, one for each step, state variable and region; None for
-    noise that needs none.
-    """
-
-    generator: eqx.AbstractVar[AbstractGenerator | None]
+    @property
+    @abc.abstractmethod
+    def draws_from(self) -> AbstractGenerator | None:
+        """Where normal numbers come from, one for each step, state variable and region; None for
+        noise that needs none."""
 
     @abc.abstractmethod
     def increments(
@@ -66,7 +66,7 @@ class AbstractNoise(eqx.Module):
     @property
     def needs_key(self) -> bool:
         """Whether a random key must be given."""
-        return self.generator is not None
+        return self.draws_from is not None
 
 
 def _intensity(value: ArrayLike | Sequence | Mapping[str, ArrayLike | Sequence]):
@@ -98,6 +98,11 @@ class _AbstractGaussian(AbstractNoise):
 
     nsig: eqx.AbstractVar[Array | dict[str, Array]]
     tau: eqx.AbstractVar[Array | None]
+    generator: eqx.AbstractVar[AbstractGenerator]
+
+    @property
+    def draws_from(self):
+        return self.generator
 
     def bind(self, variables, nodes):
         return dataclasses.replace(self, nsig=_resolved(self.nsig, variables, nodes))
@@ -190,7 +195,10 @@ class Recorded(AbstractNoise):
     """
 
     path: Float[Array, "steps state node"] = eqx.field(converter=as_floats)
-    generator: None = eqx.field(default=None, init=False)
+
+    @property
+    def draws_from(self):
+        return None
 
     def bind(self, variables, nodes):
         expected = (len(variables), nodes)

@@ -110,7 +110,7 @@ class Simulator(eqx.Module):
         _check_shapes(self)
         _check_senders(self)
         _check_monitors(self.monitors, integrator.dt)
-        self.layout = laid_out(self.edges, needs_of(self, *_delay_range(self)), self.block)
+        self.layout = laid_out(self.edges, needs_of(self, *delay_range(self)), self.block)
 
     @property
     def rules(self) -> tuple[tuple[AbstractCoupling, ...], ...]:
@@ -212,7 +212,7 @@ def _concrete(name: str, value):
 def _horizon(simulator: Simulator, horizon: int | None) -> int:
     """One more than the longest delay of an edge, or what the user asks for if that is more."""
     dt = simulator.integrator.dt
-    delays, _ = _delay_range(simulator)
+    delays, _ = delay_range(simulator)
     if delays.min(initial=0) < 0:
         raise ValueError(
             "Simulator: a delay is NaN, negative or endless; look at the connectome's "
@@ -229,7 +229,7 @@ def _horizon(simulator: Simulator, horizon: int | None) -> int:
     return needed if horizon is None else horizon
 
 
-def _delay_range(simulator: Simulator) -> tuple[np.ndarray, np.ndarray]:
+def delay_range(simulator: Simulator) -> tuple[np.ndarray, np.ndarray]:
     """The least and the greatest delay of every connection: those of this connectome."""
     connectome = simulator.connectome
     lengths = _concrete("connectome.tract_lengths", connectome.tract_lengths)
@@ -276,7 +276,7 @@ def fitted(simulator: Simulator) -> Simulator:
     check_connections(simulator)
     if is_traced(simulator.connectome):
         return simulator  # the engine then checks when it runs
-    delays, _ = _delay_range(simulator)
+    delays, _ = delay_range(simulator)
     if simulator.layout.holds(delays, simulator.integrator.ahead):
         return simulator
     return with_layout(simulator, delays, delays)
@@ -290,7 +290,7 @@ def check_connections(simulator: Simulator) -> None:
     connectome = simulator.connectome
     if is_traced(connectome):
         return  # the engine then checks when it runs
-    delays, _ = _delay_range(simulator)
+    delays, _ = delay_range(simulator)
     longest = int(np.max(delays, initial=0))
     if int(np.min(delays, initial=0)) < 0:
         raise ValueError(

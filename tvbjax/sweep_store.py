@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tvbjax.sizes import size_text
+
 if TYPE_CHECKING:
     import xarray as xr
     import zarr
@@ -51,8 +53,8 @@ class SweepStore:
             raise OSError(
                 error.errno or errno.EIO,
                 f"sweep: members {span.start} to {span.stop - 1} cannot be written to {self.path} "
-                f"({error.strerror or error}; {_size(left)} are free). All before is kept: make "
-                "room and run the same sweep again, and it goes on from there.",
+                f"({error.strerror or error}; {size_text(left)} are free). All before is kept: "
+                "make room and run the same sweep again, and it goes on from there.",
             ) from error
 
     def _span(self, number: int) -> slice:
@@ -115,8 +117,8 @@ def _check_room(path: Path, arrays: Mapping, members: int) -> None:
     if needed > free:
         raise OSError(
             errno.ENOSPC,
-            f"sweep: {members} members give up to {_size(needed)} and {_size(free)} are free at "
-            f"{path.parent}; keep less of each (measure=), or write elsewhere",
+            f"sweep: {members} members give up to {size_text(needed)} and {size_text(free)} are "
+            f"free at {path.parent}; keep less of each (measure=), or write elsewhere",
         )
 
 
@@ -178,11 +180,3 @@ def _await(path: Path) -> None:
 
 def _array(group: "zarr.Group", name: str) -> Any:
     return group[name]
-
-
-def _size(count: float) -> str:
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.3g} {unit}"
-        count /= 1000
-    return f"{count:.3g} TB"

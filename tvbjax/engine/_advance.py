@@ -178,20 +178,20 @@ class _Stream(eqx.Module):
 
     lanes: Array | None
     before: Float[Array, "state node member"] | None
-    shape: tuple[int, int, int] = eqx.field(static=True)
+    shape: tuple[int, ...] = eqx.field(static=True)
     dtype: jnp.dtype = eqx.field(static=True)
 
     @classmethod
     def of(cls, members: Members, keys: Array | None, state: Array) -> "_Stream":
         noise, shape, dtype = members.simulator.noise, state.shape, state.dtype
-        if noise is None or noise.generator is None or keys is None:
+        if noise is None or noise.draws_from is None or keys is None:
             return cls(None, None, shape, dtype)
         words = jax.vmap(generators.key_words, out_axes=-1)(keys)
-        lanes = noise.generator.lanes(words, shape[0] * shape[1])
+        lanes = noise.draws_from.lanes(words, shape[0] * shape[1])
         stream = cls(lanes, None, shape, dtype)
         if not noise.remembers(shape[0]):
             return stream
-        before = stream.normal(noise.generator, jnp.asarray(-1, jnp.int32), 1)[0]
+        before = stream.normal(noise.draws_from, jnp.asarray(-1, jnp.int32), 1)[0]
         return cls(lanes, before, shape, dtype)
 
     def normal(self, generator: generators.AbstractGenerator, first, steps: int) -> Array:
@@ -206,8 +206,8 @@ class _Stream(eqx.Module):
         if noise is None:
             return None, memory
         normal = None
-        if noise.generator is not None:
-            normal = self.normal(noise.generator, first, steps)
+        if noise.draws_from is not None:
+            normal = self.normal(noise.draws_from, first, steps)
 
         def increments(simulator, normal, before, memory):
             kicks, memory = simulator.noise.increments(normal, before, first, steps, dt, memory)

@@ -82,8 +82,9 @@ def sent(simulator: "Simulator", state: Float[Array, "state node"]) -> Float[Arr
     for link in links_of(simulator):
         if link.travels:
             signals = link.rule.source(_own(simulator, link, state))
-            silent = link.senders is not None and not link.paired
-            rows.append(jnp.where(link.senders[None], signals, 0.0) if silent else signals)
+            if link.senders is not None and not link.paired:
+                signals = jnp.where(link.senders[None], signals, 0.0)
+            rows.append(signals)
     return jnp.concatenate(rows).T
 
 

@@ -4,11 +4,15 @@ Built once from the weights that are not zero; weights and lengths themselves st
 connectome, so that gradients and sweeps reach them.
 """
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float, Int
+
+Values = Array | np.ndarray
 
 
 class Edges(eqx.Module):
@@ -32,16 +36,16 @@ class Edges(eqx.Module):
         return jax.ops.segment_sum(values, self.targets, self.nodes, indices_are_sorted=True)
 
     def delay_steps(
-        self, lengths: Float[ArrayLike, "node node"], speed: ArrayLike, dt: float
-    ) -> Int[ArrayLike, " edge"]:
+        self, lengths: Float[Values, "node node"], speed: Values, dt: float
+    ) -> Int[Values, " edge"]:
         """Delays in whole steps, nearest, ties to even as in TVB; NumPy's of NumPy's arrays.
 
         -1 where there is no such delay: NaN, negative or beyond all counting.
         """
-        xp = np if isinstance(lengths, np.ndarray) else jnp
+        xp: Any = np if isinstance(lengths, np.ndarray) else jnp
         targets, sources = (xp.asarray(ends) for ends in (self.targets, self.sources))
         with np.errstate(all="ignore"):
-            own_speed = speed if xp.ndim(speed) == 0 else speed[targets, sources]
+            own_speed = speed if speed.ndim == 0 else speed[targets, sources]
             steps = xp.rint(lengths[targets, sources] / own_speed / dt)
             known = xp.where((steps >= 0) & (steps < 2**30), steps, xp.full_like(steps, -1))
             return known.astype(xp.int32)

@@ -16,7 +16,8 @@ from jaxtyping import Array, Int
 
 from tvbjax.engine._edges import Bundles, Edges, bundled
 
-LONGEST_BLOCK = 32
+# Multiples of what a vector register holds run best, and so do powers of two.
+BLOCKS = (1, 2, 4, 8, 16, 32)
 
 
 class Layout(eqx.Module):
@@ -75,13 +76,13 @@ class Costs:
     monitor's windows and the blocks do not fit.
     """
 
-    slice_start: float = 4.0
-    slice_step: float = 0.15
-    read: float = 1.6
-    window: float = 150.0
-    block: float = 600.0
+    slice_start: float = 5.0
+    slice_step: float = 0.13
+    read: float = 1.9
+    window: float = 60.0
+    block: float = 800.0
     product: float = 0.06
-    scatter: float = 200.0
+    scatter: float = 400.0
 
 
 def laid_out(
@@ -133,9 +134,8 @@ def _numbers(edges: Edges, chosen: np.ndarray) -> Array | None:
 
 def cheapest(edges: Edges, needs: Needs, costs: Costs) -> int:
     """The block of least predicted cost."""
-    blocks = range(1, LONGEST_BLOCK + 1)
-    predicted = [predicted_cost(edges, needs, block, costs) for block in blocks]
-    return blocks[int(np.argmin(predicted))]
+    predicted = [predicted_cost(edges, needs, block, costs) for block in BLOCKS]
+    return BLOCKS[int(np.argmin(predicted))]
 
 
 def predicted_cost(edges: Edges, needs: Needs, block: int, costs: Costs) -> float:
@@ -147,7 +147,7 @@ def predicted_cost(edges: Edges, needs: Needs, block: int, costs: Costs) -> floa
     long = needs.least >= block + needs.ahead
     alone = _alone(edges, needs) & ~long & ~np.bool_(needs.pairwise)
     short = int((~long & ~alone).sum())
-    padding = 1.3  # slots for each connection
+    padding = 1.15  # slots for each connection
     slices = padding * long.sum() * (costs.slice_start / block + costs.slice_step * needs.channels)
     reads = padding * short * costs.read * needs.channels + (costs.window if short else 0.0)
     return total + slices + reads
@@ -162,8 +162,8 @@ def span_of(block: int, windows: Sequence[int]) -> int:
     spans = range(block, max(block, _LONGEST_SPAN) + 1, block)
     fitting = [span for span in spans if fits(span, windows)]
     if fitting:
-        return min(fitting, key=lambda span: abs(span - LONGEST_BLOCK))
-    return min(spans, key=lambda span: abs(span - LONGEST_BLOCK))
+        return min(fitting, key=lambda span: abs(span - BLOCKS[-1]))
+    return min(spans, key=lambda span: abs(span - BLOCKS[-1]))
 
 
 def fits(span: int, windows: Sequence[int]) -> bool:

@@ -46,8 +46,8 @@ class Network(eqx.Module):
     def axes(self, members: Members) -> "Network":
         """Where the members are in each array: last, or None where all share it."""
         weights, delays = _own(members)
-        varying = dict.fromkeys(("weights", "alone", "dense", "strengths"), weights)
-        varying["delays"] = delays
+        own = ("weights", "alone", "dense", "strengths")
+        varying = {name: weights for name in own} | {"delays": delays}
 
         def axis(path, _):
             return varying.get([key.name for key in path if hasattr(key, "name")][-1])
@@ -98,7 +98,7 @@ def _shared_or_own(members: Members, axis: int | None, function):
     return function(members.simulator) if axis is None else members.over(function)
 
 
-def _delays(simulator: "Simulator") -> Int[Array, " edge"]:
+def _delays(simulator: "Simulator"):
     connectome = simulator.connectome
     dt = simulator.integrator.dt
     return simulator.edges.delay_steps(connectome.tract_lengths, connectome.speed, dt)
@@ -130,7 +130,7 @@ def _strength(simulator: "Simulator", link: Link, weights: Array) -> Array:
     return edges.sums(weights)
 
 
-def _checked(simulator: "Simulator", weights: Array, delays: Array, count: Array) -> Array:
+def _checked(simulator: "Simulator", weights: Array, delays, count: Array) -> Array:
     layout = simulator.layout
     weights = eqx.error_if(
         weights,

@@ -1,0 +1,143 @@
+"""What the engine does with a simulator, and why: for people who want to know or to override."""
+
+import dataclasses
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from tvbjax.engine import BLOCKS, Costs, fits, predicted_cost, span_of
+from tvbjax.ensemble import member_bytes, members_per_call, tile_for
+from tvbjax.simulation import whole_steps
+from tvbjax.simulator import Simulator, delay_range, needs_of
+from tvbjax.sizes import size_text
+
+
+@dataclasses.dataclass(frozen=True)
+class Explanation:
+    """How a simulator is run. `str()` of it is for reading.
+
+    `block`: steps that are taken together, `chosen`: whether the engine chose it, `predicted`:
+    nanoseconds a step that the coupling would cost, by block. `long`, `short`, `alone`: connections
+    that are read a block at a time, step by step, and from a region to itself at once; `bundles`:
+    rows and slots of the long ones' lists. `span`: steps that monitors get together, `fitting`:
+    whether their windows fit in.
+
+    For sweeps: `tile`: members side by side, `batch`: members of one call, `calls`, `devices`;
+    `working_bytes`: memory of the calls that run at a time; `result_bytes`: of all samples.
+    """
+
+    backend: str
+    dtype: str
+    nodes: int
+    connections: int
+    delays: tuple[int, int]
+    horizon: int
+    dense: bool
+    block: int
+    chosen: bool
+    predicted: dict[int, float]
+    long: int
+    short: int
+    alone: int
+    bundles: tuple[tuple[int, ...], ...]
+    span: int
+    fitting: bool
+    generator: str | None
+    members: int
+    tile: int
+    batch: int
+    calls: int
+    devices: int
+    working_bytes: int
+    result_bytes: int
+
+    def __str__(self) -> str:
+        return "\n".join((*self._network(), *self._blocks(), *self._sweep()))
+
+    def _network(self) -> list[str]:
+        least, greatest = self.delays
+        return [
+            f"{self.nodes} regions, {self.connections} connections, delays of {least} to "
+            f"{greatest} steps, {self.dtype} on {self.backend}",
+            f"noise: {self.generator or 'none drawn'}",
+        ]
+
+    def _blocks(self) -> list[str]:
+        if self.horizon == 1:
+            how = "as a product of matrices" if self.dense else "from lists of connections"
+            return [f"no delays: what arrives is summed {how}", self._spans()]
+        why = "predicted to be fastest" if self.chosen else "as asked for with block="
+        costs = ", ".join(f"{block}: {cost:.0f}" for block, cost in self.predicted.items())
+        slots = sum(math.prod(shape) for shape in self.bundles)
+        return [
+            f"blocks of {self.block} steps, {why} (ns a step by block: {costs})",
+            f"  {self.long} connections are read a block at a time, in {len(self.bundles)} "
+            f"bundles of {slots} slots; {self.short} are too short for that and read step by "
+            f"step; {self.alone} lead from a region to itself at once",
+            self._spans(),
+        ]
+
+    def _spans(self) -> str:
+        fit = "whole windows" if self.fitting else "windows cut across"
+        return f"monitors get {self.span} steps at a time, {fit}"
+
+    def _sweep(self) -> list[str]:
+        return [
+            f"{self.members} members: tiles of {self.tile} side by side, {self.batch} in a call, "
+            f"{self.calls} calls on {self.devices} device{'s' if self.devices > 1 else ''}",
+            f"  about {size_text(self.working_bytes)} while they run; all samples of all members: "
+            f"{size_text(self.result_bytes)} (measure= keeps less, store= keeps them on disk)",
+        ]
+
+
+def explain(simulator: Simulator, *, members: int = 1, duration: float = 1000.0) -> Explanation:
+    """What is done with a simulator, and with a sweep of `members` runs of `duration` ms.
+
+    `print(tvbjax.explain(simulator))`. Override the block with `Simulator(block=)`, the tile with
+    `sweep(tile=)`.
+    """
+    if not isinstance(members, int) or members < 1:
+        raise ValueError(f"explain: members is {members!r}; give a number of simulations.")
+    layout, dt = simulator.layout, simulator.integrator.dt
+    delays, _ = delay_range(simulator)
+    needs = needs_of(simulator, delays, delays)
+    span = span_of(layout.block, needs.windows)
+    steps = whole_steps(duration, dt)
+    tile = tile_for(simulator, members)
+    batch = members_per_call(simulator, steps, members, tile)
+    samples = sum(
+        len(monitor.times(0, steps, dt)) * len(names)
+        for monitor, names in zip(simulator.monitors, simulator.observed, strict=True)
+    )
+    per_member = samples * simulator.nodes * jnp.dtype(jnp.result_type(float)).itemsize
+    generator = None if simulator.noise is None else simulator.noise.draws_from
+    return Explanation(
+        backend=jax.default_backend(),
+        dtype=str(jnp.result_type(float)),
+        nodes=simulator.nodes,
+        connections=len(delays),
+        delays=(int(delays.min(initial=simulator.horizon - 1)), int(delays.max(initial=0))),
+        horizon=simulator.horizon,
+        dense=layout.dense,
+        block=layout.block,
+        chosen=simulator.block is None,
+        predicted={
+            block: predicted_cost(simulator.edges, needs, block, Costs()) for block in BLOCKS
+        },
+        long=len(layout.long.chosen),
+        short=len(layout.short.chosen),
+        alone=0 if layout.alone is None else int((np.asarray(layout.alone) >= 0).sum()),
+        bundles=tuple(part.edges.shape for part in layout.long.parts),
+        span=span,
+        fitting=fits(span, needs.windows),
+        generator=None if generator is None else type(generator).__name__,
+        members=members,
+        tile=tile,
+        batch=batch,
+        calls=-(-members // batch),
+        devices=len(jax.local_devices()),
+        working_bytes=batch * (member_bytes(simulator) + per_member),
+        result_bytes=members * per_member,
+    )
