@@ -12,6 +12,7 @@ import abc
 import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -84,7 +85,7 @@ def _time(tau: ArrayLike | None):
     return value
 
 
-def _checked_generator(generator: AbstractGenerator) -> AbstractGenerator:
+def _checked_generator(generator: Any) -> AbstractGenerator:
     if not isinstance(generator, AbstractGenerator):
         raise TypeError(
             f"noise: the generator is {generator!r:.60}; give tvbjax.generators.Threefry() or "
