@@ -224,7 +224,8 @@ def test_coloured_noise_does_not_depend_on_how_a_run_is_cut(tmp_path):
     whole = final(simulator, 10.0, key=jax.random.key(5))
     first = tvbjax.simulate(simulator, 3.7, key=jax.random.key(5), progress=False)
     second = tvbjax.simulate(simulator, 6.3, initial=first, key=jax.random.key(5), progress=False)
-    np.testing.assert_array_equal(np.asarray(second.samples["raw"].values)[-1], whole)
+    # The memory's recursion may round differently in blocks of other lengths.
+    np.testing.assert_allclose(np.asarray(second.samples["raw"].values)[-1], whole, rtol=1e-13)
 
 
 def test_recoupled_heun_is_of_second_order_in_the_coupling_with_delays(tmp_path):

@@ -21,24 +21,37 @@ def decay(tmp_path_factory):
 
 
 @st.composite
-def connectomes(draw) -> tvbjax.Connectome:
+def networks(draw) -> dict:
+    """The arguments of `connectome`."""
+    flag = st.booleans()
+    return dict(
+        regions=draw(st.integers(1, 9)),
+        seed=draw(st.integers(0, 2**31)),
+        density=draw(st.sampled_from([0.0, 0.1, 0.4, 1.0])),
+        empty=draw(flag),
+        hub=draw(flag),
+        alone=draw(flag),
+        at_once=draw(flag),
+        longest=draw(st.sampled_from([0.5, 10.0, 60.0])),
+        speed=draw(st.floats(1.0, 100.0)),
+    )
+
+
+def connectome(regions, seed, density, empty, hub, alone, at_once, longest, speed):
     """With empty rows, hubs, self-connections, tracts of no length, at speeds from 1 to 100."""
-    regions = draw(st.integers(1, 9))
-    seed = draw(st.integers(0, 2**31))
-    density = draw(st.sampled_from([0.0, 0.1, 0.4, 1.0]))
     made = np.random.default_rng(seed)
     weights = made.uniform(0.1, 1.0, (regions, regions)) * (made.random((regions,) * 2) < density)
-    if draw(st.booleans()):
+    if empty:
         weights[made.integers(regions)] = 0.0
-    if draw(st.booleans()):
+    if hub:
         weights[made.integers(regions)] = 0.5
-    if draw(st.booleans()):
+    if alone:
         np.fill_diagonal(weights, 0.7)
-    lengths = made.uniform(0.0, draw(st.sampled_from([0.5, 10.0, 60.0])), (regions, regions))
-    if draw(st.booleans()):
+    lengths = made.uniform(0.0, longest, (regions, regions))
+    if at_once:
         np.fill_diagonal(lengths, 0.0)
     lengths[made.random(lengths.shape) < 0.1] = 0.0
-    return tvbjax.Connectome(weights, lengths, speed=draw(st.floats(1.0, 100.0)))
+    return tvbjax.Connectome(weights, lengths, speed=speed)
 
 
 RULES = [
@@ -50,13 +63,17 @@ RULES = [
 
 
 @settings(max_examples=40, deadline=None)
-@given(connectomes(), st.sampled_from(BLOCKS), st.sampled_from(RULES))
-def test_any_network_in_any_block_follows_the_plain_loop(decay, connectome, block, rule):
+@given(networks(), st.sampled_from(BLOCKS), st.sampled_from(RULES))
+def test_any_network_in_any_block_follows_the_plain_loop(decay, made, block, rule):
     simulator = tvbjax.Simulator(
-        decay, connectome, rule, integrators.Heun(dt=0.1), monitors=monitors.Raw(), block=block
+        decay,
+        connectome(**made),
+        rule,
+        integrators.Heun(dt=0.1),
+        monitors=monitors.Raw(),
+        block=block,
     )
-    made = np.random.default_rng(0)
-    history = made.uniform(0.0, 2.0, (simulator.horizon, 1, simulator.nodes))
+    history = np.random.default_rng(0).uniform(0, 2, (simulator.horizon, 1, simulator.nodes))
     found = tvbjax.simulate(simulator, STEPS * 0.1, initial=history, progress=False)
     expected = plain_run(simulator, history, STEPS)
     np.testing.assert_allclose(found.samples["raw"].values, expected, rtol=0, atol=1e-11)
@@ -121,8 +138,8 @@ def test_a_network_of_hubs_is_bundled_by_degree(tmp_path):
     weights[:3] = 1.0
     weights[np.arange(3, regions), 0] = 1.0
     lengths = np.random.default_rng(0).uniform(20.0, 40.0, weights.shape)
-    connectome = tvbjax.Connectome(weights / regions, lengths, speed=2.0)
-    simulator = network(tmp_path, connectome=connectome)
+    brain = tvbjax.Connectome(weights / regions, lengths, speed=2.0)
+    simulator = network(tmp_path, connectome=brain)
     slots = sum(part.edges.size for part in simulator.layout.long.parts)
     assert len(simulator.layout.long.parts) > 1 and slots < 300 < regions * regions
     history = np.random.default_rng(1).uniform(0.0, 2.0, (simulator.horizon, 1, regions))

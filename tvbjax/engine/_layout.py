@@ -90,6 +90,9 @@ def laid_out(
 ) -> Layout:
     """The layout of least predicted cost, or that of the given block."""
     chosen = cheapest(edges, needs, costs) if block is None else block
+    if needs.channels == 0:  # nothing travels by the connectome
+        none = bundled(edges, np.zeros(len(needs.least), bool), whole=False)
+        return Layout(none, none, None, chosen, 0, False)
     if needs.horizon == 1:
         return _without_delays(edges, needs, chosen, costs)
     long = needs.least >= chosen + needs.ahead
