@@ -84,7 +84,7 @@ PAIRED = coupling.Pairwise(
 )
 
 
-@pytest.mark.parametrize("block", BLOCKS)
+@pytest.mark.parametrize("block", [4, 32])
 @pytest.mark.parametrize(
     "changes",
     [
@@ -104,15 +104,16 @@ def test_the_block_changes_no_result(tmp_path, block, changes):
 
     def values(block):
         simulator = network(tmp_path, block=block, **changes)
-        made = np.random.default_rng(1)
-        history = made.uniform(0.0, 2.0, (simulator.horizon, 1, simulator.nodes))
+        history = np.random.default_rng(1).uniform(
+            0.0, 2.0, (simulator.horizon, 1, simulator.nodes)
+        )
         run = tvbjax.simulate(simulator, STEPS * 0.1, initial=history, key=key, progress=False)
         return run.samples["raw"].values
 
     np.testing.assert_allclose(values(block), values(1), rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("block", BLOCKS)
+@pytest.mark.parametrize("block", [1, 8, 32])
 def test_monitors_see_the_same_whatever_the_block(tmp_path, block):
     watch = (
         monitors.Raw(),

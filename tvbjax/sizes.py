@@ -1,7 +1,7 @@
 """Numbers of bytes, for people."""
 
 
-def size_text(count: float) -> str:
+def size_text(count: int | float) -> str:
     """`1.5 MB` and the like, in powers of 1000."""
     for unit in ("bytes", "kB", "MB", "GB"):
         if count < 1000:

@@ -104,7 +104,7 @@ def open_sweep(path: str | Path) -> "xr.Dataset":
     path = Path(path)
     if not path.is_dir():
         raise FileNotFoundError(f"open_sweep: there is no {path}.")
-    return xr.open_zarr(path, chunks=None, consolidated=False)
+    return xr.open_zarr(path, chunks=None, consolidated=False, mask_and_scale=False)
 
 
 def _check_room(path: Path, arrays: Mapping, members: int) -> None:
@@ -129,7 +129,7 @@ def _lay_out(path, identity, arrays, coords, batch, members) -> None:
     temporary = path.with_name(f".{path.name}-{os.getpid()}")
     shutil.rmtree(temporary, ignore_errors=True)
     try:
-        coords.to_zarr(temporary, zarr_format=3, consolidated=False)
+        coords.to_zarr(temporary, zarr_format=2, consolidated=False)
         group = zarr.open_group(temporary, mode="r+")
         for name, (dims, shape, dtype) in arrays.items():
             fill = np.nan if np.issubdtype(dtype, np.floating) else 0
@@ -139,10 +139,15 @@ def _lay_out(path, identity, arrays, coords, batch, members) -> None:
                 chunks=(batch, *(max(1, size) for size in shape)),
                 dtype=dtype,
                 fill_value=dtype.type(fill),
-                dimension_names=("member", *dims),
+                attributes={"_ARRAY_DIMENSIONS": ["member", *dims]},
             )
         group.create_array(
-            _DONE, shape=(members,), chunks=(batch,), dtype=bool, dimension_names=("member",)
+            _DONE,
+            shape=(members,),
+            chunks=(batch,),
+            dtype=bool,
+            fill_value=False,
+            attributes={"_ARRAY_DIMENSIONS": ["member"]},
         )
         group.attrs.update({"batch": batch, "sweep": json.dumps(dict(identity), sort_keys=True)})
         temporary.rename(path)
