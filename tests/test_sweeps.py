@@ -114,10 +114,11 @@ def test_an_interrupted_sweep_keeps_what_was_finished(simulator, monkeypatch):
         return real(call, plan, number)
 
     monkeypatch.setattr(sweeps, "_run", interrupted)
+    monkeypatch.setattr(sweeps, "tile_for", lambda *_: 2)
     monkeypatch.setattr(sweeps, "members_per_call", lambda *_: 2)
     gains = np.linspace(0.0, 0.5, 7)
     with pytest.warns(UserWarning, match="interrupted; 4 of 7 members"):
-        swept = tvbjax.sweep(simulator, {GAIN: gains}, 10.0, key=jax.random.key(4), tile=2)
+        swept = tvbjax.sweep(simulator, {GAIN: gains}, 10.0, key=jax.random.key(4))
     assert swept["finished"].values.tolist() == [True] * 4 + [False] * 3
     assert np.isnan(swept["temporal_average"][4:]).all() and not swept["diverged"].any()
     np.testing.assert_allclose(

@@ -63,13 +63,22 @@ class Batch(eqx.Module):
 
 
 def tile_for(simulator: Simulator, members: int) -> int:
-    """Members side by side: a power of two, few enough that their past stays at hand."""
+    """Members side by side: few enough that their past stays at hand."""
     per_member = member_bytes(simulator)
     on_cpu = jax.default_backend() == "cpu"
     most = _MOST_ON_CPU if on_cpu else _MOST_ON_GPU
     room = _CACHE if on_cpu else _memory() // 4
     fitting = 1 << max(0, int(math.log2(max(1, room // per_member))))
-    return max(1, min(most, fitting, 1 << max(0, members - 1).bit_length()))
+    return whole_tile(min(most, fitting, members))
+
+
+def whole_tile(wanted: int) -> int:
+    """The least tile of `wanted` members that rounds as all others do.
+
+    Compilers treat a few members in ways of their own: from four on, in fours, a member's result is
+    the same to the last bit whatever the tile.
+    """
+    return 4 * max(1, -(-wanted // 4))
 
 
 def member_bytes(simulator: Simulator) -> int:
@@ -162,11 +171,7 @@ def _tile(
     first, steps = ensemble.first, ensemble.steps
     members = _members(simulator, ensemble.paths, values)
     if isinstance(initial, engine.Carry):
-        axes = 0 if ensemble.own_initial else None
-        tile = len(values[0])
-        target = engine.axes_of(initial)
-        together = jax.vmap(lambda c: c, in_axes=axes, out_axes=target, axis_size=tile)
-        carry = together(initial)
+        carry = _side_by_side(initial, ensemble.own_initial, len(values[0]))
     else:
         axes = (0 if ensemble.own_initial else None,)
         some = initial[0] if ensemble.own_initial else initial
@@ -189,6 +194,18 @@ def _tile(
         return jax.tree.map(lambda value: _masked(value, at >= 0), found), at
 
     return jax.vmap(measured, in_axes=(engine.axes_of(final), 0))(final, samples)
+
+
+def _side_by_side(carry: engine.Carry, own: bool, tile: int) -> engine.Carry:
+    """Carries along a first axis, or one for all, as the engine has them; all are at one step."""
+    target = engine.axes_of(carry)
+    if not own:
+        return jax.vmap(lambda c: c, in_axes=None, out_axes=target, axis_size=tile)(carry)
+    carry = eqx.tree_at(lambda c: c.step, carry, carry.step[0])
+    axes = eqx.tree_at(
+        lambda c: c.step, jax.tree.map(lambda _: 0, carry), None, is_leaf=lambda x: x is None
+    )
+    return jax.vmap(lambda c: c, in_axes=(axes,), out_axes=target)(carry)
 
 
 def _members(simulator: Simulator, paths: tuple, values: tuple[Array, ...]) -> engine.Members:

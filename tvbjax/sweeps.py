@@ -28,6 +28,7 @@ from tvbjax.ensemble import (
     members_per_call,
     outcome_shapes,
     tile_for,
+    whole_tile,
 )
 from tvbjax.free import Free, replace_leaf
 from tvbjax.mixed import Mixed
@@ -74,8 +75,8 @@ def sweep(
 
     `measure`: a pure function of one member's `Result` that gives named arrays, evaluated inside
     the compiled run so that only they are kept; by default all samples of all monitors are.
-    `initial`, `key`: as for `simulate`, or `PerMember` ones. `tile`: members side by side, by
-    default as many as is predicted to be fastest; it changes no result.
+    `initial`, `key`: as for `simulate`, or `PerMember` ones. `tile`: members side by side, in
+    fours, by default as many as is predicted to be fastest; it changes no bit of a result.
     Hold on to `measure`: a new function of the same text compiles anew.
 
     `store`: a folder (`.zarr`) to which finished batches go at once. Whatever stops the sweep, the
@@ -154,7 +155,7 @@ def _planned(simulator, space, duration, initial, key, measure, tile) -> _Plan:
     steps = whole_steps(duration, simulator.integrator.dt)
     own = isinstance(key, PerMember), isinstance(initial, PerMember)
     ensemble = Ensemble(paths, steps, measure, first, *own)
-    tile = min(tile, members) if tile else tile_for(simulator, members)
+    tile = whole_tile(min(tile, members)) if tile else tile_for(simulator, members)
     batch = members_per_call(simulator, steps, members, tile)
     plan = _Plan(
         simulator,
