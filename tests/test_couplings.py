@@ -315,3 +315,22 @@ def test_rules_that_are_missing_or_in_vain_are_told():
     with pytest.raises(ValueError, match="the weights of Instant have nan in row 0, column 1"):
         local = np.array([[0.0, np.nan], [1.0, 0.0]])
         holed(coupling.Instant(coupling.Linear(), weights=local), np.ones((2, 2)))
+
+
+def test_a_silent_input_hears_nothing_and_nothing_is_sent_for_it():
+    """As with a coupling of gain 0, but no channel is kept."""
+    model = tvbjax.lems.load("MontbrioPazoRoxin")
+    brain = ring_connectome()
+
+    def run(second):
+        simulator = tvbjax.Simulator(
+            model,
+            brain,
+            dict(zip(model.inputs, (coupling.Linear(a=0.1), second), strict=True)),
+            integrators.Heun(dt=0.1),
+        )
+        return tvbjax.simulate(simulator, 10.0, progress=False)
+
+    silent, zero = run(coupling.Silent()), run(coupling.Linear(a=0.0))
+    np.testing.assert_allclose(silent["temporal_average"], zero["temporal_average"], rtol=1e-12)
+    assert silent.final.past.shape[2] == 1 and zero.final.past.shape[2] == 2

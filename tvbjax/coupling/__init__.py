@@ -21,6 +21,7 @@ from tvbjax.coupling._rules import (
     Scaling as Scaling,
     Sigmoidal as Sigmoidal,
     SigmoidalJansenRit as SigmoidalJansenRit,
+    Silent as Silent,
 )
 from tvbjax.coupling._transport import (
     AbstractCarried as AbstractCarried,

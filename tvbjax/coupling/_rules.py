@@ -25,6 +25,18 @@ class Linear(AbstractCoupling):
         return self.a * sums[0] + self.b
 
 
+class Silent(AbstractCoupling):
+    """0: an input that hears nothing. Nothing is sent for it, so that it costs nothing."""
+
+    arity: ClassVar[int] = 1
+
+    def source(self, x):
+        return x[:0]
+
+    def target(self, sums, x, strength):
+        return jnp.zeros_like(x[0])
+
+
 class Scaling(AbstractCoupling):
     """`a * sum_j w_ij x_j`, as in TVB."""
 
