@@ -39,8 +39,8 @@ def alone(simulator, number, changes, **arguments):
 
 
 def swept(simulator, space, **arguments):
-    arguments: dict[str, Any] = dict(key=KEY, progress=False) | arguments
-    return tvbjax.sweep(simulator, Points(space), 10.0, **arguments)["temporal_average"].values
+    given: dict[str, Any] = dict(key=KEY, progress=False) | arguments
+    return tvbjax.sweep(simulator, Points(space), 10.0, **given)["temporal_average"].values
 
 
 def test_members_may_have_weights_lengths_and_speeds_of_their_own(tmp_path):
@@ -142,7 +142,6 @@ def test_the_tile_changes_no_bit(dtype):
 COMMON = """
     import sys
     from pathlib import Path
-from typing import Any
     import jax, numpy as np
     jax.config.update("jax_enable_x64", True)
     {before}

@@ -70,11 +70,12 @@ def test_intensity_by_name_region_or_array():
             integrators.Heun(dt=0.1),
             noise=noise.Additive(nsig),
         )
-        assert simulator.noise is not None
+        source = simulator.noise
+        assert source is not None
         first = jnp.zeros((), jnp.int32)
         none = jnp.zeros((0, 3))
         normal = jax.random.normal(jax.random.key(0), (4000, 2, 3))
-        drawn, _ = simulator.noise.increments(normal, None, first, 4000, 0.1, none)
+        drawn = jax.vmap(lambda z: source.increment(z, None, first, 0.1, none)[0])(normal)
         return np.asarray(drawn).std(axis=0)
 
     np.testing.assert_allclose(spread(0.5), np.sqrt(0.1), rtol=0.05)

@@ -9,6 +9,7 @@ its clock back); the Kuramoto coupling is divided by the number of regions here,
 from typing import NamedTuple
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -44,8 +45,8 @@ class Replayed(noise.AbstractNoise):
     def bind(self, variables, nodes):
         return Replayed(self.path.bind(variables, nodes), self.multiplied)
 
-    def increments(self, normal, before, first, steps, dt, memory):
-        return self.path.increments(normal, before, first, steps, dt, memory)
+    def increment(self, normal, before, step, dt, memory):
+        return self.path.increment(normal, before, step, dt, memory)
 
     def gain(self, x):
         return self.multiplied.gain(x)
@@ -63,8 +64,14 @@ def replayed(case: Case, regions: int) -> noise.AbstractNoise | None:
     numbers = jnp.asarray(cases.normals(case, regions))
     before, numbers = (numbers[0], numbers[1:]) if tau else (None, numbers)
     bound, nothing = white.bind(case.variables, regions), jnp.zeros(numbers.shape[1:])
-    start = jnp.asarray(0)
-    path, _ = bound.increments(numbers, before, start, case.steps, case.dt, nothing)
+
+    def step(memory, scanned):
+        number, normal = scanned
+        kick, memory = bound.increment(normal, before, number, case.dt, memory)
+        return memory, kick
+
+    steps = jnp.arange(case.steps), numbers[: case.steps]
+    _, path = jax.lax.scan(step, nothing, steps)
     record = noise.Recorded(path)
     return Replayed(record, white) if isinstance(white, noise.Multiplicative) else record
 

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tvbjax.engine import BLOCKS, Costs, fits, predicted_cost, span_of
+from tvbjax.engine import BLOCKS, fits, predicted_cost, span_of
 from tvbjax.ensemble import member_bytes, members_per_call, tile_for
 from tvbjax.simulation import whole_steps
 from tvbjax.simulator import Simulator, delay_range, needs_of
@@ -123,9 +123,7 @@ def explain(simulator: Simulator, *, members: int = 1, duration: float = 1000.0)
         dense=layout.dense,
         block=layout.block,
         chosen=simulator.block is None,
-        predicted={
-            block: predicted_cost(simulator.edges, needs, block, Costs()) for block in BLOCKS
-        },
+        predicted={block: predicted_cost(simulator.edges, needs, block) for block in BLOCKS},
         long=len(layout.long.chosen),
         short=len(layout.short.chosen),
         alone=0 if layout.alone is None else int((np.asarray(layout.alone) >= 0).sum()),

@@ -27,7 +27,7 @@ from tvbjax.generators import AbstractGenerator, Threefry
 
 
 class AbstractNoise(eqx.Module):
-    """Makes the increments of a block of steps from standard normal numbers."""
+    """Makes the increment of a step from standard normal numbers."""
 
     @property
     @abc.abstractmethod
@@ -36,20 +36,18 @@ class AbstractNoise(eqx.Module):
         noise that needs none."""
 
     @abc.abstractmethod
-    def increments(
+    def increment(
         self,
-        normal: Float[Array, "steps state node"] | None,
+        normal: Float[Array, "state node"] | None,
         before: Float[Array, "state node"] | None,
-        first: Int[Array, ""],
-        steps: int,
+        step: Int[Array, ""],
         dt: float,
         memory: Float[Array, "row node"],
-    ) -> tuple[Float[Array, "steps state node"], Float[Array, "row node"]]:
-        """The increments of steps `first` to `first + steps - 1`, and what to remember of them.
+    ) -> tuple[Float[Array, "state node"], Float[Array, "row node"]]:
+        """The increment of step `step`, and what to remember of it.
 
-        `normal`: the normal numbers of these steps, `before`: of the step before step 0, for noise
-        that remembers. `memory`: what was remembered of the step before `first`, zeros where that
-        is step 0.
+        `normal`: the normal numbers of this step; `before`: of the step before step 0, for noise
+        that remembers. `memory`: what was remembered of the step before, zeros at step 0.
         """
 
     def remembers(self, states: int) -> int:
@@ -111,24 +109,21 @@ class _AbstractGaussian(AbstractNoise):
     def remembers(self, states):
         return 0 if self.tau is None else states
 
-    def increments(self, normal, before, first, steps, dt, memory):
+    def increment(self, normal, before, step, dt, memory):
         if isinstance(self.nsig, dict) or normal is None:
             raise TypeError("noise: it must be bound to a model by a Simulator.")
         # No noise must have no gradient either, and that of a root at 0 is infinite.
         some = self.nsig > 0
         spread = jnp.where(some, jnp.sqrt(2.0 * jnp.where(some, self.nsig, 1.0)), 0.0)
         if self.tau is None:
-            return (math.sqrt(dt) * spread)[None] * normal, memory
+            scale = math.sqrt(dt) * spread
+            # Row by row, or a compiler reads the numbers one by one.
+            return jnp.stack([scale[i] * row for i, row in enumerate(normal)]), memory
         # The process is in equilibrium from its start; no step has this number.
-        eta = memory if before is None else jnp.where(first == 0, before, memory)
+        eta = memory if before is None else jnp.where(step == 0, before, memory)
         kept = jnp.exp(-dt / self.tau)
-
-        def on(eta, drawn):
-            eta = kept * eta + jnp.sqrt(1.0 - kept**2) * drawn
-            return eta, eta
-
-        eta, path = lax.scan(on, eta, normal)
-        return dt * (spread * jnp.sqrt(1.0 / self.tau))[None] * path, eta
+        eta = kept * eta + jnp.sqrt(1.0 - kept**2) * normal
+        return dt * (spread * jnp.sqrt(1.0 / self.tau)) * eta, eta
 
 
 class Additive(_AbstractGaussian):
@@ -210,15 +205,14 @@ class Recorded(AbstractNoise):
             )
         return self
 
-    def increments(self, normal, before, first, steps, dt, memory):
-        last = first + steps
+    def increment(self, normal, before, step, dt, memory):
         path = eqx.error_if(
             self.path,
-            last > self.path.shape[0],
+            step >= self.path.shape[0],
             f"Recorded: the path holds {self.path.shape[0]} steps and the simulation is longer; "
             "record more steps or simulate a shorter time.",
         )
-        return lax.dynamic_slice_in_dim(path, first, steps, axis=0), memory
+        return lax.dynamic_index_in_dim(path, step, keepdims=False), memory
 
 
 def _resolved(nsig: Array | dict[str, Array], variables: tuple[str, ...], nodes: int) -> Array:

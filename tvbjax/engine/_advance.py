@@ -13,12 +13,12 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int
 
-from tvbjax import generators
 from tvbjax.engine import _afferent, _history
-from tvbjax.engine._block import steps_of_block
+from tvbjax.engine._block import Running, steps_of_block
 from tvbjax.engine._layout import slots_for, span_of
 from tvbjax.engine._members import Members, one_member
 from tvbjax.engine._network import network_of, own_delays
+from tvbjax.engine._stream import Stream
 from tvbjax.monitors import Chunk
 
 if TYPE_CHECKING:
@@ -105,22 +105,18 @@ def advance_members(
     network = network_of(members)
     span = min(steps, span_of(layout.block, windows_of(simulator)))
     chunks = tuple(Chunk(phase, carry.step, steps, span, dt) for phase in phases)
-    stream = _Stream.of(members, keys, carry.state)
+    stream = Stream.of(members, keys, carry.state)
 
     def run_block(loop, offset, length):
-        state, ring, memory = loop
         first = carry.step + offset
-        kicks, memory = stream.kicks(members, first, length, memory)
         position = offset if ring is None else offset % ring.slots
-        state, ring, states = steps_of_block(
-            members, network, state, ring, first, position, kicks, length
-        )
-        return (state, ring, memory), states
+        return steps_of_block(members, network, loop, stream, first, position, length)
 
     def run_span(loop, offset, length):
         inner, trouble, buffers = loop
-        inner, states = _blocks(run_block, inner, offset, length, layout.block)
-        trouble = _noted(trouble, states, carry.step + offset)
+        inner, before = _blocks(run_block, inner, offset, length, layout.block)
+        states = jnp.concatenate([before[1:], inner.state[None]])
+        trouble = _noted(trouble, before, carry.step + offset)
         buffers = _observed(members, buffers, states, offset, chunks)
         return (inner, trouble, buffers), None
 
@@ -132,7 +128,7 @@ def advance_members(
         _of_monitor(members, i, "open", (part,), (0,), chunk)
         for i, (part, chunk) in enumerate(zip(carry.monitors, chunks, strict=True))
     )
-    loop = ((carry.state, ring, carry.noise), carry.trouble, opened)
+    loop = (Running(carry.state, ring, carry.noise), carry.trouble, opened)
     whole, rest = divmod(steps, span)
     offsets = span * jnp.arange(whole, dtype=jnp.int32)
     loop, _ = lax.scan(lambda c, offset: run_span(c, offset, span), loop, offsets)
@@ -140,6 +136,7 @@ def advance_members(
         loop, _ = run_span(loop, jnp.asarray(whole * span, jnp.int32), rest)
 
     (state, ring, memory), trouble, buffers = loop
+    trouble = _noted(trouble, state[None], carry.step + steps)
     closed = [
         _of_monitor(members, i, "close", (part, buffer), (0, 0), chunk)
         for i, (part, buffer, chunk) in enumerate(zip(carry.monitors, buffers, chunks, strict=True))
@@ -159,7 +156,7 @@ def windows_of(simulator: "Simulator") -> tuple[int, ...]:
 
 
 def _blocks(run_block, loop, offset, length: int, block: int):
-    """The blocks of a span, and the states of its steps."""
+    """The blocks of a span, and the states before its steps."""
     whole, rest = divmod(length, block)
     if not whole or length == block:
         return run_block(loop, offset, length)
@@ -170,50 +167,6 @@ def _blocks(run_block, loop, offset, length: int, block: int):
         loop, last = run_block(loop, offset + whole * block, rest)
         states = jnp.concatenate([states, last])
     return loop, states
-
-
-class _Stream(eqx.Module):
-    """The random numbers of a run. `lanes`: of the generator; `before`: the normal numbers of the
-    step before the first, for noise that remembers."""
-
-    lanes: Array | None
-    before: Float[Array, "state node member"] | None
-    shape: tuple[int, ...] = eqx.field(static=True)
-    dtype: jnp.dtype = eqx.field(static=True)
-
-    @classmethod
-    def of(cls, members: Members, keys: Array | None, state: Array) -> "_Stream":
-        noise, shape, dtype = members.simulator.noise, state.shape, state.dtype
-        if noise is None or noise.draws_from is None or keys is None:
-            return cls(None, None, shape, dtype)
-        words = jax.vmap(generators.key_words, out_axes=-1)(keys)
-        lanes = noise.draws_from.lanes(words, shape[0] * shape[1])
-        stream = cls(lanes, None, shape, dtype)
-        if not noise.remembers(shape[0]):
-            return stream
-        before = stream.normal(noise.draws_from, jnp.asarray(-1, jnp.int32), 1)[0]
-        return cls(lanes, before, shape, dtype)
-
-    def normal(self, generator: generators.AbstractGenerator, first, steps: int) -> Array:
-        """Normal numbers `(step, state, node, member)`."""
-        assert self.lanes is not None
-        drawn = generators.normal(generator, self.lanes, first, steps, self.dtype)
-        return drawn.reshape(steps, *self.shape)
-
-    def kicks(self, members: Members, first, steps: int, memory):
-        """The random increments of `steps` steps, None without noise, and the noise's memory."""
-        noise, dt = members.simulator.noise, members.simulator.integrator.dt
-        if noise is None:
-            return None, memory
-        normal = None
-        if noise.draws_from is not None:
-            normal = self.normal(noise.draws_from, first, steps)
-
-        def increments(simulator, normal, before, memory):
-            kicks, memory = simulator.noise.increments(normal, before, first, steps, dt, memory)
-            return kicks.astype(self.dtype), memory.astype(self.dtype)
-
-        return members.over(increments, normal, self.before, memory)
 
 
 def _of_monitor(members: Members, number: int, verb: str, arguments, axes, *more):
@@ -231,7 +184,9 @@ def _observed(members: Members, buffers, states, offset, chunks):
 
     def updated(number, names, chunk):
         def update(simulator, buffer, states):
-            seen = jax.vmap(lambda state: simulator.model.observe(state, names=names))(states)
+            seen = states
+            if names != simulator.model.state_variables:
+                seen = jax.vmap(lambda state: simulator.model.observe(state, names=names))(states)
             return simulator.monitors[number].update(buffer, seen, offset, chunk)
 
         return members.over(update, buffers[number], states, axes=(0, -1), out_axes=0)
@@ -241,7 +196,10 @@ def _observed(members: Members, buffers, states, offset, chunks):
 
 
 def _noted(trouble: Int[Array, "member 3"], states: Array, first: Int[Array, ""]) -> Array:
-    """Step, state variable and region of each member's first value that was not finite."""
+    """Step, state variable and region of each member's first value that was not finite.
+
+    `states`: those at step `first` and after.
+    """
     steps = states.shape[0]
     # A sum is finite where all is, or nearly so; as a product of matrices it costs next to nothing.
     sums = jnp.ones((1, steps), states.dtype) @ states.reshape(steps, -1)
@@ -259,4 +217,4 @@ def _first_trouble(states: Float[Array, "steps state node"], first: Int[Array, "
     bad = ~jnp.isfinite(states)
     index = jnp.argmax(bad).astype(jnp.int32)
     where = jnp.stack(jnp.unravel_index(index, states.shape)).astype(jnp.int32)
-    return jnp.where(bad.any(), where.at[0].add(first + 1), -1)
+    return jnp.where(bad.any(), where.at[0].add(first), -1)

@@ -16,6 +16,7 @@ from tvbjax.engine._history import AbstractRing, weighted
 from tvbjax.engine._layout import Layout
 from tvbjax.engine._members import Members
 from tvbjax.engine._network import Network, Wires
+from tvbjax.engine._stream import Stream
 
 if TYPE_CHECKING:
     from tvbjax.simulator import Simulator
@@ -35,47 +36,67 @@ class Arrivals(NamedTuple):
     theirs: tuple[Array, ...]
 
 
+class Running(NamedTuple):
+    """What goes from block to block. `memory`: of noise that remembers."""
+
+    state: State
+    ring: AbstractRing | None
+    memory: Float[Array, "remembered node member"]
+
+
 def steps_of_block(
     members: Members,
     network: Network,
-    state: State,
-    ring: AbstractRing | None,
+    running: Running,
+    stream: Stream,
     first: Int[Array, ""],
     position: Int[Array, ""],
-    kicks: Float[Array, "step state node member"] | None,
     length: int,
-) -> tuple[State, AbstractRing | None, Float[Array, "step state node member"]]:
-    """`length` steps from step `first` on, and their states. `position`: of `first` in the ring."""
+) -> tuple[Running, Float[Array, "step state node member"]]:
+    """`length` steps from step `first` on, and the states before each of them.
+
+    `position`: of step `first` in the ring.
+    """
     simulator = members.simulator
+    state, ring, memory = running
     layout, ahead = simulator.layout, simulator.integrator.ahead
     summed, _ = _afferent.channels(simulator)
     far = _from_far(layout, network, ring, position, layout.block + ahead, summed, state)
     now = Arrivals(far.sums[:length], tuple(v[:length] for v in far.theirs))
     soon = Arrivals(far.sums[ahead:][:length], tuple(v[ahead:][:length] for v in far.theirs))
-    window = None
-    if layout.past:
-        assert ring is not None
-        before = ring.recent(position, layout.past)
-        window = jnp.concatenate(
-            [before, jnp.zeros((length + ahead, *before.shape[1:]), before.dtype)]
-        )
+    window = _window(layout, ring, position, length + ahead)
 
     def one(loop, scanned):
-        state, window = loop
-        number, now, soon, kick = scanned
+        state, window, memory = loop
+        number, now, soon, drawn = scanned
         sent = members.over(_afferent.sent, state)
         column = layout.past + number
         if window is not None:
             window = lax.dynamic_update_slice_in_dim(window, sent[None], column, 0)
         arrived = _with_near(layout, network, now, sent, window, column, summed)
+        normal = None if drawn is None else stream.of_step(drawn)
         step = _LocalStep(first + number, column)
-        axes = (network.axes(members), -1, -1, -1, -1, -1)
-        state = members.over(step, network, state, arrived, soon, window, kick, axes=axes)
-        return (state, window), (state, sent)
+        later, memory = members.over(
+            *(step, network, state, arrived, soon, window, normal, stream.before, memory),
+            axes=(network.axes(members), *(-1,) * 7),
+        )
+        # The state before the step is at hand: to give that after it would compute it twice.
+        return (later, window, memory), (state, sent)
 
     numbers = jnp.arange(length, dtype=jnp.int32)
-    (state, _), (states, sent) = lax.scan(one, (state, window), (numbers, now, soon, kicks))
-    return state, ring if ring is None else ring.written(sent, position), states
+    scanned = (numbers, now, soon, stream.drawn(first, length))
+    (state, _, memory), (before, sent) = lax.scan(one, (state, window, memory), scanned)
+    ring = None if ring is None else ring.written(sent, position)
+    return Running(state, ring, memory), before
+
+
+def _window(layout: Layout, ring: AbstractRing | None, position, steps: int) -> Array | None:
+    """What short connections look back to, and room for the steps to come."""
+    if not layout.past:
+        return None
+    assert ring is not None
+    before = ring.recent(position, layout.past)
+    return jnp.concatenate([before, jnp.zeros((steps, *before.shape[1:]), before.dtype)])
 
 
 def _from_far(
@@ -169,7 +190,7 @@ class _LocalStep(NamedTuple):
     number: Int[Array, ""]
     column: Int[Array, ""]
 
-    def __call__(self, simulator, network, state, arrived, soon, window, kick):
+    def __call__(self, simulator, network, state, arrived, soon, window, normal, before, memory):
         inputs = _afferent.received(simulator, network, state, *arrived)
         drift = _Drift(simulator, network, inputs, soon, window, self.number, self.column)
 
@@ -177,11 +198,17 @@ class _LocalStep(NamedTuple):
             x = jnp.clip(x, network.lower, network.upper) if simulator.bounded else x
             return x if network.owners is None else jnp.where(network.owners, x, 0.0)
 
+        noise, dt = simulator.noise, simulator.integrator.dt
+        if noise is None:
+            return simulator.integrator.step(drift, bound, state, None), memory
+        kick, memory = noise.increment(normal, before, self.number, dt, memory)
+        kick, memory = kick.astype(state.dtype), memory.astype(state.dtype)
+
         def kicked(x):
-            gain = simulator.noise.gain(x)
+            gain = noise.gain(x)
             return kick if gain is None else gain * kick
 
-        return simulator.integrator.step(drift, bound, state, None if kick is None else kicked)
+        return simulator.integrator.step(drift, bound, state, kicked), memory
 
 
 class _Drift(eqx.Module):

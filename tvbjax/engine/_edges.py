@@ -108,6 +108,17 @@ def bundled(edges: Edges, chosen: np.ndarray, *, whole: bool) -> Bundles:
     return Bundles(tuple(parts), jnp.asarray(rows, jnp.int32))
 
 
+def slots_of(edges: Edges, chosen: np.ndarray) -> int:
+    """How many slots the chosen connections take in their bundles."""
+    degrees = np.bincount(np.asarray(edges.targets)[chosen], minlength=edges.nodes)
+    if not degrees.any():
+        return 0
+    if _one_is_enough(degrees):
+        return edges.nodes * int(degrees.max())
+    ordered = -np.sort(-degrees[degrees > 0])
+    return _slots(ordered, _cuts(ordered))
+
+
 def _padded(lists: list[np.ndarray], spare: int) -> Bundle:
     """One row for each list; a list of nothing repeats the connection `spare`."""
     width = max(len(own) for own in lists)
@@ -118,16 +129,22 @@ def _padded(lists: list[np.ndarray], spare: int) -> Bundle:
     return Bundle(jnp.asarray(index, jnp.int32), jnp.asarray(slots))
 
 
-# What a bundle costs of its own, in slots: its operations must be started, its rows put in order.
-_BUNDLE = 100
+# What a bundle costs of its own, in slots: its operations must be started, its rows put in order;
+# and, as a share of all slots, to be compiled.
+_BUNDLE, _COMPILED = 100, 0.03
 
 
 def _one_is_enough(degrees: np.ndarray) -> bool:
     ordered = -np.sort(-degrees)
     in_one = len(degrees) * ordered[0]
     bounds = _cuts(ordered[ordered > 0])
-    in_several = _slots(ordered, bounds) + _BUNDLE * (len(bounds) - 1) + len(degrees)
+    each = _cost_of_bundle(ordered)
+    in_several = _slots(ordered, bounds) + each * (len(bounds) - 1) + len(degrees)
     return bool(in_one <= in_several)
+
+
+def _cost_of_bundle(ordered: np.ndarray) -> float:
+    return _BUNDLE + _COMPILED * float(ordered.sum())
 
 
 def _slots(ordered: np.ndarray, bounds: list[int]) -> int:
@@ -143,9 +160,9 @@ def _cuts(ordered: np.ndarray) -> list[int]:
     if len(starts) > 64:  # as good, and quick for large networks
         starts = starts[np.linspace(0, len(starts) - 1, 64).astype(int)]
     ends = [*starts[1:].tolist(), len(ordered)]
-    best, came = [0.0], [0]
+    best, came, each = [0.0], [0], _cost_of_bundle(ordered)
     for j, end in enumerate(ends):
-        costs = [best[i] + _BUNDLE + (end - starts[i]) * ordered[starts[i]] for i in range(j + 1)]
+        costs = [best[i] + each + (end - starts[i]) * ordered[starts[i]] for i in range(j + 1)]
         came.append(int(np.argmin(costs)))
         best.append(min(costs))
     bounds, j = [len(ordered)], len(ends)

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int
 
-from tvbjax.engine._edges import Bundles, Edges, bundled
+from tvbjax.engine._edges import Bundles, Edges, bundled, slots_of
 
 # Multiples of what a vector register holds run best, and so do powers of two.
 BLOCKS = (1, 2, 4, 8, 16, 32)
@@ -68,7 +68,7 @@ class Needs:
 
 @dataclasses.dataclass(frozen=True)
 class Costs:
-    """Nanoseconds, measured on one core of a CPU in float32 (benchmarks/layouts.py).
+    """Nanoseconds, measured on one core of a CPU in float32.
 
     `slice_start`, `slice_step`: of a slice of the past, and of each step in it. `read`: of one
     value that is read alone. `window`: of keeping the steps of a block at hand, a step. `block`:
@@ -76,25 +76,37 @@ class Costs:
     monitor's windows and the blocks do not fit.
     """
 
-    slice_start: float = 5.0
-    slice_step: float = 0.13
-    read: float = 1.9
+    slice_start: float
+    slice_step: float
+    read: float
     window: float = 60.0
     block: float = 800.0
     product: float = 0.06
     scatter: float = 400.0
 
 
-def laid_out(
-    edges: Edges, needs: Needs, block: int | None = None, costs: Costs = Costs()
-) -> Layout:
+# Where the past is in a core's cache (76 regions), and where it is not (998 regions).
+AT_HAND = Costs(slice_start=5.0, slice_step=0.13, read=1.9)
+FAR_OFF = Costs(slice_start=1.0, slice_step=0.5, read=5.0)
+
+_CACHE = 1 << 20  # bytes
+
+
+def costs_of(edges: Edges, needs: Needs) -> Costs:
+    """The costs of a network of this size."""
+    width = jnp.dtype(jnp.result_type(float)).itemsize
+    past = 2 * width * edges.nodes * needs.horizon * needs.channels
+    return AT_HAND if past <= _CACHE else FAR_OFF
+
+
+def laid_out(edges: Edges, needs: Needs, block: int | None = None) -> Layout:
     """The layout of least predicted cost, or that of the given block."""
-    chosen = cheapest(edges, needs, costs) if block is None else block
+    chosen = cheapest(edges, needs) if block is None else block
     if needs.channels == 0:  # nothing travels by the connectome
         none = bundled(edges, np.zeros(len(needs.least), bool), whole=False)
         return Layout(none, none, None, chosen, 0, False)
     if needs.horizon == 1:
-        return _without_delays(edges, needs, chosen, costs)
+        return _without_delays(edges, needs, chosen)
     long = needs.least >= chosen + needs.ahead
     alone = _alone(edges, needs) & ~long & ~np.bool_(needs.pairwise)
     short = ~long & ~alone
@@ -109,14 +121,14 @@ def laid_out(
     )
 
 
-def _without_delays(edges: Edges, needs: Needs, block: int, costs: Costs) -> Layout:
-    dense = not needs.pairwise and dense_is_cheaper(edges, costs)
+def _without_delays(edges: Edges, needs: Needs, block: int) -> Layout:
+    dense = not needs.pairwise and _dense_is_cheaper(edges, costs_of(edges, needs))
     none = np.zeros(len(needs.least), bool)
     short = bundled(edges, none if dense else ~none, whole=needs.pairwise)
     return Layout(bundled(edges, none, whole=False), short, None, block, 0, dense)
 
 
-def dense_is_cheaper(edges: Edges, costs: Costs) -> bool:
+def _dense_is_cheaper(edges: Edges, costs: Costs) -> bool:
     """Whether a matrix of weights costs less than reading each connection's sender."""
     return edges.nodes**2 * costs.product <= len(edges.targets) * costs.read
 
@@ -135,24 +147,23 @@ def _numbers(edges: Edges, chosen: np.ndarray) -> Array | None:
     return jnp.asarray(numbers, jnp.int32)
 
 
-def cheapest(edges: Edges, needs: Needs, costs: Costs) -> int:
+def cheapest(edges: Edges, needs: Needs) -> int:
     """The block of least predicted cost."""
-    predicted = [predicted_cost(edges, needs, block, costs) for block in BLOCKS]
+    predicted = [predicted_cost(edges, needs, block) for block in BLOCKS]
     return BLOCKS[int(np.argmin(predicted))]
 
 
-def predicted_cost(edges: Edges, needs: Needs, block: int, costs: Costs) -> float:
+def predicted_cost(edges: Edges, needs: Needs, block: int) -> float:
     """Nanoseconds a step that the coupling and the monitors' windows are predicted to cost."""
-    span = span_of(block, needs.windows)
+    span, costs = span_of(block, needs.windows), costs_of(edges, needs)
     total = costs.block / block + (0.0 if fits(span, needs.windows) else costs.scatter)
     if needs.horizon == 1:
         return total
     long = needs.least >= block + needs.ahead
     alone = _alone(edges, needs) & ~long & ~np.bool_(needs.pairwise)
-    short = int((~long & ~alone).sum())
-    padding = 1.15  # slots for each connection
-    slices = padding * long.sum() * (costs.slice_start / block + costs.slice_step * needs.channels)
-    reads = padding * short * costs.read * needs.channels + (costs.window if short else 0.0)
+    far, near = slots_of(edges, long), slots_of(edges, ~long & ~alone)
+    slices = far * (costs.slice_start / block + costs.slice_step * needs.channels)
+    reads = near * costs.read * needs.channels + (costs.window if near else 0.0)
     return total + slices + reads
 
 
