@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 PARITY := .venv-parity
 CONFORMANCE := .venv-conformance
 
-.PHONY: setup demo test test-all lint format bench bench-lems bench-models parity conformance docs clean
+.PHONY: setup demo test test-all lint format bench bench-scaling bench-lems bench-models parity conformance docs clean
 
 setup: $(INSTALLED)
 
@@ -41,7 +41,22 @@ format: setup
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: setup
+# One environment for each peer, then all workloads in turns (about an hour).
+BENCH := .venv-bench
+PEERS := tvboptim vbjax tvbk tvb_library neurolib
+
+$(BENCH)/%/.installed: benchmarks/peers/requirements/%.txt
+	@echo "Setting up $(BENCH)/$* (once) ..."
+	$(PYTHON) -m venv $(BENCH)/$*
+	$(BENCH)/$*/bin/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	$(BENCH)/$*/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+bench: setup $(PEERS:%=$(BENCH)/%/.installed)
+	$(BIN)/python -m benchmarks.compare
+
+# tvbjax alone: noise, delays, regions, members, compile time.
+bench-scaling: setup
 	$(BIN)/python -m benchmarks.simulate
 
 # Beside PyLEMS and jLEMS, as far as they are there.
@@ -87,4 +102,4 @@ conformance: setup $(CONFORMANCE)/.installed
 	PYTHONPATH=tests $(BIN)/python -m conformance
 
 clean:
-	rm -rf $(VENV) $(PARITY) $(CONFORMANCE) build demo site
+	rm -rf $(VENV) $(PARITY) $(CONFORMANCE) $(BENCH) build demo site

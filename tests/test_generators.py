@@ -18,10 +18,13 @@ def generator(request):
 
 
 def drawn(generator, seed=0, lanes=LANES, steps=STEPS, first=0, dtype=jnp.float32, members=1):
+    """Normal numbers (step, lane, member), the two of a pair one after the other's lanes."""
     keys = jax.random.split(jax.random.key(seed), members)
     words = jax.vmap(generators.key_words, out_axes=-1)(keys)
-    made = generator.lanes(words, lanes)
-    return np.asarray(generators.normal(generator, made, jnp.asarray(first), steps, dtype))
+    made = generator.lanes(words, lanes // 2)
+    pairs = generators.normal_pairs(generator, made, jnp.asarray(first), steps, dtype)
+    pairs = np.asarray(pairs).reshape(steps, lanes // 2, members)
+    return np.concatenate([pairs.real, pairs.imag], axis=1)
 
 
 def test_threefry_is_that_of_jax():
@@ -36,16 +39,15 @@ def test_threefry_is_that_of_jax():
 
 def test_a_number_depends_on_key_step_and_lane_alone(generator):
     """Whatever block of steps it is drawn in, however many lanes and members are beside it."""
-    whole = drawn(generator, members=3, lanes=12, steps=40).reshape(40, 12, 3)
-    later = drawn(generator, members=3, lanes=12, steps=7, first=20).reshape(7, 12, 3)
+    whole = drawn(generator, members=3, lanes=12, steps=40)
+    later = drawn(generator, members=3, lanes=12, steps=7, first=20)
     np.testing.assert_array_equal(later, whole[20:27])
-    fewer = drawn(generator, members=3, lanes=5, steps=40).reshape(40, 5, 3)
-    np.testing.assert_array_equal(fewer, whole[:, :5])
+    fewer = drawn(generator, members=3, lanes=8, steps=40)
+    np.testing.assert_array_equal(fewer[:, :4], whole[:, :4])
     words = generators.key_words(jax.random.split(jax.random.key(0), 3)[1])
-    alone = generators.normal(
-        generator, generator.lanes(words[:, None], 12), jnp.asarray(0), 40, jnp.float32
-    )
-    np.testing.assert_array_equal(alone, whole[:, :, 1])
+    lanes = generator.lanes(words[:, None], 6)
+    alone = generators.normal_pairs(generator, lanes, jnp.asarray(0), 40, jnp.float32)
+    np.testing.assert_array_equal(alone.real, whole[:, :6, 1])
 
 
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
@@ -72,7 +74,7 @@ def test_the_tails_are_there(generator):
 @pytest.mark.parametrize("lag", [1, 2, 3, 8, 16, 32, 64, 256])
 def test_steps_and_lanes_are_uncorrelated(generator, lag):
     """Numbers and their squares, over steps, lanes and both: 5 standard errors of 1/sqrt(n)."""
-    values = drawn(generator, seed=11).astype(float)
+    values = drawn(generator, seed=11)[..., 0].astype(float)
     for made in (values, (values**2 - 1) / np.sqrt(2)):
         for a, b in (
             (made[lag:], made[:-lag]),
@@ -82,10 +84,23 @@ def test_steps_and_lanes_are_uncorrelated(generator, lag):
             assert abs((a * b).mean()) < 5 / np.sqrt(a.size)
 
 
+def test_the_two_numbers_of_a_pair_are_independent(generator):
+    """Numbers, squares and products; and the angle is uniform whatever the length."""
+    values = drawn(generator, seed=13).astype(float)
+    half = values.shape[1] // 2
+    x, y = values[:, :half].ravel(), values[:, half:].ravel()
+    for a, b in ((x, y), (x**2 - 1, y**2 - 1), (x, y**2 - 1), (x**2 - 1, y)):
+        product = a * b
+        assert abs(product.mean()) < 5 * product.std() / np.sqrt(product.size)
+    angle, length = np.arctan2(y, x), np.hypot(x, y)
+    for part in (angle, angle[length < 0.5], angle[length > 2.5]):
+        assert stats.kstest(part, "uniform", (-np.pi, 2 * np.pi)).pvalue > 1e-4
+
+
 def test_members_and_seeds_are_uncorrelated(generator):
     """Members of one key, keys that differ by one bit, and shifted against each other."""
-    members = drawn(generator, seed=1, lanes=64, members=8).reshape(STEPS, 64, 8).astype(float)
-    seeds = np.stack([drawn(generator, seed=s, lanes=64) for s in range(8)], -1).astype(float)
+    members = drawn(generator, seed=1, lanes=64, members=8).astype(float)
+    seeds = np.concatenate([drawn(generator, seed=s, lanes=64) for s in range(8)], -1).astype(float)
     for made in (members, seeds):
         for i in range(8):
             for j in range(i):

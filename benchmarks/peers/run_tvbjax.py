@@ -1,7 +1,8 @@
 """tvbjax, as its users call it: `simulate` and `sweep` with their defaults, results and all.
 
---generator: where noise comes from, Threefry (the default of tvbjax) or CounterHash. Every member
-of an ensemble has noise of its own. Ensembles keep all samples of all members.
+--generator: where noise comes from, Threefry (the default of tvbjax) or CounterHash. --untuned:
+without `tvbjax.tune_cpu()`, which the README advises. Every member of an ensemble has noise of its
+own. Ensembles keep all samples of all members.
 """
 
 import common
@@ -18,11 +19,16 @@ STEPS = {
 
 def main() -> None:
     task = common.read_task("tvbjax", "tvbjax", STEPS, _add_options)
+    if not task.options.untuned:
+        import tvbjax
+
+        tvbjax.tune_cpu()
     {"W3": _ensemble, "W4": _gradient}.get(task.workload, _single)(task)
 
 
 def _add_options(parser) -> None:
     parser.add_argument("--generator", choices=("Threefry", "CounterHash"), default="Threefry")
+    parser.add_argument("--untuned", action="store_true")
 
 
 def _simulator(task: common.Task, *, noisy: bool = True, watch=None):

@@ -3,13 +3,14 @@
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jax import lax
+from jaxtyping import Array, Complex, Float, Int
 
 from tvbjax import generators
 from tvbjax.engine._members import Members
 
 # Lanes are filled up to whole vector registers.
-_LANES = 16
+_LANES = 8
 
 
 class Stream(eqx.Module):
@@ -32,7 +33,7 @@ class Stream(eqx.Module):
         if noise is None or generator is None or keys is None:
             return cls(None, None, None, shape, dtype)
         words = jax.vmap(generators.key_words, out_axes=-1)(keys)
-        lanes = generator.lanes(words, shape[0] * shape[1])
+        lanes = generator.lanes(words, -(-shape[0] * shape[1] // 2))
         lanes = jnp.pad(lanes, ((0, 0), (0, -lanes.shape[1] % _LANES)))
         stream = cls(generator, lanes, None, shape, dtype)
         if not noise.remembers(shape[0]):
@@ -41,13 +42,15 @@ class Stream(eqx.Module):
         assert drawn is not None
         return cls(generator, lanes, stream.of_step(drawn[0]), shape, dtype)
 
-    def drawn(self, first: Int[Array, ""], steps: int) -> Float[Array, "step lane"] | None:
-        """The normal numbers of `steps` steps."""
+    def drawn(self, first: Int[Array, ""], steps: int) -> Complex[Array, "step lane"] | None:
+        """The normal numbers of `steps` steps, in pairs."""
         if self.generator is None or self.lanes is None:
             return None
-        return generators.normal(self.generator, self.lanes, first, steps, self.dtype)
+        return generators.normal_pairs(self.generator, self.lanes, first, steps, self.dtype)
 
-    def of_step(self, drawn: Float[Array, " lane"]) -> Float[Array, "state node member"]:
-        """The numbers of one step in their places."""
+    def of_step(self, drawn: Complex[Array, " lane"]) -> Float[Array, "state node member"]:
+        """The numbers of one step in their places: first the real parts, then the others."""
         states, nodes, members = self.shape
-        return drawn[: states * nodes * members].reshape(self.shape)
+        used = -(-states * nodes // 2) * members
+        numbers = jnp.concatenate([lax.real(drawn)[:used], lax.imag(drawn)[:used]])
+        return numbers[: states * nodes * members].reshape(self.shape)

@@ -1,0 +1,224 @@
+"""tvbjax beside its peers: the same work in each, in turns, several times.
+
+`make bench`. Every program runs in an environment of its own, in a process of its own, pinned to
+one core (W3: two), after a first run that is timed apart because it may compile. The workloads are
+those of benchmarks/peers/common.py. Writes benchmarks/results/peers.json and peers.md.
+
+    python -m benchmarks.compare [--rounds 5] [--workloads W1,W5] [--programs tvbjax,tvboptim]
+"""
+
+import argparse
+import dataclasses
+import json
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+HERE = Path(__file__).parent
+SCRIPTS, RESULTS = HERE / "peers", HERE / "results"
+BUILD = HERE.parent / "build" / "benchmarks"
+ENVIRONMENTS = HERE.parent / ".venv-bench"
+WORKLOADS = ("W1", "W2", "W3", "W4", "W5", "W6")
+WHAT = {
+    "W1": "76 regions, Montbrió-Pazó-Roxin, delays, noise",
+    "W2": "76 regions, Jansen-Rit, delays",
+    "W3": "256 members of W1 on two cores",
+    "W4": "gradient through 2,000 steps of W1 without noise",
+    "W5": "W1 without delays",
+    "W6": "998 regions, otherwise W1",
+}
+# The setting of XLA's that tvbjax.tune_cpu() makes; JAX's other programs are run with it, too.
+TUNED = "--xla_backend_extra_options=xla_cpu_small_while_loop_byte_threshold=65536"
+
+
+@dataclasses.dataclass(frozen=True)
+class Program:
+    """A script with options. `environment`: its folder, None for this one."""
+
+    name: str
+    script: str
+    environment: str | None
+    options: tuple[str, ...] = ()
+    tuned: bool = False
+    ours: bool = False
+
+
+PROGRAMS = (
+    Program("tvbjax", "run_tvbjax.py", None, ours=True),
+    Program(
+        "tvbjax, CounterHash",
+        "run_tvbjax.py",
+        None,
+        ("--generator", "CounterHash"),
+        ours=True,
+    ),
+    Program("tvbjax, untuned", "run_tvbjax.py", None, ("--untuned",), ours=True),
+    Program("tvboptim, best", "run_tvboptim.py", "tvboptim"),
+    Program("tvboptim, best, tuned", "run_tvboptim.py", "tvboptim", tuned=True),
+    Program("tvboptim, default", "run_tvboptim.py", "tvboptim", ("--strategy", "default")),
+    Program("vbjax", "run_vbjax.py", "vbjax"),
+    Program("vbjax, tuned", "run_vbjax.py", "vbjax", tuned=True),
+    Program("tvbk", "run_tvbk.py", "tvbk"),
+    Program("tvb-library", "run_tvb_library.py", "tvb_library"),
+    Program("neurolib", "run_neurolib.py", "neurolib"),
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Benchmarks beside the peers.")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--workloads", default=",".join(WORKLOADS))
+    parser.add_argument("--programs", help="names, or their beginnings")
+    options = parser.parse_args()
+    wanted = options.programs.split(",") if options.programs else [""]
+    programs = [p for p in PROGRAMS if any(p.name.startswith(name) for name in wanted)]
+    networks = make_networks()
+    reports: list[dict[str, Any]] = []
+    for workload in options.workloads.split(","):
+        for number in range(options.rounds):
+            for program in programs:
+                report = run(program, workload, networks["W6" if workload == "W6" else "W1"])
+                reports.append(report | {"program": program.name, "round": number})
+                print(workload, number, program.name, told(report), file=sys.stderr, flush=True)
+    write(reports, networks)
+
+
+def make_networks() -> dict[str, tuple[Path, str]]:
+    """The networks as files, and what they are."""
+    import jax
+
+    import tvbjax
+    from tvbjax.io import read_connectome_zip
+
+    BUILD.mkdir(parents=True, exist_ok=True)
+    large = Path(os.environ.get("TVBJAX_SHARED", HERE.parents[1] / "shared"))
+    large = large / "connectomes" / "connectivity_998.zip"
+    if large.is_file():
+        many, what = read_connectome_zip(large), "TVB's 998 regions"
+    else:
+        many, what = (
+            tvbjax.datasets.synthetic_connectome(998, key=jax.random.key(0), density=0.036),
+            "a synthetic connectome",
+        )
+    found = {}
+    for name, connectome, text in (
+        ("W1", tvbjax.datasets.connectome("tvb76"), "TVB's 76 regions"),
+        ("W6", many, what),
+    ):
+        weights = np.asarray(connectome.weights)
+        path = BUILD / f"{name}.npz"
+        np.savez(path, weights=weights / weights.max(), lengths=connectome.tract_lengths)
+        found[name] = (path, text)
+    return found
+
+
+def run(program: Program, workload: str, network: tuple[Path, str]) -> dict[str, Any]:
+    """One run of a program, as it reports it."""
+    folder = program.environment
+    python = sys.executable if folder is None else str(ENVIRONMENTS / folder / "bin" / "python")
+    command = [python, str(SCRIPTS / program.script), workload, str(network[0])]
+    command += ["--repeats", "1", *program.options]
+    if shutil.which("taskset"):
+        command = ["taskset", "-c", "0,1" if workload == "W3" else "0", *command]
+    environment = dict(os.environ)
+    if program.tuned:
+        environment["XLA_FLAGS"] = f"{environment.get('XLA_FLAGS', '')} {TUNED}".strip()
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=1800)
+    if done.returncode:
+        return {"workload": workload, "failed": done.stderr.strip().splitlines()[-1:]}
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def rate(report: dict[str, Any]) -> float:
+    """Node-steps a second."""
+    return report["nodes"] * report["steps"] * report["members"] / report["seconds"][0]
+
+
+def told(report: dict[str, Any]) -> str:
+    return f"{rate(report):.3g} node-steps/s" if "seconds" in report else str(report)
+
+
+def machine() -> dict[str, Any]:
+    name = platform.processor() or platform.machine()
+    if Path("/proc/cpuinfo").is_file():
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        name = next((x.split(":")[1].strip() for x in lines if x.startswith("model name")), name)
+    return {"processor": name, "cores": os.cpu_count(), "system": platform.system()}
+
+
+def write(reports: list[dict[str, Any]], networks) -> None:
+    """The results as JSON, and as tables for people."""
+    RESULTS.mkdir(exist_ok=True)
+    whole = {
+        "machine": machine(),
+        "networks": {name: text for name, (_, text) in networks.items()},
+        "reports": reports,
+    }
+    (RESULTS / "peers.json").write_text(json.dumps(whole, indent=1) + "\n")
+    (RESULTS / "peers.md").write_text("\n".join(tables(whole)) + "\n")
+    print(f"written to {RESULTS / 'peers.md'}", file=sys.stderr)
+
+
+def tables(whole: dict[str, Any]) -> list[str]:
+    """One table for each workload."""
+    facts = whole["machine"]
+    lines = [
+        "# tvbjax beside its peers",
+        "",
+        f"{facts['processor']}, {facts['cores']} cores, {facts['system']}. Medians of runs in "
+        "turns, in millions of node-steps a second (W4: ms for a gradient), with the least and the "
+        "greatest in brackets. The ratio is that to the best peer. *First* is the first run in s, "
+        "compilation included.",
+    ]
+    for workload in WORKLOADS:
+        rows = [r for r in whole["reports"] if r["workload"] == workload]
+        if rows:
+            lines += ["", f"## {workload}: {WHAT[workload]}", "", *table(workload, rows)]
+    return lines
+
+
+def table(workload: str, rows: list[dict[str, Any]]) -> list[str]:
+    ours = {program.name for program in PROGRAMS if program.ours}
+    names = list(dict.fromkeys(row["program"] for row in rows))
+    runs = {n: [r for r in rows if r["program"] == n and "seconds" in r] for n in names}
+    values = {n: [value(workload, r) for r in found] for n, found in runs.items() if found}
+    better = min if workload == "W4" else max
+    peers = [statistics.median(v) for n, v in values.items() if n not in ours]
+    best = better(peers) if peers else float("nan")
+    lines = [
+        "| program | median | range | ratio | first | noise | versions | note |",
+        "| --- | ---: | --- | ---: | ---: | --- | --- | --- |",
+    ]
+    for name in names:
+        if name not in values:
+            (why, *_) = [
+                r.get("unsupported", r.get("failed")) for r in rows if r["program"] == name
+            ]
+            lines.append(f"| {name} | - | | | | | | {why} |")
+            continue
+        median, one = statistics.median(values[name]), runs[name][0]
+        ratio = best / median if workload == "W4" else median / best
+        first = statistics.median(r["first_seconds"] for r in runs[name])
+        versions = f"{one['version']}, Python {one['python']}"
+        versions += f", JAX {one['jax']}" if one["jax"] else ""
+        lines.append(
+            f"| {name} | {median:.3g} | {min(values[name]):.3g} to {max(values[name]):.3g} | "
+            f"{ratio:.2f} | {first:.1f} | {one['noise']} | {versions} | {one['dtype']}; "
+            f"{one['note']} |"
+        )
+    return lines
+
+
+def value(workload: str, report: dict[str, Any]) -> float:
+    return 1e3 * report["seconds"][0] if workload == "W4" else rate(report) / 1e6
+
+
+if __name__ == "__main__":
+    main()
