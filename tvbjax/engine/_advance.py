@@ -184,9 +184,7 @@ def _observed(members: Members, buffers, states, offset, chunks):
 
     def updated(number, names, chunk):
         def update(simulator, buffer, states):
-            seen = states
-            if names != simulator.model.state_variables:
-                seen = jax.vmap(lambda state: simulator.model.observe(state, names=names))(states)
+            seen = jax.vmap(lambda state: simulator.model.observe(state, names=names))(states)
             return simulator.monitors[number].update(buffer, seen, offset, chunk)
 
         return members.over(update, buffers[number], states, axes=(0, -1), out_axes=0)
