@@ -28,7 +28,7 @@ Measure = Callable[[Result], Mapping[str, Array]]
 _AXIS = "member"
 
 # Bytes of a tile's past that a core keeps at hand; and of all that a GPU should hold.
-_CACHE = 4 << 20
+_CACHE = 2 << 20
 _MOST_ON_CPU, _MOST_ON_GPU = 8, 4096
 
 # A call is worth its start: this many node-steps, or this many tiles.

@@ -155,9 +155,9 @@ def _raise_trouble(simulator: Simulator, result: Result) -> None:
             result,
         )
     for name, samples in result.samples.items():
-        bad = np.argwhere(~np.isfinite(samples.values))
-        if bad.size:
-            row, variable, region = bad[0]
+        fine = np.isfinite(samples.values)
+        if not fine.all():
+            row, variable, region = np.argwhere(~fine)[0]
             raise DivergenceError(
                 f"simulate: the samples of '{name}' have {samples.variables[variable]} = "
                 f"{samples.values[row, variable, region]} in region "

@@ -19,6 +19,7 @@ from tvbjax.engine._layout import slots_for, span_of
 from tvbjax.engine._members import Members, one_member
 from tvbjax.engine._network import network_of, own_delays
 from tvbjax.engine._stream import Stream
+from tvbjax.engine._watching import watchers
 from tvbjax.monitors import Chunk
 
 if TYPE_CHECKING:
@@ -105,6 +106,7 @@ def advance_members(
     network = network_of(members)
     span = min(steps, span_of(layout.block, windows_of(simulator)))
     chunks = tuple(Chunk(phase, carry.step, steps, span, dt) for phase in phases)
+    watching = watchers(members, chunks)
     stream = Stream.of(members, keys, carry.state)
 
     def run_block(loop, offset, length):
@@ -117,7 +119,10 @@ def advance_members(
         inner, before = _blocks(run_block, inner, offset, length, layout.block)
         states = jnp.concatenate([before[1:], inner.state[None]])
         trouble = _noted(trouble, before, carry.step + offset)
-        buffers = _observed(members, buffers, states, offset, chunks)
+        buffers = tuple(
+            one.update(members, buffer, states, offset)
+            for one, buffer in zip(watching, buffers, strict=True)
+        )
         return (inner, trouble, buffers), None
 
     ring = None
@@ -125,8 +130,7 @@ def advance_members(
         slots = slots_for(simulator.horizon, layout.block)
         ring = _history.ring_of(carry.past, slots, own_delays=own_delays(members))
     opened = tuple(
-        _of_monitor(members, i, "open", (part,), (0,), chunk)
-        for i, (part, chunk) in enumerate(zip(carry.monitors, chunks, strict=True))
+        one.open(members, part) for one, part in zip(watching, carry.monitors, strict=True)
     )
     loop = (Running(carry.state, ring, carry.noise), carry.trouble, opened)
     whole, rest = divmod(steps, span)
@@ -138,8 +142,8 @@ def advance_members(
     (state, ring, memory), trouble, buffers = loop
     trouble = _noted(trouble, state[None], carry.step + steps)
     closed = [
-        _of_monitor(members, i, "close", (part, buffer), (0, 0), chunk)
-        for i, (part, buffer, chunk) in enumerate(zip(carry.monitors, buffers, chunks, strict=True))
+        one.close(members, part, buffer)
+        for one, part, buffer in zip(watching, carry.monitors, buffers, strict=True)
     ]
     past = carry.past
     if ring is not None:
@@ -167,30 +171,6 @@ def _blocks(run_block, loop, offset, length: int, block: int):
         loop, last = run_block(loop, offset + whole * block, rest)
         states = jnp.concatenate([states, last])
     return loop, states
-
-
-def _of_monitor(members: Members, number: int, verb: str, arguments, axes, *more):
-    """What a method of monitor `number` gives for every member; members come first in it."""
-
-    def call(simulator, *arguments):
-        return getattr(simulator.monitors[number], verb)(*arguments, *more)
-
-    return members.over(call, *arguments, axes=axes, out_axes=0)
-
-
-def _observed(members: Members, buffers, states, offset, chunks):
-    """The monitors' buffers after a span of states."""
-    simulator = members.simulator
-
-    def updated(number, names, chunk):
-        def update(simulator, buffer, states):
-            seen = jax.vmap(lambda state: simulator.model.observe(state, names=names))(states)
-            return simulator.monitors[number].update(buffer, seen, offset, chunk)
-
-        return members.over(update, buffers[number], states, axes=(0, -1), out_axes=0)
-
-    named = zip(simulator.observed, chunks, strict=True)
-    return tuple(updated(i, names, chunk) for i, (names, chunk) in enumerate(named))
 
 
 def _noted(trouble: Int[Array, "member 3"], states: Array, first: Int[Array, ""]) -> Array:

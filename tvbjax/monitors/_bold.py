@@ -82,6 +82,10 @@ class Bold(AbstractMonitor):
     kernel: AbstractKernel = eqx.field(default_factory=FirstOrderVolterra)
     name: str = eqx.field(default="bold", static=True)
 
+    @property
+    def pointwise(self) -> bool:
+        return True
+
     def window_steps(self, dt: float) -> int:
         """Steps in one mean of the signal: the period's largest divisor up to 4 ms."""
         period = self.period_steps(dt)

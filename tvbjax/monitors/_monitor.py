@@ -41,6 +41,12 @@ class AbstractMonitor(eqx.Module):
     variables: eqx.AbstractVar[tuple[str, ...] | None]
     name: eqx.AbstractVar[str]
 
+    @property
+    def pointwise(self) -> bool:
+        """Whether a region's samples depend on that region alone, and all arrays that are carried
+        have the regions last: many simulations are then observed as one of many regions."""
+        return False
+
     @abc.abstractmethod
     def start(self, observed: Float[Array, "voi node"], dt: float) -> tuple[Array, ...]:
         """What is carried over before the first step; `observed` is the state at t = 0."""

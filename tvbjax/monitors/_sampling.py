@@ -22,6 +22,10 @@ class Raw(AbstractMonitor):
     )
     name: str = eqx.field(default="raw", static=True)
 
+    @property
+    def pointwise(self) -> bool:
+        return True
+
     def start(self, observed, dt):
         return (jnp.zeros_like(observed),)
 
@@ -46,6 +50,10 @@ class SubSample(AbstractMonitor):
         default=None, static=True, converter=chosen_variables
     )
     name: str = eqx.field(default="subsample", static=True)
+
+    @property
+    def pointwise(self) -> bool:
+        return True
 
     def start(self, observed, dt):
         return (jnp.zeros_like(observed),)
@@ -76,6 +84,10 @@ class TemporalAverage(AbstractMonitor):
         default=None, static=True, converter=chosen_variables
     )
     name: str = eqx.field(default="temporal_average", static=True)
+
+    @property
+    def pointwise(self) -> bool:
+        return True
 
     def start(self, observed, dt):
         return (jnp.zeros_like(observed),)
