@@ -24,7 +24,7 @@ def drawn(generator, seed=0, lanes=LANES, steps=STEPS, first=0, dtype=jnp.float3
     made = generator.lanes(words, lanes // 2)
     pairs = generators.normal_pairs(generator, made, jnp.asarray(first), steps, dtype)
     pairs = np.asarray(pairs).reshape(steps, lanes // 2, members)
-    return np.concatenate([pairs.real, pairs.imag], axis=1)
+    return np.concatenate([np.real(pairs), np.imag(pairs)], axis=1)
 
 
 def test_threefry_is_that_of_jax():

@@ -69,8 +69,8 @@ class Watcher:
         if self.wide:
             count = carried[0].shape[0]
             monitor = self._monitor(members.simulator)
-            closed = monitor.close(_widened(carried), buffer, self.chunk)
-            return jax.tree.map(lambda x: _members_first(x, count), closed)
+            wide = monitor.close(_widened(carried), buffer, self.chunk)
+            return jax.tree.map(lambda x: _members_first(x, count), wide)
 
         def closed(simulator, carried, buffer):
             return self._monitor(simulator).close(carried, buffer, self.chunk)
