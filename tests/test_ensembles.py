@@ -242,10 +242,11 @@ def test_a_sweep_of_many_members_needs_no_more_memory_than_a_few(simulator):
 def test_an_explanation_says_what_was_chosen_and_why(tmp_path):
     simulator = network(tmp_path, noise=noise.Additive(0.1))
     told = tvbjax.explain(simulator)
-    assert told.chosen and told.block == min(told.predicted, key=lambda k: told.predicted[k])
-    assert told.long + told.short + told.alone == told.connections == 18
+    best = min(told.predicted, key=lambda both: told.predicted[both])
+    assert told.chosen and (told.block, told.reach) == best
+    assert told.far + told.long + told.short + told.alone == told.connections == 18
     assert told.generator == "Threefry" and told.delays[1] + 1 == told.horizon
-    assert f"blocks of {told.block} steps, predicted to be fastest" in str(told)
+    assert f"blocks of {told.block}" in str(told) and "predicted to be fastest" in str(told)
     asked = tvbjax.explain(network(tmp_path, block=2))
     assert (asked.block, asked.chosen) == (2, False) and "asked for with block=" in str(asked)
     instant = tvbjax.explain(network(tmp_path, delayed=False))

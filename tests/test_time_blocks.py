@@ -13,6 +13,7 @@ from tvbjax import coupling, integrators, monitors, noise
 from tvbjax.engine import BLOCKS
 
 STEPS = 53
+EVERY = [*BLOCKS, (1, 32), (4, 8), (8, 32), (16, 32), (10, 40)]
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +64,7 @@ RULES = [
 
 
 @settings(max_examples=40, deadline=None)
-@given(networks(), st.sampled_from(BLOCKS), st.sampled_from(RULES))
+@given(networks(), st.sampled_from(EVERY), st.sampled_from(RULES))
 def test_any_network_in_any_block_follows_the_plain_loop(decay, made, block, rule):
     simulator = tvbjax.Simulator(
         decay,
@@ -84,7 +85,7 @@ PAIRED = coupling.Pairwise(
 )
 
 
-@pytest.mark.parametrize("block", [4, 32])
+@pytest.mark.parametrize("block", [4, 32, (4, 12)])
 @pytest.mark.parametrize(
     "changes",
     [
@@ -99,7 +100,7 @@ PAIRED = coupling.Pairwise(
     ids=["pairs", "several rules", "recoupled", "recoupled pairs", "noise", "coloured", "gain"],
 )
 def test_the_block_changes_no_result(tmp_path, block, changes):
-    """Against steps taken one by one; delays from 0 to 30 steps."""
+    """Against steps taken one by one; delays from 0 to 30 steps: far, long and short ones."""
     key = jax.random.key(3) if "noise" in changes else None
 
     def values(block):
@@ -113,7 +114,7 @@ def test_the_block_changes_no_result(tmp_path, block, changes):
     np.testing.assert_allclose(values(block), values(1), rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("block", [1, 8, 32])
+@pytest.mark.parametrize("block", [1, 8, (8, 32)])
 def test_monitors_see_the_same_whatever_the_block(tmp_path, block):
     watch = (
         monitors.Raw(),
@@ -141,8 +142,9 @@ def test_a_network_of_hubs_is_bundled_by_degree(tmp_path):
     lengths = np.random.default_rng(0).uniform(20.0, 40.0, weights.shape)
     brain = tvbjax.Connectome(weights / regions, lengths, speed=2.0)
     simulator = network(tmp_path, connectome=brain)
-    slots = sum(part.edges.size for part in simulator.layout.long.parts)
-    assert len(simulator.layout.long.parts) > 1 and slots < 300 < regions * regions
+    parts = (*simulator.layout.far.parts, *simulator.layout.long.parts)
+    slots = sum(part.edges.size for part in parts)
+    assert len(parts) > 1 and slots < 300 < regions * regions
     history = np.random.default_rng(1).uniform(0.0, 2.0, (simulator.horizon, 1, regions))
     run = tvbjax.simulate(simulator, 5.0, initial=history, progress=False)
     np.testing.assert_allclose(

@@ -7,10 +7,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tvbjax.engine import BLOCKS, fits, predicted_cost, span_of
+from tvbjax.connections import delay_range, needs_of
+from tvbjax.engine import fits, predictions, span_of
 from tvbjax.ensemble import member_bytes, members_per_call, tile_for
 from tvbjax.simulation import whole_steps
-from tvbjax.simulator import Simulator, delay_range, needs_of
+from tvbjax.simulator import Simulator
 from tvbjax.sizes import size_text
 
 
@@ -18,11 +19,12 @@ from tvbjax.sizes import size_text
 class Explanation:
     """How a simulator is run. `str()` of it is for reading.
 
-    `block`: steps that are taken together, `chosen`: whether the engine chose it, `predicted`:
-    nanoseconds a step that the coupling would cost, by block. `long`, `short`, `alone`: connections
-    that are read a block at a time, step by step, and from a region to itself at once; `bundles`:
-    rows and slots of the long ones' lists. `span`: steps that monitors get together, `fitting`:
-    whether their windows fit in.
+    `block`: steps that are taken together, `reach`: steps for which the far connections are summed
+    at once, `chosen`: whether the engine chose them, `predicted`: nanoseconds a step that the
+    coupling would cost, by block and reach. `far`, `long`, `short`, `alone`: connections that are
+    read a reach at a time, a block at a time, step by step, and from a region to itself at once;
+    `bundles`: rows and slots of the lists of those that are read far or long. `span`: steps that
+    monitors get together, `fitting`: whether their windows fit in.
 
     For sweeps: `tile`: members side by side, `batch`: members of one call, `calls`, `devices`;
     `working_bytes`: memory of the calls that run at a time; `result_bytes`: of all samples.
@@ -36,8 +38,10 @@ class Explanation:
     horizon: int
     dense: bool
     block: int
+    reach: int
     chosen: bool
-    predicted: dict[int, float]
+    predicted: dict[tuple[int, int], float]
+    far: int
     long: int
     short: int
     alone: int
@@ -69,13 +73,14 @@ class Explanation:
             how = "as a product of matrices" if self.dense else "from lists of connections"
             return [f"no delays: what arrives is summed {how}", self._spans()]
         why = "predicted to be fastest" if self.chosen else "as asked for with block="
-        costs = ", ".join(f"{block}: {cost:.0f}" for block, cost in self.predicted.items())
+        costs = ", ".join(f"{_steps(*both)}: {cost:.0f}" for both, cost in self.predicted.items())
         slots = sum(math.prod(shape) for shape in self.bundles)
         return [
-            f"blocks of {self.block} steps, {why} (ns a step by block: {costs})",
-            f"  {self.long} connections are read a block at a time, in {len(self.bundles)} "
-            f"bundles of {slots} slots; {self.short} are too short for that and read step by "
-            f"step; {self.alone} lead from a region to itself at once",
+            f"blocks of {_steps(self.block, self.reach)} steps, {why} (ns a step: {costs})",
+            f"  {self.far} connections are read {self.reach} steps at a time, {self.long} "
+            f"{self.block} at a time, in {len(self.bundles)} bundles of {slots} slots; "
+            f"{self.short} are too short for that and read step by step; {self.alone} lead from a "
+            "region to itself at once",
             self._spans(),
         ]
 
@@ -103,7 +108,7 @@ def explain(simulator: Simulator, *, members: int = 1, duration: float = 1000.0)
     layout, dt = simulator.layout, simulator.integrator.dt
     delays, _ = delay_range(simulator)
     needs = needs_of(simulator, delays, delays)
-    span = span_of(layout.block, needs.windows)
+    span = span_of(layout.reach, needs.windows)
     steps = whole_steps(duration, dt)
     tile = tile_for(simulator, members)
     batch = members_per_call(simulator, steps, members, tile)
@@ -122,12 +127,14 @@ def explain(simulator: Simulator, *, members: int = 1, duration: float = 1000.0)
         horizon=simulator.horizon,
         dense=layout.dense,
         block=layout.block,
+        reach=layout.reach,
         chosen=simulator.block is None,
-        predicted={block: predicted_cost(simulator.edges, needs, block) for block in BLOCKS},
+        predicted=predictions(simulator.edges, needs),
+        far=len(layout.far.chosen),
         long=len(layout.long.chosen),
         short=len(layout.short.chosen),
         alone=0 if layout.alone is None else int((np.asarray(layout.alone) >= 0).sum()),
-        bundles=tuple(part.edges.shape for part in layout.long.parts),
+        bundles=tuple(part.edges.shape for part in (*layout.far.parts, *layout.long.parts)),
         span=span,
         fitting=fits(span, needs.windows),
         generator=None if generator is None else type(generator).__name__,
@@ -139,3 +146,7 @@ def explain(simulator: Simulator, *, members: int = 1, duration: float = 1000.0)
         working_bytes=batch * (member_bytes(simulator) + per_member),
         result_bytes=members * per_member,
     )
+
+
+def _steps(block: int, reach: int) -> str:
+    return str(block) if block == reach else f"{block} in {reach}"

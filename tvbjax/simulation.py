@@ -14,12 +14,13 @@ from jaxtyping import Array, ArrayLike, Float
 
 from tvbjax import engine
 from tvbjax.arrays import is_traced, strong
+from tvbjax.connections import fitted
 from tvbjax.engine import Carry
 from tvbjax.mixed import Mixed
 from tvbjax.progress import progress_bar
 from tvbjax.provenance import describe, digest
 from tvbjax.result import Note, Result, Samples
-from tvbjax.simulator import Simulator, fitted
+from tvbjax.simulator import Simulator
 from tvbjax_lems import Model
 
 # A chunk is long enough that its start costs nothing, and short enough (under a second or so) that
@@ -222,6 +223,9 @@ def _chunk_steps(simulator: Simulator, steps: int) -> int:
     count = math.ceil(steps * simulator.nodes / _NODE_STEPS_PER_CHUNK)
     dt = simulator.integrator.dt
     common = math.lcm(*(monitor.window_steps(dt) for monitor in simulator.monitors))
+    for more in range(count, 2 * count):
+        if steps % (more * common) == 0:
+            return steps // more
     if count == 1 or common * count > 4 * steps:
         return math.ceil(steps / count)
     return math.ceil(steps / (count * common)) * common

@@ -11,10 +11,10 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
 from jax.extend.core import Literal
 
-from tvbjax.arrays import is_traced
+from tvbjax.arrays import concrete, is_traced
+from tvbjax.connections import Block, checked_block, delay_range, horizon_of, layout_for
 from tvbjax.connectome import Connectome
 from tvbjax.coupling import (
     AbstractCarried,
@@ -25,7 +25,7 @@ from tvbjax.coupling import (
     Own,
     PairFormula,
 )
-from tvbjax.engine import Edges, Layout, Needs, channels, edges_of, laid_out, windows_of
+from tvbjax.engine import Edges, Layout, edges_of
 from tvbjax.integrators import AbstractIntegrator
 from tvbjax.mixed import Mixed
 from tvbjax.monitors import RESERVED_NAMES, AbstractMonitor, TemporalAverage
@@ -48,7 +48,8 @@ class Simulator(eqx.Module):
     `horizon`: steps of the past that are kept, by default just enough for the longest delay of
     this connectome; give more where you lower the speed or lengthen tracts.
     `block`: how many steps are taken together, by default what is predicted to be fastest; 1 where
-    you shorten delays under `jit`. `tvbjax.explain(simulator)` says what was chosen.
+    you shorten delays under `jit`. With a second number, `(8, 32)`, the far connections are summed
+    for so many steps at once. `tvbjax.explain(simulator)` says what was chosen.
     """
 
     model: Model | Mixed
@@ -60,7 +61,7 @@ class Simulator(eqx.Module):
     edges: Edges = eqx.field(init=False)
     layout: Layout = eqx.field(init=False)
     horizon: int = eqx.field(static=True)
-    block: int | None = eqx.field(static=True)
+    block: Block | None = eqx.field(static=True)
     reads: tuple[tuple[tuple[str, ...], ...], ...] = eqx.field(init=False, static=True)
     observed: tuple[tuple[str, ...], ...] = eqx.field(init=False, static=True)
 
@@ -77,7 +78,7 @@ class Simulator(eqx.Module):
         monitors: AbstractMonitor | Sequence[AbstractMonitor] | None = None,
         *,
         horizon: int | None = None,
-        block: int | None = None,
+        block: Block | None = None,
     ):
         _check_kinds(model, connectome, coupling, integrator, noise, monitors)
         if monitors is None:
@@ -95,9 +96,9 @@ class Simulator(eqx.Module):
         self.integrator = integrator
         self.noise = None if noise is None else noise.bind(model.state_variables, nodes)
         self.monitors = tuple(monitors)
-        self.edges = edges_of(_concrete("connectome.weights", connectome.weights))
-        self.block = _checked(block)
-        self.horizon = _horizon(self, horizon)
+        self.edges = edges_of(concrete("connectome.weights", connectome.weights))
+        self.block = checked_block(block)
+        self.horizon = horizon_of(self, horizon)
         _check_integrator(integrator, self.noise, self.horizon)
         _check_coupling(model, coupling)
         self.reads = tuple(
@@ -110,7 +111,7 @@ class Simulator(eqx.Module):
         _check_shapes(self)
         _check_senders(self)
         _check_monitors(self.monitors, integrator.dt)
-        self.layout = laid_out(self.edges, needs_of(self, *delay_range(self)), self.block)
+        self.layout = layout_for(self, *delay_range(self))
 
     @property
     def rules(self) -> tuple[tuple[AbstractCoupling, ...], ...]:
@@ -198,122 +199,6 @@ def _check_integrator(
 
 def _default_monitor(dt: float) -> AbstractMonitor:
     return TemporalAverage(period=dt * max(1, round(1.0 / dt)))
-
-
-def _concrete(name: str, value):
-    if isinstance(value, Tracer):
-        raise TypeError(
-            f"Simulator: {name} is traced, and the connections that exist must be known; build the "
-            "Simulator outside of jit, grad and vmap, and replace its leaves inside (eqx.tree_at)."
-        )
-    return value
-
-
-def _horizon(simulator: Simulator, horizon: int | None) -> int:
-    """One more than the longest delay of an edge, or what the user asks for if that is more."""
-    dt = simulator.integrator.dt
-    delays, _ = delay_range(simulator)
-    if delays.min(initial=0) < 0:
-        raise ValueError(
-            "Simulator: a delay is NaN, negative or endless; look at the connectome's "
-            "tract_lengths (mm, >= 0) and speed (mm/ms, > 0)."
-        )
-    if horizon is not None and (not isinstance(horizon, int) or horizon < 1):
-        raise ValueError(f"Simulator: horizon is {horizon!r}; give a number of steps, at least 1.")
-    needed = int(delays.max(initial=0)) + 1
-    if horizon is not None and horizon < needed:
-        raise ValueError(
-            f"Simulator: horizon is {horizon} steps and the longest delay is {needed - 1} steps of "
-            f"{dt:g} ms; give at least {needed}, or none to have it chosen."
-        )
-    return needed if horizon is None else horizon
-
-
-def delay_range(simulator: Simulator) -> tuple[np.ndarray, np.ndarray]:
-    """The least and the greatest delay of every connection: those of this connectome."""
-    connectome = simulator.connectome
-    lengths = _concrete("connectome.tract_lengths", connectome.tract_lengths)
-    speed = _concrete("connectome.speed", connectome.speed)
-    delays = simulator.edges.delay_steps(
-        np.asarray(lengths), np.asarray(speed), simulator.integrator.dt
-    )
-    return np.asarray(delays), np.asarray(delays)
-
-
-def needs_of(simulator: Simulator, least: np.ndarray, greatest: np.ndarray) -> Needs:
-    """What a simulator asks of its layout, for delays in a range."""
-    summed, paired = channels(simulator)
-    return Needs(
-        least,
-        greatest,
-        simulator.horizon,
-        simulator.integrator.ahead,
-        paired > 0,
-        windows_of(simulator),
-        summed + paired,
-    )
-
-
-def with_layout(simulator: Simulator, least: np.ndarray, greatest: np.ndarray) -> Simulator:
-    """The simulator laid out for delays in a range."""
-    layout = laid_out(simulator.edges, needs_of(simulator, least, greatest), simulator.block)
-    return eqx.tree_at(lambda s: s.layout, simulator, layout)
-
-
-def _checked(block: int | None) -> int | None:
-    if block is None:
-        return None
-    if isinstance(block, bool) or not isinstance(block, int) or not 1 <= block <= 1024:
-        raise ValueError(f"Simulator: block is {block!r}; give a number of steps, 1 to 1024.")
-    return block
-
-
-def fitted(simulator: Simulator) -> Simulator:
-    """The simulator, laid out anew where the delays of its connectome have been replaced.
-
-    Raises `ValueError` where the connectome no longer fits the connections or the history.
-    """
-    check_connections(simulator)
-    if is_traced(simulator.connectome):
-        return simulator  # the engine then checks when it runs
-    delays, _ = delay_range(simulator)
-    if simulator.layout.holds(delays, simulator.integrator.ahead):
-        return simulator
-    return with_layout(simulator, delays, delays)
-
-
-def check_connections(simulator: Simulator) -> None:
-    """That the leaves of the connectome still fit the edges and the history, as far as known.
-
-    They may have been replaced since the simulator was built; raises `ValueError`.
-    """
-    connectome = simulator.connectome
-    if is_traced(connectome):
-        return  # the engine then checks when it runs
-    delays, _ = delay_range(simulator)
-    longest = int(np.max(delays, initial=0))
-    if int(np.min(delays, initial=0)) < 0:
-        raise ValueError(
-            "simulate: a delay is NaN, negative or endless; look at the connectome's tract_lengths "
-            "(mm, >= 0) and speed (mm/ms, > 0)."
-        )
-    if longest >= simulator.horizon:
-        raise ValueError(
-            f"simulate: a delay of {longest} steps exceeds the history of {simulator.horizon} "
-            "steps; build the Simulator with the slowest speed or the longest tracts, or give it "
-            "horizon=."
-        )
-    weights = np.asarray(connectome.weights)
-    known = np.zeros(weights.shape, bool)
-    known[np.asarray(simulator.edges.targets), np.asarray(simulator.edges.sources)] = True
-    new = np.argwhere((weights != 0) & ~known)
-    if new.size:
-        target, source = (connectome.labels[i] for i in new[0])
-        raise ValueError(
-            f"simulate: the connection from {source} to {target} was not there when the Simulator "
-            "was built; build it from a connectome in which every connection that may vary is not "
-            "zero."
-        )
 
 
 def _check_coupling(model: Model | Mixed, coupling: object) -> None:

@@ -20,6 +20,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, PyTree
 
 from tvbjax.arrays import strong
+from tvbjax.connections import check_connections, fitted, with_layout
 from tvbjax.ensemble import (
     Batch,
     Ensemble,
@@ -36,7 +37,7 @@ from tvbjax.progress import progress_bar
 from tvbjax.provenance import describe, digest
 from tvbjax.result import Result, without_absent
 from tvbjax.simulation import check_key, continued, past_of, whole_steps
-from tvbjax.simulator import Simulator, check_connections, fitted, with_layout
+from tvbjax.simulator import Simulator
 from tvbjax.sweep_store import SweepStore, open_store, open_sweep
 
 if TYPE_CHECKING:

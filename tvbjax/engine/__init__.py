@@ -15,11 +15,13 @@ from tvbjax.engine._afferent import channels as channels
 from tvbjax.engine._edges import Edges as Edges, edges_of as edges_of
 from tvbjax.engine._layout import (
     BLOCKS as BLOCKS,
+    WIDE as WIDE,
     Layout as Layout,
     Needs as Needs,
     fits as fits,
     laid_out as laid_out,
-    predicted_cost as predicted_cost,
+    layout_of as layout_of,
+    predictions as predictions,
     span_of as span_of,
 )
 from tvbjax.engine._members import Members as Members

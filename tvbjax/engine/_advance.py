@@ -14,7 +14,7 @@ from jax import lax
 from jaxtyping import Array, Float, Int
 
 from tvbjax.engine import _afferent, _history
-from tvbjax.engine._block import Running, steps_of_block
+from tvbjax.engine._block import Running, from_far, steps_of_block
 from tvbjax.engine._layout import slots_for, span_of
 from tvbjax.engine._members import Members, one_member
 from tvbjax.engine._network import network_of, own_delays
@@ -104,19 +104,28 @@ def advance_members(
     simulator = members.simulator
     layout, dt = simulator.layout, simulator.integrator.dt
     network = network_of(members)
-    span = min(steps, span_of(layout.block, windows_of(simulator)))
+    span = min(steps, span_of(layout.reach, windows_of(simulator)))
     chunks = tuple(Chunk(phase, carry.step, steps, span, dt) for phase in phases)
     watching = watchers(members, chunks)
     stream = Stream.of(members, keys, carry.state)
 
-    def run_block(loop, offset, length):
-        first = carry.step + offset
-        position = offset if ring is None else offset % ring.slots
-        return steps_of_block(members, network, loop, stream, first, position, length)
+    def position(offset):
+        return offset if ring is None else offset % ring.slots
+
+    def run_reach(loop, offset, length):
+        far = from_far(members, network, loop, position(offset))
+
+        def run_block(loop, start, length):
+            size = length + simulator.integrator.ahead
+            part = jax.tree.map(lambda x: _from(x, start - offset, size), far)
+            first, at = carry.step + start, position(start)
+            return steps_of_block(members, network, loop, stream, first, at, length, part)
+
+        return _in_parts(run_block, loop, offset, length, layout.block)
 
     def run_span(loop, offset, length):
         inner, trouble, buffers = loop
-        inner, before = _blocks(run_block, inner, offset, length, layout.block)
+        inner, before = _in_parts(run_reach, inner, offset, length, layout.reach)
         states = jnp.concatenate([before[1:], inner.state[None]])
         trouble = _noted(trouble, before, carry.step + offset)
         buffers = tuple(
@@ -159,18 +168,23 @@ def windows_of(simulator: "Simulator") -> tuple[int, ...]:
     return tuple(window for window in windows if window > 1)
 
 
-def _blocks(run_block, loop, offset, length: int, block: int):
-    """The blocks of a span, and the states before its steps."""
-    whole, rest = divmod(length, block)
-    if not whole or length == block:
-        return run_block(loop, offset, length)
-    offsets = offset + block * jnp.arange(whole, dtype=jnp.int32)
-    loop, states = lax.scan(lambda c, o: run_block(c, o, block), loop, offsets)
-    states = states.reshape(whole * block, *states.shape[2:])
+def _in_parts(run, loop, offset, length: int, part: int):
+    """So many steps, part by part, and the states before them."""
+    whole, rest = divmod(length, part)
+    if not whole or length == part:
+        return run(loop, offset, length)
+    offsets = offset + part * jnp.arange(whole, dtype=jnp.int32)
+    loop, states = lax.scan(lambda c, o: run(c, o, part), loop, offsets)
+    states = states.reshape(whole * part, *states.shape[2:])
     if rest:
-        loop, last = run_block(loop, offset + whole * block, rest)
+        loop, last = run(loop, offset + whole * part, rest)
         states = jnp.concatenate([states, last])
     return loop, states
+
+
+def _from(array: Array, first: Int[Array, ""], size: int) -> Array:
+    """So many rows; no copy where they are all."""
+    return array if len(array) == size else lax.dynamic_slice_in_dim(array, first, size)
 
 
 def _noted(trouble: Int[Array, "member 3"], states: Array, first: Int[Array, ""]) -> Array:

@@ -110,12 +110,11 @@ def received(
 ) -> Float[Array, "input node"]:
     """The coupling inputs of every region.
 
-    `sums`: what arrived, weighted and summed; `theirs`: what arrived by each of the network's long
-    and short connections, for pairs.
+    `sums`: what arrived, weighted and summed; `theirs`: what arrived by each of the network's
+    wires, for pairs.
     """
     total: dict[int, Array] = {}
     summed = paired = 0
-    wires = (*network.long, *network.short)
     for link, strength in zip(links_of(simulator), network.strengths, strict=True):
         own = _own(simulator, link, state)
         if not link.travels:
@@ -123,7 +122,7 @@ def received(
         elif link.paired:
             width = jax.eval_shape(link.rule.source, own).shape[0]
             read = [values[..., paired : paired + width] for values in theirs]
-            arrived = _of_pairs(link, own, wires, read)
+            arrived = _of_pairs(link, own, network.wires, read)
             value, paired = link.rule.target(arrived, own, strength), paired + width
         else:
             width = jax.eval_shape(link.rule.source, own).shape[0]

@@ -1,4 +1,5 @@
-"""A block of steps: what comes from far is summed for all of them at once, the rest step by step.
+"""A block of steps: what comes from far is summed for all of them at once, or for several blocks;
+the rest step by step.
 
 Per step, as in TVB: the coupling from the delayed channels, once, held through the stages of the
 integrator; then the local step. What the regions send goes into the ring when the block is done.
@@ -7,11 +8,13 @@ integrator; then the local step. What the regions send goes into the ring when t
 from typing import TYPE_CHECKING, NamedTuple
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int
 
 from tvbjax.engine import _afferent
+from tvbjax.engine._edges import Bundles
 from tvbjax.engine._history import AbstractRing, weighted
 from tvbjax.engine._layout import Layout
 from tvbjax.engine._members import Members
@@ -44,6 +47,20 @@ class Running(NamedTuple):
     memory: Float[Array, "remembered node member"]
 
 
+def from_far(
+    members: Members,
+    network: Network,
+    running: Running,
+    position: Int[Array, ""],
+) -> Arrivals:
+    """What arrives over the far connections in the steps of a reach, from `position` on."""
+    layout, ahead = members.simulator.layout, members.simulator.integrator.ahead
+    summed, _ = _afferent.channels(members.simulator)
+    length = layout.reach + ahead
+    wires = network.far
+    return _arrivals(layout.far, wires, running.ring, position, length, summed, running.state)
+
+
 def steps_of_block(
     members: Members,
     network: Network,
@@ -52,18 +69,24 @@ def steps_of_block(
     first: Int[Array, ""],
     position: Int[Array, ""],
     length: int,
+    far: Arrivals,
 ) -> tuple[Running, Float[Array, "step state node member"]]:
     """`length` steps from step `first` on, and the states before each of them.
 
-    `position`: of step `first` in the ring.
+    `position`: of step `first` in the ring. `far`: what arrives over the far connections in these
+    steps, and in those that the integrator looks ahead.
     """
     simulator = members.simulator
     state, ring, memory = running
     layout, ahead = simulator.layout, simulator.integrator.ahead
     summed, _ = _afferent.channels(simulator)
-    far = _from_far(layout, network, ring, position, layout.block + ahead, summed, state)
-    now = Arrivals(far.sums[:length], tuple(v[:length] for v in far.theirs))
-    soon = Arrivals(far.sums[ahead:][:length], tuple(v[ahead:][:length] for v in far.theirs))
+    size = layout.block + ahead
+    long = _arrivals(layout.long, network.long, ring, position, size, summed, state)
+    long = Arrivals(*jax.tree.map(lambda x: x[: length + ahead], tuple(long)))
+    sums = far.sums + long.sums if network.long else far.sums
+    theirs = (*far.theirs, *long.theirs)
+    now = Arrivals(sums[:length], tuple(v[:length] for v in theirs))
+    soon = Arrivals(sums[ahead:], tuple(v[ahead:] for v in theirs))
     window = _window(layout, ring, position, length + ahead)
 
     def one(loop, scanned):
@@ -99,21 +122,21 @@ def _window(layout: Layout, ring: AbstractRing | None, position, steps: int) -> 
     return jnp.concatenate([before, jnp.zeros((steps, *before.shape[1:]), before.dtype)])
 
 
-def _from_far(
-    layout: Layout,
-    network: Network,
+def _arrivals(
+    bundles: Bundles,
+    wires: tuple[Wires, ...],
     ring: AbstractRing | None,
     position: Int[Array, ""],
     length: int,
     summed: int,
     state: State,
 ) -> Arrivals:
-    """What arrives over the long connections in `length` steps."""
+    """What arrives over connections in `length` steps, none of which they look into."""
     _, nodes, members = state.shape
-    if ring is None or not network.long:
+    if ring is None or not wires:
         return Arrivals(jnp.zeros((length, nodes, summed, members), state.dtype), ())
     sums, theirs = [], []
-    for part in network.long:
+    for part in wires:
         where = (position, part.sources, part.delays)
         if ring.channels == summed:
             found = ring.weighted(*where, part.weights, length)
@@ -123,7 +146,7 @@ def _from_far(
             theirs.append(jnp.moveaxis(slices[..., summed:, :], 2, 0))
         sums.append(found)
     empty = jnp.zeros((1, *sums[0].shape[1:]), state.dtype)
-    together = jnp.moveaxis(layout.long.together(sums, empty), 1, 0)
+    together = jnp.moveaxis(bundles.together(sums, empty), 1, 0)
     return Arrivals(together, tuple(theirs))
 
 

@@ -55,7 +55,11 @@ def edges_of(weights: Float[ArrayLike, "node node"]) -> Edges:
     """The connections of a concrete weight matrix."""
     present = np.asarray(weights) != 0
     targets, sources = np.nonzero(present)
-    return Edges(jnp.asarray(targets, jnp.int32), jnp.asarray(sources, jnp.int32), present.shape[0])
+    return Edges(
+        jax.device_put(targets.astype(np.int32)),
+        jax.device_put(sources.astype(np.int32)),
+        present.shape[0],
+    )
 
 
 class Bundle(eqx.Module):
@@ -91,11 +95,10 @@ class Bundles(eqx.Module):
 
 def bundled(edges: Edges, chosen: np.ndarray, *, whole: bool) -> Bundles:
     """The chosen connections in bundles; `whole`: in one, with a row for every region."""
-    targets = np.asarray(edges.targets)
-    per_node = [np.flatnonzero(chosen & (targets == node)) for node in range(edges.nodes)]
-    degrees = np.array([len(own) for own in per_node], dtype=int)
+    degrees = _degrees(edges, chosen)
     if not degrees.any():
-        return Bundles((), jnp.zeros(edges.nodes, jnp.int32))
+        return Bundles((), jax.device_put(np.zeros(edges.nodes, np.int32)))
+    per_node = np.split(np.flatnonzero(chosen), np.cumsum(degrees)[:-1])
     if whole or _one_is_enough(degrees):
         return Bundles((_padded(per_node, int(chosen.argmax())),), None)
     order = np.argsort(-degrees, kind="stable")
@@ -103,20 +106,25 @@ def bundled(edges: Edges, chosen: np.ndarray, *, whole: bool) -> Bundles:
     bounds = _cuts(degrees[order])
     parts, rows = [], np.full(edges.nodes, len(order))
     for first, last in zip(bounds[:-1], bounds[1:], strict=True):
+        order[first:last].sort()  # neighbours hear the same regions, just read
         parts.append(_padded([per_node[node] for node in order[first:last]], 0))
     rows[order] = np.arange(len(order))
-    return Bundles(tuple(parts), jnp.asarray(rows, jnp.int32))
+    return Bundles(tuple(parts), jax.device_put(rows.astype(np.int32)))
 
 
 def slots_of(edges: Edges, chosen: np.ndarray) -> int:
     """How many slots the chosen connections take in their bundles."""
-    degrees = np.bincount(np.asarray(edges.targets)[chosen], minlength=edges.nodes)
+    degrees = _degrees(edges, chosen)
     if not degrees.any():
         return 0
     if _one_is_enough(degrees):
         return edges.nodes * int(degrees.max())
     ordered = -np.sort(-degrees[degrees > 0])
     return _slots(ordered, _cuts(ordered))
+
+
+def _degrees(edges: Edges, chosen: np.ndarray) -> np.ndarray:
+    return np.bincount(np.asarray(edges.targets)[chosen], minlength=edges.nodes)
 
 
 def _padded(lists: list[np.ndarray], spare: int) -> Bundle:
@@ -126,7 +134,7 @@ def _padded(lists: list[np.ndarray], spare: int) -> Bundle:
         [[*own, *[own[0] if len(own) else spare] * (width - len(own))] for own in lists]
     )
     slots = np.arange(width)[None] < np.array([len(own) for own in lists])[:, None]
-    return Bundle(jnp.asarray(index, jnp.int32), jnp.asarray(slots))
+    return Bundle(jax.device_put(index.astype(np.int32)), jax.device_put(slots))
 
 
 # What a bundle costs of its own, in slots: its operations must be started, its rows put in order;
@@ -160,11 +168,11 @@ def _cuts(ordered: np.ndarray) -> list[int]:
     if len(starts) > 64:  # as good, and quick for large networks
         starts = starts[np.linspace(0, len(starts) - 1, 64).astype(int)]
     ends = [*starts[1:].tolist(), len(ordered)]
-    best, came, each = [0.0], [0], _cost_of_bundle(ordered)
+    best, came, each = np.zeros(len(starts) + 1), [0], _cost_of_bundle(ordered)
     for j, end in enumerate(ends):
-        costs = [best[i] + each + (end - starts[i]) * ordered[starts[i]] for i in range(j + 1)]
+        costs = best[: j + 1] + each + (end - starts[: j + 1]) * ordered[starts[: j + 1]]
         came.append(int(np.argmin(costs)))
-        best.append(min(costs))
+        best[j + 1] = costs.min()
     bounds, j = [len(ordered)], len(ends)
     while j:
         j = came[j]

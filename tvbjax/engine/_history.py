@@ -10,7 +10,9 @@ import math
 import equinox as eqx
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, ArrayLike, Float
+from jaxtyping import Array, ArrayLike, Float, Int
+
+from tvbjax.engine._layout import WIDE
 
 Sent = Float[Array, "step node channel member"]
 Slices = Float[Array, "row slot step channel member"]
@@ -80,24 +82,78 @@ class SharedDelays(AbstractRing):
         return lax.gather(self.columns, first, dimensions, shape, mode=_IN_BOUNDS)
 
     def weighted(self, position, sources, delays, weights, length):
-        if weights.ndim == 3:  # each member's own: the sum is no product of matrices
-            return self._one_by_one(position, sources, delays, weights, length)
-        return weighted(weights, self.slices(position, sources, delays, length))
-
-    def _one_by_one(self, position, sources, delays, weights, length):
-        def add(sums, slot):
-            source, delay, weight = slot
-            values = self.slices(position, source[:, None], delay[:, None], length)[:, 0]
-            return sums + weight[:, None, None] * values, None
-
-        in_turn = sources.T, delays.T, jnp.moveaxis(weights, 1, 0)
-        _, _, *rest = self.columns.shape
-        empty = jnp.zeros((sources.shape[0], length, *rest), self.columns.dtype)
-        return lax.scan(add, empty, in_turn)[0]
+        _, _, channels, members = self.columns.shape
+        rows, slots, *_ = weights.shape
+        if members == 1 and (length < WIDE or slots < 2):
+            return weighted(weights, self.slices(position, sources, delays, length))
+        starts = (position + self.slots - delays) * channels * members
+        sums = _in_turn(self.columns, sources, starts, weights, length=length)
+        return sums.reshape(rows, length, channels, members)
 
     def recent(self, position, steps):
         first = position + self.slots - steps
         return jnp.moveaxis(lax.dynamic_slice_in_dim(self.columns, first, steps, axis=1), 1, 0)
+
+
+# As many slices are added up together.
+_TOGETHER = 4
+
+
+@eqx.filter_custom_jvp
+def _in_turn(
+    columns: Float[Array, "node column channel member"],
+    sources: Int[Array, "row slot"],
+    starts: Int[Array, "row slot"],
+    weights: Float[Array, "row slot *member"],
+    *,
+    length: int,
+) -> Float[Array, "row value *member"]:
+    """Slices of the flat columns of `sources` from `starts` on, weighted and added up slot by slot.
+
+    Twice as quick as a product of matrices, for the slices are never written down.
+    """
+    nodes, _, channels, members = columns.shape
+    rows, slots, *own = weights.shape
+    shape = (rows, length * channels, *(own or (members,)))
+    shape = shape if own else (rows, math.prod(shape[1:]))
+    flat = columns.reshape(nodes, -1)
+
+    def added(sums, some):
+        for source, start, weight in zip(*some, strict=True):
+            values = _flat_slices(flat, source, start, length * channels * members)
+            sums = sums + weight.reshape(rows, 1, *own) * values.reshape(shape)
+        return sums
+
+    groups, rest = divmod(slots, _TOGETHER)
+    in_turn = tuple(jnp.moveaxis(x, 1, 0) for x in (sources, starts, weights))
+    grouped = tuple(x[: slots - rest].reshape(groups, _TOGETHER, *x.shape[1:]) for x in in_turn)
+    sums = jnp.zeros(shape, columns.dtype)
+    sums, _ = lax.scan(lambda sums, some: (added(sums, some), None), sums, grouped)
+    return added(sums, tuple(x[slots - rest :] for x in in_turn))
+
+
+@_in_turn.def_jvp
+def _in_turn_jvp(primals, tangents, *, length):
+    # Reverse mode would add up a whole ring for every slot: here, one for all.
+    columns, sources, starts, weights = primals
+    sums = _in_turn(columns, sources, starts, weights, length=length)
+    nodes, _, channels, members = columns.shape
+    tangent = jnp.zeros_like(sums)
+    for ring, factor in ((tangents[0], weights), (columns, tangents[3])):
+        if ring is not None and factor is not None:
+            size = length * channels * members
+            slices = _flat_slices(ring.reshape(nodes, -1), sources, starts, size)
+            values = slices.reshape(*sources.shape, *sums.shape[1:])
+            tangent = tangent + weighted(factor, values)
+    return sums, tangent
+
+
+def _flat_slices(flat: Float[Array, "node value"], sources, starts, size: int) -> Array:
+    first = jnp.stack([sources, starts], axis=-1)
+    dimensions = lax.GatherDimensionNumbers(
+        offset_dims=(sources.ndim,), collapsed_slice_dims=(0,), start_index_map=(0, 1)
+    )
+    return lax.gather(flat, first, dimensions, (1, size), mode=_IN_BOUNDS)
 
 
 class OwnDelays(AbstractRing):

@@ -1,8 +1,9 @@
 """How a network is laid out for its run: which connections are read a block of steps at a time.
 
 A connection whose delay is no shorter than a block can be summed for all steps of the block at
-once, from contiguous slices of the past: that is what makes the engine fast. The few that are
-shorter are read step by step. What a layout costs is predicted from a few measured numbers.
+once, from contiguous slices of the past: that is what makes the engine fast. Most are longer still
+and are summed for several blocks at once; the few that are shorter are read step by step. What a
+layout costs is predicted from a few measured numbers.
 """
 
 import dataclasses
@@ -10,6 +11,7 @@ import math
 from collections.abc import Sequence
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int
@@ -19,29 +21,36 @@ from tvbjax.engine._edges import Bundles, Edges, bundled, slots_of
 # Multiples of what a vector register holds run best, and so do powers of two.
 BLOCKS = (1, 2, 4, 8, 16, 32)
 
+# Slices of as many steps keep a processor's vector units busy when they are added up in turn.
+WIDE = 32
+
 
 class Layout(eqx.Module):
     """Where every connection goes.
 
-    `block`: steps that are taken together. `long`: connections whose delays reach over a block.
-    `short`: the others, but for `alone`: which connection, if any, leads from a region to itself at
-    once, or -1. `past`: steps before a block that short connections look back. `dense`: sums over
-    a matrix of weights, in a network without delays.
+    `block`: steps that are taken together, `reach`: those of one or several blocks. `far`:
+    connections whose delays are no shorter than `reach`; `long`: than a block. `short`: the others,
+    but for `alone`: which connection, if any, leads from a region to itself at once, or -1. `past`:
+    steps before a block that short connections look back. `dense`: sums over a matrix of weights,
+    in a network without delays.
     """
 
+    far: Bundles
     long: Bundles
     short: Bundles
     alone: Int[Array, " node"] | None
     block: int = eqx.field(static=True)
+    reach: int = eqx.field(static=True)
     past: int = eqx.field(static=True)
     dense: bool = eqx.field(static=True)
 
     def holds(self, delays: np.ndarray, ahead: int) -> bool:
         """Whether connections with these delays are where they should be."""
-        long, short = self.long.chosen, self.short.chosen
+        far, long, short = self.far.chosen, self.long.chosen, self.short.chosen
         alone = () if self.alone is None else np.asarray(self.alone)[np.asarray(self.alone) >= 0]
         return bool(
-            (delays[long] >= self.block + ahead).all()
+            (delays[far] >= self.reach + ahead).all()
+            and (delays[long] >= self.block + ahead).all()
             and (delays[short] <= self.past).all()
             and (delays[np.asarray(alone, int)] == 0).all()
         )
@@ -70,24 +79,30 @@ class Needs:
 class Costs:
     """Nanoseconds, measured on one core of a CPU in float32.
 
-    `slice_start`, `slice_step`: of a slice of the past, and of each step in it. `read`: of one
-    value that is read alone. `window`: of keeping the steps of a block at hand, a step. `block`:
-    of starting a block. `product`: of one entry of a matrix of weights. `scatter`: a step, where a
-    monitor's windows and the blocks do not fit.
+    `slice_start`, `slice_step`: of a slice of the past in a product of matrices, and of each step
+    in it; `wide_step`: of a step in slices that are wide enough to be added up in turn. `read`: of
+    one value that is read alone. `window`: of keeping the steps of a block at hand, a step.
+    `block`: of starting a block. `product`: of one entry of a matrix of weights. `scatter`: a step,
+    where a monitor's windows and the blocks do not fit.
     """
 
     slice_start: float
     slice_step: float
+    wide_step: float
     read: float
     window: float = 60.0
     block: float = 800.0
     product: float = 0.06
     scatter: float = 400.0
 
+    def slice(self, steps: int) -> float:
+        """Of one slice of as many steps, a step."""
+        return self.wide_step if steps >= WIDE else self.slice_start / steps + self.slice_step
+
 
 # Where the past is in a core's cache (76 regions), and where it is not (998 regions).
-AT_HAND = Costs(slice_start=5.0, slice_step=0.13, read=1.9)
-FAR_OFF = Costs(slice_start=1.0, slice_step=0.5, read=5.0)
+AT_HAND = Costs(slice_start=2.2, slice_step=0.165, wide_step=0.21, read=1.9)
+FAR_OFF = Costs(slice_start=3.4, slice_step=0.19, wide_step=0.23, read=5.0)
 
 _CACHE = 1 << 20  # bytes
 
@@ -99,43 +114,46 @@ def costs_of(edges: Edges, needs: Needs) -> Costs:
     return AT_HAND if past <= _CACHE else FAR_OFF
 
 
-def laid_out(edges: Edges, needs: Needs, block: int | None = None) -> Layout:
-    """The layout of least predicted cost, or that of the given block."""
-    chosen = cheapest(edges, needs) if block is None else block
+def laid_out(edges: Edges, needs: Needs) -> Layout:
+    """The layout of least predicted cost."""
+    predicted = predictions(edges, needs)
+    return layout_of(edges, needs, *min(predicted, key=lambda both: predicted[both]))
+
+
+def layout_of(edges: Edges, needs: Needs, block: int, reach: int) -> Layout:
+    """The layout with blocks and a reach of so many steps."""
+    none = bundled(edges, np.zeros(len(needs.least), bool), whole=False)
     if needs.channels == 0:  # nothing travels by the connectome
-        none = bundled(edges, np.zeros(len(needs.least), bool), whole=False)
-        return Layout(none, none, None, chosen, 0, False)
+        return Layout(none, none, none, None, block, block, 0, False)
     if needs.horizon == 1:
-        return _without_delays(edges, needs, chosen)
-    long = needs.least >= chosen + needs.ahead
-    alone = _alone(edges, needs) & ~long & ~np.bool_(needs.pairwise)
-    short = ~long & ~alone
-    past = int(needs.greatest[short].max(initial=0))
+        dense = not needs.pairwise and _dense_is_cheaper(edges, costs_of(edges, needs))
+        every = bundled(edges, np.ones(len(needs.least), bool), whole=needs.pairwise)
+        return Layout(none, none, none if dense else every, None, block, block, 0, dense)
+    far, long, short, alone = kinds(edges, needs, block, reach)
     return Layout(
+        bundled(edges, far, whole=needs.pairwise),
         bundled(edges, long, whole=needs.pairwise),
         bundled(edges, short, whole=needs.pairwise),
         _numbers(edges, alone),
-        chosen,
-        past,
+        block,
+        reach,
+        int(needs.greatest[short].max(initial=0)),
         False,
     )
 
 
-def _without_delays(edges: Edges, needs: Needs, block: int) -> Layout:
-    dense = not needs.pairwise and _dense_is_cheaper(edges, costs_of(edges, needs))
-    none = np.zeros(len(needs.least), bool)
-    short = bundled(edges, none if dense else ~none, whole=needs.pairwise)
-    return Layout(bundled(edges, none, whole=False), short, None, block, 0, dense)
+def kinds(edges: Edges, needs: Needs, block: int, reach: int) -> tuple[np.ndarray, ...]:
+    """Which connections are far, long, short and alone."""
+    far = needs.least >= reach + needs.ahead
+    long = ~far & (needs.least >= block + needs.ahead)
+    own = np.asarray(edges.targets) == np.asarray(edges.sources)
+    alone = own & (needs.greatest == 0) & ~far & ~long & ~np.bool_(needs.pairwise)
+    return far, long, ~far & ~long & ~alone, alone
 
 
 def _dense_is_cheaper(edges: Edges, costs: Costs) -> bool:
     """Whether a matrix of weights costs less than reading each connection's sender."""
     return edges.nodes**2 * costs.product <= len(edges.targets) * costs.read
-
-
-def _alone(edges: Edges, needs: Needs) -> np.ndarray:
-    own = np.asarray(edges.targets) == np.asarray(edges.sources)
-    return own & (needs.greatest == 0)
 
 
 def _numbers(edges: Edges, chosen: np.ndarray) -> Array | None:
@@ -144,36 +162,37 @@ def _numbers(edges: Edges, chosen: np.ndarray) -> Array | None:
     numbers = np.full(edges.nodes, -1)
     which = np.flatnonzero(chosen)
     numbers[np.asarray(edges.targets)[which]] = which
-    return jnp.asarray(numbers, jnp.int32)
+    return jax.device_put(numbers.astype(np.int32))
 
 
-def cheapest(edges: Edges, needs: Needs) -> int:
-    """The block of least predicted cost."""
-    predicted = [predicted_cost(edges, needs, block) for block in BLOCKS]
-    return BLOCKS[int(np.argmin(predicted))]
+def predictions(edges: Edges, needs: Needs) -> dict[tuple[int, int], float]:
+    """Nanoseconds a step that the coupling and the monitors' windows are predicted to cost, by
+    block and reach."""
+    reaches = [(block, block) for block in BLOCKS]
+    if needs.horizon > 1:
+        reaches += [(block, reach) for block in BLOCKS[1:] for reach in (WIDE,) if block < reach]
+    return {both: _predicted(edges, needs, *both) for both in reaches}
 
 
-def predicted_cost(edges: Edges, needs: Needs, block: int) -> float:
-    """Nanoseconds a step that the coupling and the monitors' windows are predicted to cost."""
-    span, costs = span_of(block, needs.windows), costs_of(edges, needs)
+def _predicted(edges: Edges, needs: Needs, block: int, reach: int) -> float:
+    span, costs = span_of(reach, needs.windows), costs_of(edges, needs)
     total = costs.block / block + (0.0 if fits(span, needs.windows) else costs.scatter)
     if needs.horizon == 1:
         return total
-    long = needs.least >= block + needs.ahead
-    alone = _alone(edges, needs) & ~long & ~np.bool_(needs.pairwise)
-    far, near = slots_of(edges, long), slots_of(edges, ~long & ~alone)
-    slices = far * (costs.slice_start / block + costs.slice_step * needs.channels)
-    reads = near * costs.read * needs.channels + (costs.window if near else 0.0)
-    return total + slices + reads
+    far, long, short, _ = (slots_of(edges, kind) for kind in kinds(edges, needs, block, reach))
+    slices = far * costs.slice(reach) + long * costs.slice(block)
+    total += slices * needs.channels + (costs.block / reach if reach > block else 0.0)
+    return total + short * costs.read * needs.channels + (costs.window if short else 0.0)
 
 
 # Steps whose states are handed to the monitors together, at most.
 _LONGEST_SPAN = 128
 
 
-def span_of(block: int, windows: Sequence[int]) -> int:
-    """How many steps go to the monitors at a time: whole blocks, and whole windows if that goes."""
-    spans = range(block, max(block, _LONGEST_SPAN) + 1, block)
+def span_of(reach: int, windows: Sequence[int]) -> int:
+    """How many steps go to the monitors at a time: as many as are reached over, or several times
+    that, and whole windows if that goes."""
+    spans = range(reach, max(reach, _LONGEST_SPAN) + 1, reach)
     fitting = [span for span in spans if fits(span, windows)]
     if fitting:
         return min(fitting, key=lambda span: abs(span - BLOCKS[-1]))

@@ -34,6 +34,7 @@ class Network(eqx.Module):
     `owners`: which region has which state variable, where the models are mixed.
     """
 
+    far: tuple[Wires, ...]
     long: tuple[Wires, ...]
     short: tuple[Wires, ...]
     alone: Float[Array, "node *member"] | None
@@ -42,6 +43,11 @@ class Network(eqx.Module):
     lower: Float[Array, "state 1"]
     upper: Float[Array, "state 1"]
     owners: Bool[Array, "state node"] | None
+
+    @property
+    def wires(self) -> tuple[Wires, ...]:
+        """All of them, in the order in which what they read is put together."""
+        return (*self.far, *self.long, *self.short)
 
     def axes(self, members: Members) -> "Network":
         """Where the members are in each array: last, or None where all share it."""
@@ -83,6 +89,7 @@ def network_of(members: Members) -> Network:
     if layout.alone is not None:
         alone = _kept(layout.alone >= 0, weights[jnp.maximum(layout.alone, 0)])
     return Network(
+        _wires(simulator, layout.far, weights, delays),
         _wires(simulator, layout.long, weights, delays),
         _wires(simulator, layout.short, weights, delays),
         alone,
@@ -138,16 +145,19 @@ def _checked(simulator: "Simulator", weights: Array, delays, count: Array) -> Ar
         f"simulate: a delay exceeds the history of {simulator.horizon} steps; build the Simulator "
         "with the slowest speed or the longest tracts, or give it horizon=.",
     )
-    longest = layout.block + simulator.integrator.ahead
-    used = [(part, longest, simulator.horizon) for part in layout.long.parts]
-    used += [(part, 0, layout.past) for part in layout.short.parts]
-    for part, least, greatest in used:
+    ahead = simulator.integrator.ahead
+    used = (
+        (layout.far, layout.reach + ahead, simulator.horizon),
+        (layout.long, layout.block + ahead, simulator.horizon),
+        (layout.short, 0, layout.past),
+    )
+    for part, least, greatest in [(p, *limits) for kind, *limits in used for p in kind.parts]:
         those = delays[part.edges]
         weights = eqx.error_if(
             weights,
             _kept(part.present, (those < least) | (those > greatest)),
             f"simulate: a delay is not what the Simulator was built for, with time blocks of "
-            f"{layout.block} steps; build it from a connectome with the least delays that will "
+            f"{layout.reach} steps; build it from a connectome with the least delays that will "
             "occur (the greatest speed), or give it block=1.",
         )
     if layout.alone is not None:

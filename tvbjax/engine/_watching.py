@@ -97,4 +97,5 @@ def _widened(carried: tuple[Array, ...]) -> tuple[Array, ...]:
 
 
 def _members_first(array: Array, count: int) -> Array:
-    return jnp.moveaxis(array.reshape(*array.shape[:-1], -1, count), -1, 0)
+    nodes = array.shape[-1] // count
+    return jnp.moveaxis(array.reshape(*array.shape[:-1], nodes, count), -1, 0)
