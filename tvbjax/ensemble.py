@@ -6,6 +6,7 @@ and every device has its share. A member's numbers depend on its own values, key
 
 import dataclasses
 import math
+import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -95,11 +96,28 @@ def _memory() -> int:
 
 
 def members_per_call(simulator: Simulator, steps: int, members: int, tile: int) -> int:
-    """Whole tiles for every device, enough to be worth a call."""
-    devices = len(jax.local_devices())
+    """Whole tiles for every device, enough to be worth a call, and calls that come out even."""
+    devices, threads = len(jax.local_devices()), workers()
     wanted = _NODE_STEPS_PER_CALL / (simulator.nodes * steps * tile)
-    tiles = max(1, min(_TILES_PER_CALL, round(wanted)))
-    return tile * devices * max(1, min(tiles, math.ceil(members / (tile * devices))))
+    tiles = math.ceil(members / (tile * devices))
+    fewest = math.ceil(tiles / max(1, min(_TILES_PER_CALL, round(wanted))))
+
+    def longest(calls: int) -> int:
+        """What the busiest thread has to do, in tiles."""
+        return math.ceil(calls / threads) * math.ceil(tiles / calls)
+
+    calls = min(range(fewest, min(tiles, 2 * fewest) + 1), key=longest)
+    return tile * devices * math.ceil(tiles / calls)
+
+
+def workers() -> int:
+    """Calls at a time: one for each core that is not a device of its own."""
+    if jax.default_backend() != "cpu":
+        return 1
+    cores = os.cpu_count() or 1
+    if hasattr(os, "sched_getaffinity"):
+        cores = len(os.sched_getaffinity(0))
+    return max(1, cores // len(jax.local_devices()))
 
 
 def compiled_call(

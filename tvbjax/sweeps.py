@@ -6,7 +6,6 @@ A member's noise depends on the key and on its number alone: member i is `simula
 
 import dataclasses
 import json
-import os
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -30,6 +29,7 @@ from tvbjax.ensemble import (
     outcome_shapes,
     tile_for,
     whole_tile,
+    workers,
 )
 from tvbjax.free import Free, replace_leaf
 from tvbjax.mixed import Mixed
@@ -346,8 +346,8 @@ def _outcomes(plan: _Plan, numbers: Sequence[int], progress: bool) -> Iterator[t
         return
     # Compiled here: the threads of the pool would not know the JAX settings of this one.
     call = compiled_call(plan.simulator, plan.ensemble, plan.inputs(numbers[0]), plan.tile)
-    workers = _workers()
-    pool = ThreadPoolExecutor(workers)
+    threads = workers()
+    pool = ThreadPoolExecutor(threads)
     coming: deque[tuple[int, Future]] = deque()
     total = sum(_count(plan, number) for number in numbers)
     waiting = iter(numbers)
@@ -355,7 +355,7 @@ def _outcomes(plan: _Plan, numbers: Sequence[int], progress: bool) -> Iterator[t
         with progress_bar(f"sweeping {total} simulations", total, progress) as advance_bar:
             for number in waiting:
                 coming.append((number, pool.submit(_run, call, plan, number)))
-                if len(coming) > 2 * workers:
+                if len(coming) > 2 * threads:
                     yield from _next(plan, coming, advance_bar)
             while coming:
                 yield from _next(plan, coming, advance_bar)
@@ -428,16 +428,6 @@ def _product(axes: dict[Free, np.ndarray]) -> dict[Free, np.ndarray]:
     lengths = tuple(len(values) for values in axes.values())
     index = np.indices(lengths).reshape(len(lengths), -1)
     return {free: axes[free][i] for free, i in zip(axes, index, strict=True)}
-
-
-def _workers() -> int:
-    """Calls at a time: one for each core that is not a device of its own."""
-    if jax.default_backend() != "cpu":
-        return 1
-    cores = os.cpu_count() or 1
-    if hasattr(os, "sched_getaffinity"):
-        cores = len(os.sched_getaffinity(0))
-    return max(1, cores // len(jax.local_devices()))
 
 
 def _times(plan: _Plan, steps: np.ndarray) -> np.ndarray:

@@ -166,8 +166,8 @@ def _with_near(
     if network.alone is not None:
         sums = sums + network.alone.reshape(_shape_beside(network.alone, signals)) * signals
     if layout.dense:
-        assert network.dense is not None
-        sums = sums + _product(network.dense, signals)
+        assert network.product is not None
+        sums = sums + _product(network.product, signals)
     rows = []
     for part in network.short:
         values = _near(part, sent, window, column)
@@ -199,12 +199,26 @@ def _shape_beside(per_node: Array, values: Array) -> tuple[int, ...]:
 
 def _product(weights: Array, signals: Sent) -> Array:
     """Weighted sums of what the regions send now."""
-    if weights.ndim == 3 and signals.ndim == 3:
-        return jnp.einsum("ijm,jcm->icm", weights, signals, precision=lax.Precision.HIGHEST)
     nodes, *rest = signals.shape
-    flat = signals.reshape(nodes, -1)
-    found = jnp.matmul(weights, flat, precision=lax.Precision.HIGHEST)
-    return found.reshape(nodes, *rest)
+    if weights.ndim == 3 and signals.ndim == 3:
+        sums = jnp.einsum("jim,jcm->icm", weights, signals, precision=lax.Precision.HIGHEST)
+        return sums[:nodes]
+    columns = signals.reshape(nodes, -1).T
+    if jax.default_backend() != "cpu":
+        return _vector_product(columns, weights).T[:nodes].reshape(nodes, *rest)
+    # One by one is six times as quick on a CPU as a product with a matrix of few columns.
+    if len(columns) <= _UNROLLED:
+        sums = jnp.stack([_vector_product(column, weights) for column in columns], axis=-1)
+    else:
+        sums = lax.map(lambda column: _vector_product(column, weights), columns).T
+    return sums[:nodes].reshape(nodes, *rest)
+
+
+_UNROLLED = 64
+
+
+def _vector_product(signals: Array, weights: Array) -> Array:
+    return jnp.matmul(signals, weights, precision=lax.Precision.HIGHEST)
 
 
 class _LocalStep(NamedTuple):

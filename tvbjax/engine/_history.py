@@ -84,7 +84,7 @@ class SharedDelays(AbstractRing):
     def weighted(self, position, sources, delays, weights, length):
         _, _, channels, members = self.columns.shape
         rows, slots, *_ = weights.shape
-        if members == 1 and (length < WIDE or slots < 2):
+        if length < WIDE and weights.ndim == 2:
             return weighted(weights, self.slices(position, sources, delays, length))
         starts = (position + self.slots - delays) * channels * members
         sums = _in_turn(self.columns, sources, starts, weights, length=length)

@@ -82,7 +82,8 @@ class Costs:
     `slice_start`, `slice_step`: of a slice of the past in a product of matrices, and of each step
     in it; `wide_step`: of a step in slices that are wide enough to be added up in turn. `read`: of
     one value that is read alone. `window`: of keeping the steps of a block at hand, a step.
-    `block`: of starting a block. `product`: of one entry of a matrix of weights. `scatter`: a step,
+    `block`: of starting a block, `level`: a block, where there are far connections apart from the
+    long ones. `product`: of one entry of a matrix of weights. `scatter`: a step,
     where a monitor's windows and the blocks do not fit.
     """
 
@@ -92,7 +93,8 @@ class Costs:
     read: float
     window: float = 60.0
     block: float = 800.0
-    product: float = 0.06
+    level: float = 3000.0
+    product: float = 0.035
     scatter: float = 400.0
 
     def slice(self, steps: int) -> float:
@@ -181,7 +183,7 @@ def _predicted(edges: Edges, needs: Needs, block: int, reach: int) -> float:
         return total
     far, long, short, _ = (slots_of(edges, kind) for kind in kinds(edges, needs, block, reach))
     slices = far * costs.slice(reach) + long * costs.slice(block)
-    total += slices * needs.channels + (costs.block / reach if reach > block else 0.0)
+    total += slices * needs.channels + (costs.level / block if reach > block else 0.0)
     return total + short * costs.read * needs.channels + (costs.window if short else 0.0)
 
 
