@@ -5,6 +5,7 @@ import importlib
 from tvbjax import (
     coupling as coupling,
     datasets as datasets,
+    features as features,
     generators as generators,
     integrators as integrators,
     lems as lems,

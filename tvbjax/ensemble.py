@@ -99,8 +99,11 @@ def members_per_call(simulator: Simulator, steps: int, members: int, tile: int) 
     """Whole tiles for every device, enough to be worth a call, and calls that come out even."""
     devices, threads = len(jax.local_devices()), workers()
     wanted = _NODE_STEPS_PER_CALL / (simulator.nodes * steps * tile)
+    each = max(1, min(_TILES_PER_CALL, round(wanted)))
     tiles = math.ceil(members / (tile * devices))
-    fewest = math.ceil(tiles / max(1, min(_TILES_PER_CALL, round(wanted))))
+    fewest = math.ceil(tiles / each)
+    if fewest > 8 * threads:  # a last call more or less is no matter
+        return tile * devices * each
 
     def longest(calls: int) -> int:
         """What the busiest thread has to do, in tiles."""

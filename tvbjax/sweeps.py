@@ -259,24 +259,37 @@ def _refuse(simulator, paths, chosen, number) -> None:
 
 
 def _in_memory(plan: _Plan, progress: bool) -> "xr.Dataset":
-    done: list[PyTree] = []
+    outcome, finished = _blank(plan, plan.members), np.zeros(plan.members, bool)
     try:
-        for _, outcome in _outcomes(plan, range(plan.batches), progress):
-            done.append(outcome)
+        for number, part in _outcomes(plan, range(plan.batches), progress):
+            first, count = number * plan.batch, _count(plan, number)
+            for whole, some in zip(jax.tree.leaves(outcome), jax.tree.leaves(part), strict=True):
+                whole[first : first + count] = some[:count]
+            finished[first : first + count] = True
     except KeyboardInterrupt:
-        if not done:
+        if not finished.any():
             raise
         warnings.warn(
-            f"sweep: interrupted; {min(plan.members, plan.batch * len(done))} of {plan.members} "
-            "members are in the result (see its variable 'finished').",
+            f"sweep: interrupted; {finished.sum()} of {plan.members} members are in the result "
+            "(see its variable 'finished').",
             stacklevel=3,
         )
-    outcome = jax.tree.map(lambda *parts: np.concatenate(parts)[: plan.members], *done)
-    outcome, unfinished = _padded(outcome, plan.members)
     dataset = _dataset(plan, outcome)
-    dataset["finished"] = (dataset["diverged"].dims, ~unfinished.reshape(dataset["diverged"].shape))
+    dataset["finished"] = (dataset["diverged"].dims, finished.reshape(dataset["diverged"].shape))
     text = describe(plan.simulator, _one_key(plan))
     return dataset.assign_attrs(provenance=text, duration=plan.duration)
+
+
+def _blank(plan: _Plan, members: int) -> PyTree:
+    """What members give before there is any: NaN (integers: 0), and that none diverged."""
+
+    def blank(shape: jax.ShapeDtypeStruct) -> np.ndarray:
+        fill = np.nan if np.issubdtype(shape.dtype, np.floating) else 0
+        return np.full((members, *shape.shape[1:]), fill, shape.dtype)
+
+    shapes = outcome_shapes(plan.simulator, plan.ensemble, plan.inputs(0), plan.tile)
+    values, steps = jax.tree.map(blank, shapes)
+    return values, steps - 1
 
 
 def _to_disk(plan: _Plan, path: Path, progress: bool) -> "xr.Dataset":
@@ -301,12 +314,8 @@ def _store(plan: _Plan, path: Path) -> SweepStore:
     import xarray as xr
 
     simulator = plan.simulator
-    blank = jax.tree.map(
-        lambda shape: np.zeros((0, *shape.shape[1:]), shape.dtype),
-        outcome_shapes(plan.simulator, plan.ensemble, plan.inputs(0), plan.tile),
-    )
     listed = dataclasses.replace(plan, axes=plan.values, listed=True)
-    variables, coords = _variables(listed, blank)
+    variables, coords = _variables(listed, _blank(plan, 0))
     arrays = {
         name: (tuple(dims[1:]), values.shape[1:], values.dtype)
         for name, (dims, values, *_) in variables.items()
@@ -375,21 +384,6 @@ def _run(call: Callable[[Batch], PyTree], plan: _Plan, number: int) -> PyTree:
 
 def _count(plan: _Plan, number: int) -> int:
     return min(plan.batch, plan.members - number * plan.batch)
-
-
-def _padded(outcome: PyTree, members: int) -> tuple[PyTree, np.ndarray]:
-    """The outcome with NaN (integers: 0) for members that there is none of, and which those are."""
-    finished = len(outcome[1])
-
-    def pad(array: np.ndarray) -> np.ndarray:
-        fill = np.nan if np.issubdtype(array.dtype, np.floating) else 0
-        missing = np.full((members - finished, *array.shape[1:]), fill, array.dtype)
-        return np.concatenate([array, missing])
-
-    values, steps = jax.tree.map(pad, outcome)
-    unfinished = np.arange(members) >= finished
-    steps[unfinished] = -1
-    return (values, steps), unfinished
 
 
 def _check_names(plan: _Plan) -> None:

@@ -1,0 +1,120 @@
+"""Features against NumPy and SciPy, and as measures of a sweep."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.signal
+
+import tvbjax
+from networks import network
+from tvbjax import features, monitors, noise
+
+GAIN = tvbjax.Free(lambda s: s.coupling.a)
+
+
+@pytest.fixture(scope="module")
+def signals():
+    made = np.random.default_rng(0).normal(size=(240, 4))
+    made[:, 1] += 0.8 * made[:, 0]
+    return np.cumsum(made, axis=0) * 0.1 + made
+
+
+def test_functional_connectivity_is_pearsons(signals):
+    found = features.functional_connectivity(signals)
+    np.testing.assert_allclose(found, np.corrcoef(signals.T), atol=1e-12)
+
+
+def test_a_constant_signal_has_no_correlation(signals):
+    silent = signals.copy()
+    silent[:, 2] = 3.0
+    found = np.asarray(features.functional_connectivity(silent))
+    assert np.isnan(found[2]).all() and np.isnan(found[:, 2]).all()
+    others = np.delete(np.delete(found, 2, axis=0), 2, axis=1)
+    np.testing.assert_allclose(others, np.corrcoef(signals[:, [0, 1, 3]].T), atol=1e-12)
+
+
+def test_functional_connectivity_dynamics_window_by_window(signals):
+    window, step = 60, 25
+    upper = np.triu_indices(4, 1)
+    windows = [signals[i : i + window] for i in range(0, 240 - window + 1, step)]
+    flat = np.array([np.corrcoef(w.T)[upper] for w in windows])
+    found = features.functional_connectivity_dynamics(signals, window, step)
+    assert found.shape == (8, 8)
+    np.testing.assert_allclose(found, np.corrcoef(flat), atol=1e-11)
+
+
+def test_power_spectrum_is_that_of_scipy(signals):
+    frequency, density = scipy.signal.welch(signals, fs=250.0, nperseg=64, axis=0)
+    np.testing.assert_allclose(features.power_spectrum(signals, 4.0, 64), density, rtol=1e-10)
+    np.testing.assert_allclose(features.frequencies(4.0, 64), frequency, rtol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("feature", "says"),
+    [
+        (lambda x: features.functional_connectivity_dynamics(x, 240), "240 samples, window=240"),
+        (lambda x: features.functional_connectivity_dynamics(x[:, :2], 9), "takes three"),
+        (lambda x: features.power_spectrum(x, 1.0, 241), "segment=241 of 240 samples"),
+    ],
+)
+def test_what_the_samples_do_not_give_is_an_error(signals, feature, says):
+    with pytest.raises(ValueError, match=says):
+        feature(signals)
+
+
+def test_gradients_go_through(signals):
+    def loss(x):
+        spectrum = features.power_spectrum(x, 1.0, 32)
+        return features.functional_connectivity(x)[0, 1] + jnp.log(spectrum).mean()
+
+    step, direction = 1e-6, np.random.default_rng(1).normal(size=signals.shape)
+    ahead, behind = (loss(jnp.asarray(signals + s * direction)) for s in (step, -step))
+    slope = (jax.grad(loss)(jnp.asarray(signals)) * direction).sum()
+    np.testing.assert_allclose(slope, (ahead - behind) / (2 * step), rtol=1e-6)
+
+
+def test_a_sweep_keeps_features_alone(tmp_path):
+    watch = monitors.TemporalAverage(1.0)
+    simulator = network(tmp_path, noise=noise.Additive(0.1), monitors=watch)
+    space, key = {GAIN: [0.05, 0.2, 0.3]}, jax.random.key(1)
+    keep = features.Together(
+        features.Mean(),
+        features.Variance("temporal_average"),
+        features.FunctionalConnectivity(),
+        features.FunctionalConnectivityDynamics(window=20, step=4, name="fcd"),
+        features.PowerSpectrum(segment=16),
+    )
+    found = tvbjax.sweep(simulator, space, 60.0, key=key, measure=keep, progress=False)
+    whole = tvbjax.sweep(simulator, space, 60.0, key=key, progress=False)["temporal_average"]
+    for i in range(3):
+        one = whole[i, :, 0].values
+        np.testing.assert_allclose(found["mean"][i], one.mean(axis=0), rtol=1e-12)
+        np.testing.assert_allclose(found["variance"][i], one.var(axis=0), rtol=1e-10)
+        connectivity = found["functional_connectivity"][i]
+        np.testing.assert_allclose(connectivity, np.corrcoef(one.T), atol=1e-10)
+        assert found["fcd"][i].shape == (11, 11)
+        _, density = scipy.signal.welch(one, fs=1000.0, nperseg=16, axis=0)
+        np.testing.assert_allclose(found["power_spectrum"][i], density, rtol=1e-8)
+    assert keep == features.Together(*keep.measures) and hash(keep) == hash(
+        features.Together(*keep.measures)
+    )
+
+
+@pytest.mark.parametrize(
+    ("measure", "says"),
+    [
+        (features.Mean("bold"), "there is no 'bold'; name one of raw, slow"),
+        (features.Mean(), "there are several monitors; name one of raw, slow"),
+        (features.Mean("raw", "y"), "there is no 'y'; name one of x"),
+        (
+            features.Together(features.Mean("raw"), features.Mean("slow")),
+            "two measures give 'mean'",
+        ),
+    ],
+)
+def test_features_of_what_there_is_not_are_refused(tmp_path, measure, says):
+    watch = (monitors.Raw(), monitors.TemporalAverage(1.0, name="slow"))
+    simulator = network(tmp_path, monitors=watch)
+    with pytest.raises(ValueError, match=says):
+        tvbjax.sweep(simulator, {GAIN: [0.1]}, 5.0, measure=measure, progress=False)
