@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 PARITY := .venv-parity
 CONFORMANCE := .venv-conformance
 
-.PHONY: setup demo test test-all lint format bench bench-scaling bench-lems bench-models parity conformance docs clean
+.PHONY: setup demo test test-all lint format bench bench-scaling bench-gpu bench-lems bench-models parity conformance docs clean
 
 setup: $(INSTALLED)
 
@@ -55,9 +55,13 @@ $(BENCH)/%/.installed: benchmarks/peers/requirements/%.txt
 bench: setup $(PEERS:%=$(BENCH)/%/.installed)
 	$(BIN)/python -m benchmarks.compare
 
-# tvbjax alone: noise, delays, regions, members, compile time.
+# tvbjax alone: regions, delays, members, compile time.
 bench-scaling: setup
-	$(BIN)/python -m benchmarks.simulate
+	$(BIN)/python -m benchmarks.scaling
+
+# Needs an NVIDIA GPU and the extra gpu: agreement with the CPU, speed, memory.
+bench-gpu: setup
+	$(BIN)/python -m benchmarks.gpu
 
 # Beside PyLEMS and jLEMS, as far as they are there.
 bench-lems: setup $(CONFORMANCE)/.installed

@@ -32,12 +32,12 @@ from tvbjax.ensemble import (
     workers,
 )
 from tvbjax.free import Free, replace_leaf
-from tvbjax.mixed import Mixed
 from tvbjax.progress import progress_bar
 from tvbjax.provenance import describe, digest
-from tvbjax.result import Result, without_absent
+from tvbjax.result import Result
 from tvbjax.simulation import check_key, continued, past_of, whole_steps
 from tvbjax.simulator import Simulator
+from tvbjax.sweep_dataset import dataset, labels_of, times_of, variables_of, with_absent
 from tvbjax.sweep_store import SweepStore, open_store, open_sweep
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def sweep(
 
 
 @dataclasses.dataclass(frozen=True)
-class _Plan:
+class Plan:
     """A sweep that has been checked. `values`: of every free leaf, for every member."""
 
     simulator: Simulator
@@ -141,7 +141,7 @@ class _Plan:
         )
 
 
-def _planned(simulator, space, duration, initial, key, measure, tile) -> _Plan:
+def _planned(simulator, space, duration, initial, key, measure, tile) -> Plan:
     """Everything that can be wrong is found here, before anything is run."""
     axes = _axes(simulator, space)
     if tile is not None and (not isinstance(tile, int) or tile < 1):
@@ -158,7 +158,7 @@ def _planned(simulator, space, duration, initial, key, measure, tile) -> _Plan:
     ensemble = Ensemble(paths, steps, measure, first, *own)
     tile = whole_tile(min(tile, members)) if tile else tile_for(simulator, members)
     batch = members_per_call(simulator, steps, members, tile)
-    plan = _Plan(
+    plan = Plan(
         simulator,
         ensemble,
         axes,
@@ -258,7 +258,7 @@ def _refuse(simulator, paths, chosen, number) -> None:
         raise ValueError(f"sweep: member {number}: {error}") from None
 
 
-def _in_memory(plan: _Plan, progress: bool) -> "xr.Dataset":
+def _in_memory(plan: Plan, progress: bool) -> "xr.Dataset":
     outcome, finished = _blank(plan, plan.members), np.zeros(plan.members, bool)
     try:
         for number, part in _outcomes(plan, range(plan.batches), progress):
@@ -274,13 +274,13 @@ def _in_memory(plan: _Plan, progress: bool) -> "xr.Dataset":
             "(see its variable 'finished').",
             stacklevel=3,
         )
-    dataset = _dataset(plan, outcome)
-    dataset["finished"] = (dataset["diverged"].dims, finished.reshape(dataset["diverged"].shape))
+    found = dataset(plan, outcome)
+    found["finished"] = (found["diverged"].dims, finished.reshape(found["diverged"].shape))
     text = describe(plan.simulator, _one_key(plan))
-    return dataset.assign_attrs(provenance=text, duration=plan.duration)
+    return found.assign_attrs(provenance=text, duration=plan.duration)
 
 
-def _blank(plan: _Plan, members: int) -> PyTree:
+def _blank(plan: Plan, members: int) -> PyTree:
     """What members give before there is any: NaN (integers: 0), and that none diverged."""
 
     def blank(shape: jax.ShapeDtypeStruct) -> np.ndarray:
@@ -292,14 +292,14 @@ def _blank(plan: _Plan, members: int) -> PyTree:
     return values, steps - 1
 
 
-def _to_disk(plan: _Plan, path: Path, progress: bool) -> "xr.Dataset":
+def _to_disk(plan: Plan, path: Path, progress: bool) -> "xr.Dataset":
     store = _store(plan, path)
     mine = range(jax.process_index(), plan.batches, jax.process_count())
     waiting = [number for number in mine if not store.done(number)]
     try:
         for number, (values, steps) in _outcomes(plan, waiting, progress):
-            diverged = {"diverged": steps >= 0, "diverged_at": _times(plan, steps)}
-            store.write(number, _with_absent(plan, values) | diverged)
+            diverged = {"diverged": steps >= 0, "diverged_at": times_of(plan, steps)}
+            store.write(number, with_absent(plan, values) | diverged)
     except KeyboardInterrupt:
         warnings.warn(
             f"sweep: interrupted; what was finished is in {path} (see its variable 'finished'), "
@@ -309,13 +309,13 @@ def _to_disk(plan: _Plan, path: Path, progress: bool) -> "xr.Dataset":
     return open_sweep(path)
 
 
-def _store(plan: _Plan, path: Path) -> SweepStore:
+def _store(plan: Plan, path: Path) -> SweepStore:
     """The folder of a sweep, laid out or opened."""
     import xarray as xr
 
     simulator = plan.simulator
     listed = dataclasses.replace(plan, axes=plan.values, listed=True)
-    variables, coords = _variables(listed, _blank(plan, 0))
+    variables, coords = variables_of(listed, _blank(plan, 0))
     arrays = {
         name: (tuple(dims[1:]), values.shape[1:], values.dtype)
         for name, (dims, values, *_) in variables.items()
@@ -324,7 +324,7 @@ def _store(plan: _Plan, path: Path) -> SweepStore:
         "space": {
             label: digest(values)
             for label, values in zip(
-                _labels(simulator, tuple(plan.axes)), plan.values.values(), strict=True
+                labels_of(simulator, tuple(plan.axes)), plan.values.values(), strict=True
             )
         },
         "duration": plan.duration,
@@ -340,7 +340,7 @@ def _store(plan: _Plan, path: Path) -> SweepStore:
     return open_store(path, identity, arrays, frame, plan.batch, plan.members, leader=leader)
 
 
-def _one_key(plan: _Plan) -> Array | None:
+def _one_key(plan: Plan) -> Array | None:
     return None if plan.ensemble.own_keys else plan.key
 
 
@@ -349,7 +349,7 @@ def _key_data(key: Array) -> Array:
     return jax.random.key_data(key) if typed else key
 
 
-def _outcomes(plan: _Plan, numbers: Sequence[int], progress: bool) -> Iterator[tuple[int, PyTree]]:
+def _outcomes(plan: Plan, numbers: Sequence[int], progress: bool) -> Iterator[tuple[int, PyTree]]:
     """The batches' outcomes in their order; a few are computed ahead, no more are held."""
     if not numbers:
         return
@@ -372,24 +372,24 @@ def _outcomes(plan: _Plan, numbers: Sequence[int], progress: bool) -> Iterator[t
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _next(plan: _Plan, coming: deque, advance_bar: Callable) -> Iterator[tuple[int, PyTree]]:
+def _next(plan: Plan, coming: deque, advance_bar: Callable) -> Iterator[tuple[int, PyTree]]:
     number, future = coming.popleft()
     yield number, future.result()
     advance_bar(_count(plan, number))
 
 
-def _run(call: Callable[[Batch], PyTree], plan: _Plan, number: int) -> PyTree:
+def _run(call: Callable[[Batch], PyTree], plan: Plan, number: int) -> PyTree:
     return jax.device_get(call(plan.inputs(number)))
 
 
-def _count(plan: _Plan, number: int) -> int:
+def _count(plan: Plan, number: int) -> int:
     return min(plan.batch, plan.members - number * plan.batch)
 
 
-def _check_names(plan: _Plan) -> None:
+def _check_names(plan: Plan) -> None:
     """Names of parameters, measures and ours must differ; found before anything is run."""
     shapes, _ = outcome_shapes(plan.simulator, plan.ensemble, plan.inputs(0), plan.tile)
-    labels = _labels(plan.simulator, tuple(plan.axes))
+    labels = labels_of(plan.simulator, tuple(plan.axes))
     ours = {"member", "region", "time", "variable", "diverged", "diverged_at", "finished"}
     for label in labels:
         if label in ours or "/" in label:
@@ -422,85 +422,3 @@ def _product(axes: dict[Free, np.ndarray]) -> dict[Free, np.ndarray]:
     lengths = tuple(len(values) for values in axes.values())
     index = np.indices(lengths).reshape(len(lengths), -1)
     return {free: axes[free][i] for free, i in zip(axes, index, strict=True)}
-
-
-def _times(plan: _Plan, steps: np.ndarray) -> np.ndarray:
-    return np.where(steps >= 0, steps * plan.simulator.integrator.dt, np.nan)
-
-
-def _dataset(plan: _Plan, outcome) -> "xr.Dataset":
-    import xarray as xr
-
-    return xr.Dataset(*_variables(plan, outcome))
-
-
-def _variables(plan: _Plan, outcome) -> tuple[dict[str, tuple], dict]:
-    """Outcomes with names, dims and coordinates, as xarray takes them."""
-    simulator, measured = plan.simulator, plan.ensemble.measure is not None
-    values, steps = outcome
-    labels = _labels(simulator, tuple(plan.axes))
-    dims = ("member",) if plan.listed else labels
-    grid = (len(steps),) if plan.listed else tuple(len(v) for v in plan.axes.values())
-    variables = {
-        "diverged": (dims, (steps >= 0).reshape(grid)),
-        "diverged_at": (dims, _times(plan, steps).reshape(grid), {"units": "ms"}),
-    }
-    coords = _parameter_coords(labels, plan.axes, plan.listed)
-    alone = len(simulator.monitors) == 1
-    for name, value in _with_absent(plan, values).items():
-        if measured:
-            own = tuple(f"{name}_{axis}" for axis in range(value.ndim - 1))
-        else:
-            suffix = "" if alone else f"_{name}"
-            own = (f"time{suffix}", f"variable{suffix}", "region")
-            coords |= _sample_coords(simulator, name, own, plan.ensemble.first, plan.duration)
-        variables[name] = ((*dims, *own), value.reshape(*grid, *value.shape[1:]))
-    return variables, coords
-
-
-def _with_absent(plan: _Plan, values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Samples with NaN where a region does not have a variable."""
-    if plan.ensemble.measure is not None:
-        return values
-    simulator = plan.simulator
-    return {n: without_absent(v, _absent(simulator, n)) for n, v in values.items()}
-
-
-def _absent(simulator: Simulator, monitor: str) -> tuple[tuple[int, ...], ...]:
-    """Per variable of a monitor, the regions that do not have it."""
-    names = dict(zip((m.name for m in simulator.monitors), simulator.observed, strict=True))
-    model = simulator.model
-    return model.absent(names[monitor]) if isinstance(model, Mixed) else ()
-
-
-def _labels(simulator, frees: tuple[Free, ...]) -> tuple[str, ...]:
-    """Short names, or whole paths where short ones are not unique."""
-    short = [free.label(simulator) for free in frees]
-    return tuple(
-        name if short.count(name) == 1 else jax.tree_util.keystr(free.path(simulator)).lstrip(".")
-        for free, name in zip(frees, short, strict=True)
-    )
-
-
-def _parameter_coords(labels, axes, listed) -> dict:
-    """The swept values; where one value is an array, its dim is numbered and the values beside."""
-    coords = {}
-    for label, values in zip(labels, axes.values(), strict=True):
-        own = "member" if listed else label
-        inner = tuple(f"{label}_{i}" for i in range(1, values.ndim))
-        name = label if values.ndim == 1 else f"{label}_values"
-        coords[name] = ((own, *inner), values)
-    return coords
-
-
-def _sample_coords(
-    simulator: Simulator, name: str, dims: tuple[str, ...], first: int, duration: float
-) -> dict:
-    dt = simulator.integrator.dt
-    number = [monitor.name for monitor in simulator.monitors].index(name)
-    times = simulator.monitors[number].times(first, whole_steps(duration, dt), dt)
-    return {
-        dims[0]: (dims[0], times, {"units": "ms"}),
-        dims[1]: list(simulator.observed[number]),
-        "region": list(simulator.connectome.labels),
-    }
