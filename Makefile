@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 PARITY := .venv-parity
 CONFORMANCE := .venv-conformance
 
-.PHONY: setup demo test test-all lint format bench bench-scaling bench-gpu bench-lems bench-models parity conformance docs clean
+.PHONY: setup demo test test-all lint format bench bench-scaling bench-memory bench-gpu bench-lems bench-models parity conformance docs clean
 
 setup: $(INSTALLED)
 
@@ -62,6 +62,10 @@ bench-scaling: setup
 # Needs an NVIDIA GPU and the extra gpu: agreement with the CPU, speed, memory.
 bench-gpu: setup
 	$(BIN)/python -m benchmarks.gpu
+
+# Peak memory of long runs and large sweeps.
+bench-memory: setup
+	$(BIN)/python -m benchmarks.memory
 
 # Beside PyLEMS and jLEMS, as far as they are there.
 bench-lems: setup $(CONFORMANCE)/.installed

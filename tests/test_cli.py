@@ -95,6 +95,18 @@ def test_sweep_writes_a_grid(tmp_path):
         assert not grid["diverged"].any()
 
 
+def test_a_sweep_to_a_store_goes_on_where_it_was(tmp_path):
+    command = ("sweep", MODEL, "--over", "a=-2:0:5", "--duration", "5", "--store", "grid.zarr")
+    for _ in range(2):
+        run = tvbjax_command(*command, cwd=tmp_path)
+        assert run.returncode == 0, run.stderr
+        assert "written to grid.zarr" in run.stdout and not (tmp_path / "sweep.nc").exists()
+    found = tvbjax.open_sweep(tmp_path / "grid.zarr")
+    assert found["finished"].all() and found["a"].values.tolist() == [-2, -1.5, -1, -0.5, 0]
+    other = tvbjax_command(*command[:4], "--duration", "9", "--store", "grid.zarr", cwd=tmp_path)
+    assert other.returncode != 0 and "another sweep" in other.stderr.replace("\n", " ")
+
+
 def test_a_sweep_of_the_speed_has_history_enough(tmp_path):
     run = tvbjax_command(
         *("sweep", MODEL, "--over", "speed=6,2", "--duration", "5", "--out", "speed.nc"),

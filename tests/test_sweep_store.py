@@ -16,7 +16,7 @@ import pytest
 
 import tvbjax
 from networks import network
-from tvbjax import Free, Points, monitors, noise, sweep_store
+from tvbjax import Free, Points, features, monitors, noise, sweep_store
 
 GAIN = Free(lambda s: s.coupling.a)
 KEY = jax.random.key(4)
@@ -164,6 +164,48 @@ def test_a_sweep_survives_twenty_kills(tmp_path):
     killed_and_ended(tmp_path, kills=20)
 
 
+def test_a_store_goes_on_in_the_batches_it_was_begun_with(simulator, tmp_path, monkeypatch):
+    """As on a machine with other cores, which would choose other batches."""
+    from tvbjax import sweeps
+
+    real, space = sweeps._run, {GAIN: np.linspace(0.0, 0.5, 21)}
+    whole, path = tmp_path / "whole.zarr", tmp_path / "cut.zarr"
+    monkeypatch.setattr(sweeps, "members_per_call", lambda *_: 8)
+    tvbjax.sweep(simulator, space, 10.0, key=KEY, measure=mean, store=whole)
+
+    def first(call, plan, number):
+        if number:
+            raise KeyboardInterrupt
+        return real(call, plan, number)
+
+    monkeypatch.setattr(sweeps, "_run", first)
+    with pytest.warns(UserWarning, match="interrupted"):
+        tvbjax.sweep(simulator, space, 10.0, key=KEY, measure=mean, store=path)
+    monkeypatch.setattr(sweeps, "_run", real)
+    monkeypatch.setattr(sweeps, "members_per_call", lambda *_: 12)
+    tvbjax.sweep(simulator, space, 10.0, key=KEY, measure=mean, store=path)
+    assert contents(path) == contents(whole)
+    monkeypatch.setattr(sweeps, "members_per_call", lambda *_: 6)
+    odd = tmp_path / "odd.zarr"
+    tvbjax.sweep(simulator, space, 10.0, key=KEY, measure=mean, store=odd, tile=4)
+    monkeypatch.setattr(sweeps, "members_per_call", lambda *_: 8)
+    with pytest.raises(ValueError, match="begun in batches of 6 members, which 1 devices cannot"):
+        tvbjax.sweep(simulator, space, 10.0, key=KEY, measure=mean, store=odd)
+
+
+def test_another_measure_of_the_same_shapes_is_another_sweep(simulator, tmp_path):
+    arguments = dict(space={GAIN: [0.1]}, duration=12.0, key=KEY, store=tmp_path / "one.zarr")
+
+    def measure(segment):
+        spectrum = features.PowerSpectrum(segment=segment)
+        return features.Together(spectrum, lambda r: {"last": r.final.state})
+
+    tvbjax.sweep(simulator, measure=measure(8), **arguments)
+    tvbjax.sweep(simulator, measure=measure(8), **arguments)
+    with pytest.raises(ValueError, match="measure differ"):
+        tvbjax.sweep(simulator, measure=measure(9), **arguments)
+
+
 def test_another_sweep_does_not_go_on_in_a_folder(simulator, tmp_path):
     path = tmp_path / "one.zarr"
     tvbjax.sweep(simulator, {GAIN: [0.1, 0.2]}, 5.0, key=KEY, store=path)
@@ -172,7 +214,7 @@ def test_another_sweep_does_not_go_on_in_a_folder(simulator, tmp_path):
         (dict(duration=6.0), "duration"),
         (dict(key=jax.random.key(5)), "key"),
         (dict(initial=np.zeros((1, 5))), "initial"),
-        (dict(measure=mean), "outcomes"),
+        (dict(measure=mean), "measure"),
     ):
         arguments = dict(space={GAIN: [0.1, 0.2]}, duration=5.0, key=KEY) | changes
         with pytest.raises(ValueError, match=f"was begun by another sweep .*{what}.* differ"):

@@ -8,7 +8,7 @@ Functions of arrays `(time, region)`, differentiable and for use under `jit` and
 
 import abc
 import dataclasses
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -177,6 +177,15 @@ class Together:
                     raise ValueError(f"Together: two measures give '{name}'; rename one (name=).")
                 found[name] = value
         return found
+
+
+def told(measure: Any) -> str:
+    """A measure in words that stay the same from one program to the next."""
+    if isinstance(measure, Together):
+        return f"Together({', '.join(told(one) for one in measure.measures)})"
+    if isinstance(measure, AbstractFeature):
+        return repr(measure)
+    return getattr(measure, "__qualname__", type(measure).__name__)
 
 
 def _monitored(result: Result, monitor: str | None) -> Samples:

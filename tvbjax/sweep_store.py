@@ -27,12 +27,11 @@ _WAIT = 600.0  # s, for the process that lays the folder out
 
 
 class SweepStore:
-    """The folder of one sweep. `shapes`: of every array, name to (shape of a member's, dtype);
-    `dims`: names of their axes after the first, `member`."""
+    """The folder of one sweep. `batch`: members that are written together."""
 
     def __init__(self, path: Path, batch: int, members: int, group: "zarr.Group"):
         self.path = path
-        self._batch = batch
+        self.batch = batch
         self._members = members
         self._group = group
 
@@ -58,8 +57,8 @@ class SweepStore:
             ) from error
 
     def _span(self, number: int) -> slice:
-        first = number * self._batch
-        return slice(first, min(first + self._batch, self._members))
+        first = number * self.batch
+        return slice(first, min(first + self.batch, self._members))
 
 
 def open_store(

@@ -31,6 +31,7 @@ from tvbjax.ensemble import (
     whole_tile,
     workers,
 )
+from tvbjax.features import told
 from tvbjax.free import Free, replace_leaf
 from tvbjax.progress import progress_bar
 from tvbjax.provenance import describe, digest
@@ -294,6 +295,7 @@ def _blank(plan: Plan, members: int) -> PyTree:
 
 def _to_disk(plan: Plan, path: Path, progress: bool) -> "xr.Dataset":
     store = _store(plan, path)
+    plan = _as_begun(plan, store.batch)
     mine = range(jax.process_index(), plan.batches, jax.process_count())
     waiting = [number for number in mine if not store.done(number)]
     try:
@@ -307,6 +309,18 @@ def _to_disk(plan: Plan, path: Path, progress: bool) -> "xr.Dataset":
             stacklevel=3,
         )
     return open_sweep(path)
+
+
+def _as_begun(plan: Plan, batch: int) -> Plan:
+    """The plan with the batches of its store, which other cores or devices may have begun."""
+    devices = len(jax.local_devices())
+    for tile in (plan.tile, whole_tile(1)):
+        if batch % (tile * devices) == 0:
+            return dataclasses.replace(plan, batch=batch, tile=tile)
+    raise ValueError(
+        f"sweep: the store was begun in batches of {batch} members, which {devices} devices cannot "
+        "share evenly; go on with as many devices as it was begun with."
+    )
 
 
 def _store(plan: Plan, path: Path) -> SweepStore:
@@ -330,9 +344,8 @@ def _store(plan: Plan, path: Path) -> SweepStore:
         "duration": plan.duration,
         "initial": [digest(np.asarray(leaf)) for leaf in jax.tree.leaves(plan.initial)],
         "keys": None if plan.key is None else digest(np.asarray(_key_data(plan.key))),
+        "measure": told(plan.ensemble.measure),
         "outcomes": {name: [list(shape), str(dtype)] for name, (_, shape, dtype) in arrays.items()},
-        "batch": plan.batch,
-        "tile": plan.tile,
     }
     text = describe(simulator, _one_key(plan))
     frame = xr.Dataset(coords=coords, attrs={"provenance": text, "duration": plan.duration})

@@ -24,9 +24,17 @@ def sweep(
             "from:to:count or a,b,c. Repeat it for more axes.",
         ),
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Result: .nc or .zarr.")] = Path(
-        "sweep.nc"
-    ),
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Result: .nc or .zarr; by default sweep.nc.")
+    ] = None,
+    store: Annotated[
+        Path | None,
+        typer.Option(
+            "--store",
+            help="Instead of --out: a .zarr folder to which finished batches go at once. Whatever "
+            "stops the sweep, the same command goes on where it was.",
+        ),
+    ] = None,
     connectome: options.ConnectomeName = "tvb76",
     normalise: options.Normalised = True,
     speed: options.Speed = 3.0,
@@ -48,7 +56,11 @@ def sweep(
     """
     if float64:
         jax.config.update("jax_enable_x64", True)
-    check_target(out)
+    if out is not None and store is not None:
+        raise typer.BadParameter("give --out or --store, not both.")
+    out = Path("sweep.nc") if out is None else out
+    if store is None:
+        check_target(out)
     slowest = options.slowest(over, speed)
     simulator = options.simulator_of(
         model, connectome, normalise, slowest, coupling, integrator, dt, noise, monitor, set_
@@ -56,13 +68,14 @@ def sweep(
     compiled = simulator.model
     assert isinstance(compiled, lems.Model)
     space = dict(options.axis_of(text, compiled) for text in over)
-    result = run(simulator, space, duration, key=jax.random.key(seed))
-    write_dataset(result, out)
+    result = run(simulator, space, duration, key=jax.random.key(seed), store=store)
+    if store is None:
+        write_dataset(result, out)
     console = Console()
     shape = " x ".join(f"{result.sizes[name]} {name}" for name in result["diverged"].dims)
     console.print(f"{shape}: {result['diverged'].size} simulations", highlight=False)
     if result["diverged"].any():
         console.print(f"{int(result['diverged'].sum())} diverged (see `diverged`)", style="yellow")
-    console.print(f"written to {out}", highlight=False)
+    console.print(f"written to {store or out}", highlight=False)
     if not result["finished"].all():
         raise typer.Exit(130)
