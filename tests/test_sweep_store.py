@@ -194,16 +194,16 @@ def test_a_store_goes_on_in_the_batches_it_was_begun_with(simulator, tmp_path, m
 
 
 def test_another_measure_of_the_same_shapes_is_another_sweep(simulator, tmp_path):
-    arguments = dict(space={GAIN: [0.1]}, duration=12.0, key=KEY, store=tmp_path / "one.zarr")
-
-    def measure(segment):
+    def run(segment):
         spectrum = features.PowerSpectrum(segment=segment)
-        return features.Together(spectrum, lambda r: {"last": r.final.state})
+        measure = features.Together(spectrum, lambda r: {"last": r.final.state})
+        path = tmp_path / "one.zarr"
+        return tvbjax.sweep(simulator, {GAIN: [0.1]}, 12.0, key=KEY, store=path, measure=measure)
 
-    tvbjax.sweep(simulator, measure=measure(8), **arguments)
-    tvbjax.sweep(simulator, measure=measure(8), **arguments)
+    run(8)
+    run(8)
     with pytest.raises(ValueError, match="measure differ"):
-        tvbjax.sweep(simulator, measure=measure(9), **arguments)
+        run(9)
 
 
 def test_another_sweep_does_not_go_on_in_a_folder(simulator, tmp_path):
