@@ -152,6 +152,34 @@ def test_a_network_of_hubs_is_bundled_by_degree(tmp_path):
     )
 
 
+@pytest.mark.parametrize("mode", [jax.jacrev, jax.jacfwd])
+def test_derivatives_do_not_depend_on_the_block(tmp_path, mode):
+    """With respect to the weights, the coupling and the past, in both modes, batched."""
+    lengths = np.random.default_rng(3).uniform(0.0, 12.0, (5, 5))
+    brain = tvbjax.Connectome(ring_connectome().weights, lengths, speed=2.0)
+
+    def derivatives(block):
+        simulator = network(tmp_path, connectome=brain, block=block)
+        history = np.random.default_rng(1).uniform(0.0, 2.0, (simulator.horizon, 1, 5))
+
+        def last(free):
+            own = eqx.tree_at(lambda s: (s.connectome.weights, s.coupling.a), simulator, free[:2])
+            return tvbjax.simulate(own, STEPS * 0.1, initial=free[2]).final.state[0]
+
+        free = (simulator.connectome.weights, simulator.coupling.a, jnp.asarray(history))
+        twice = jax.tree.map(lambda x: jnp.stack([x, 1.1 * x]), free)
+        return jax.vmap(mode(last))(twice)
+
+    expected = derivatives(1)
+    assert float(jnp.abs(expected[0]).max()) > 1e-3
+    for block in (32, (4, 32)):
+        jax.tree.map(
+            lambda a, b: np.testing.assert_allclose(a, b, rtol=0, atol=1e-11),
+            derivatives(block),
+            expected,
+        )
+
+
 def test_delays_that_are_replaced_are_laid_out_anew_or_refused(tmp_path):
     """Outside of jit the layout follows; inside the engine says what to do."""
     long = ring_connectome(speed=1.0)
