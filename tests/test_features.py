@@ -1,5 +1,7 @@
 """Features against NumPy and SciPy, and as measures of a sweep."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -118,3 +120,36 @@ def test_features_of_what_there_is_not_are_refused(tmp_path, measure, says):
     simulator = network(tmp_path, monitors=watch)
     with pytest.raises(ValueError, match=says):
         tvbjax.sweep(simulator, {GAIN: [0.1]}, 5.0, measure=measure, progress=False)
+
+
+@pytest.mark.parametrize("single", [False, True])
+def test_the_tile_changes_no_bit_of_a_feature(tmp_path, single):
+    """Sums over time of members side by side would round as the tile has it."""
+    keep = features.Together(
+        features.Mean(), features.Variance(), features.PowerSpectrum(segment=32)
+    )
+    with jax.enable_x64(not single):
+        watch = monitors.TemporalAverage(1.0)
+        simulator = network(tmp_path, noise=noise.Additive(0.1), monitors=watch)
+        space = {GAIN: np.linspace(0.0, 0.3, 13)}
+
+        def swept(tile):
+            return tvbjax.sweep(
+                simulator, space, 80.0, key=jax.random.key(1), measure=keep, tile=tile
+            )
+
+        expected, found = swept(4), swept(8)
+    for name in ("mean", "variance", "power_spectrum"):
+        assert expected[name].dtype == (np.float32 if single else np.float64)
+        np.testing.assert_array_equal(found[name], expected[name])
+
+
+@pytest.mark.parametrize("measure", [features.Mean, features.Together])
+def test_what_is_no_measure_is_refused(tmp_path, measure):
+    with pytest.raises(TypeError, match="measure is 'mean'; give a function of a Result"):
+        features.Together("mean")
+    with pytest.raises(TypeError, match="give a function of a Result, or one of tvbjax.features"):
+        tvbjax.sweep(network(tmp_path), {GAIN: [0.1]}, 5.0, measure=measure)
+    bare: Any = lambda r: r.final.state  # noqa: E731
+    with pytest.raises(TypeError, match="must give arrays by name"):
+        tvbjax.sweep(network(tmp_path), {GAIN: [0.1]}, 5.0, measure=bare)

@@ -9,7 +9,9 @@ import sys
 import textwrap
 import time
 from pathlib import Path
+from typing import Any
 
+import equinox as eqx
 import jax
 import numpy as np
 import pytest
@@ -204,6 +206,22 @@ def test_another_measure_of_the_same_shapes_is_another_sweep(simulator, tmp_path
     run(8)
     with pytest.raises(ValueError, match="measure differ"):
         run(9)
+
+
+def test_a_function_that_computes_something_else_is_another_measure(simulator, tmp_path):
+    arguments: dict[str, Any] = dict(duration=5.0, key=KEY, store=tmp_path / "one.zarr")
+
+    def scaled(factor):
+        return lambda r: {"m": factor * r.final.state.mean()}
+
+    tvbjax.sweep(simulator, {GAIN: [0.1]}, measure=scaled(2.0), **arguments)
+    tvbjax.sweep(simulator, {GAIN: [0.1]}, measure=scaled(2.0), **arguments)
+    for other in (scaled(3.0), lambda r: {"m": r.final.state.max()}):
+        with pytest.raises(ValueError, match="measure differ"):
+            tvbjax.sweep(simulator, {GAIN: [0.1]}, measure=other, **arguments)
+    again = eqx.tree_at(lambda s: s.layout, simulator, network(tmp_path, block=2).layout)
+    with pytest.raises(ValueError, match="block differ"):
+        tvbjax.sweep(again, {GAIN: [0.1]}, measure=scaled(2.0), **arguments)
 
 
 def test_another_sweep_does_not_go_on_in_a_folder(simulator, tmp_path):

@@ -211,10 +211,24 @@ def _tile(
         at = final.trouble[0]
         if ensemble.measure is None:
             return {name: s.values for name, s in result.samples.items()}, at
-        found = {name: jnp.asarray(value) for name, value in ensemble.measure(result).items()}
+        found = _named(ensemble.measure(result))
         return jax.tree.map(lambda value: _masked(value, at >= 0), found), at
 
-    return jax.vmap(measured, in_axes=(engine.axes_of(final), 0))(final, samples)
+    axes = engine.axes_of(final)
+    if ensemble.measure is None or jax.default_backend() != "cpu":
+        return jax.vmap(measured, in_axes=(axes, 0))(final, samples)
+    # One by one: sums over members side by side would round as the tile has it.
+    alone = jax.vmap(lambda carry: carry, in_axes=(axes,))(final)
+    return jax.lax.map(lambda one: measured(*one), (alone, samples))
+
+
+def _named(measured: Any) -> dict[str, Array]:
+    if not isinstance(measured, Mapping):
+        raise TypeError(
+            f"sweep: the measure gives a {type(measured).__name__}; it must give arrays by name, "
+            "e.g. {'mean': ...}."
+        )
+    return {name: jnp.asarray(value) for name, value in measured.items()}
 
 
 def _side_by_side(carry: engine.Carry, own: bool, tile: int) -> engine.Carry:

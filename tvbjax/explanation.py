@@ -103,7 +103,9 @@ def explain(simulator: Simulator, *, members: int = 1, duration: float = 1000.0)
     `print(tvbjax.explain(simulator))`. Override the block with `Simulator(block=)`, the tile with
     `sweep(tile=)`.
     """
-    if not isinstance(members, int) or members < 1:
+    if not isinstance(simulator, Simulator):
+        raise TypeError(f"explain: simulator is {simulator!r:.60}; give a tvbjax.Simulator.")
+    if isinstance(members, bool) or not isinstance(members, int) or members < 1:
         raise ValueError(f"explain: members is {members!r}; give a number of simulations.")
     layout, dt = simulator.layout, simulator.integrator.dt
     delays, _ = delay_range(simulator)

@@ -8,6 +8,8 @@ Functions of arrays `(time, region)`, differentiable and for use under `jit` and
 
 import abc
 import dataclasses
+import hashlib
+from types import CodeType
 from typing import Any, ClassVar
 
 import jax
@@ -65,7 +67,9 @@ def power_spectrum(
     Hann windows of `segment` samples that overlap by half, each without its mean. `period`: ms
     between samples. Raises `ValueError` where a segment is longer than the signal.
     """
-    if not 2 <= segment <= len(signals):
+    if not period > 0:
+        raise ValueError(f"power_spectrum: the period is {period!r} ms; give a positive time.")
+    if not isinstance(segment, int) or not 2 <= segment <= len(signals):
         raise ValueError(
             f"power_spectrum: segment={segment} of {len(signals)} samples; give two samples or "
             "more, at most all."
@@ -166,6 +170,8 @@ class Together:
     measures: tuple
 
     def __init__(self, *measures):
+        for measure in measures:
+            check_measure(measure)
         object.__setattr__(self, "measures", measures)
 
     def __call__(self, result: Result) -> dict[str, Array]:
@@ -179,13 +185,34 @@ class Together:
         return found
 
 
+def check_measure(measure: Any) -> None:
+    """Raises `TypeError` for what is no measure."""
+    if not callable(measure) or isinstance(measure, type):
+        raise TypeError(
+            f"sweep: measure is {measure!r:.60}; give a function of a Result, or one of "
+            "tvbjax.features, e.g. features.Mean()."
+        )
+
+
 def told(measure: Any) -> str:
-    """A measure in words that stay the same from one program to the next."""
+    """A measure in words that stay the same from one program to the next: a function's by what it
+    computes, as far as its code and what it closes over say so."""
     if isinstance(measure, Together):
         return f"Together({', '.join(told(one) for one in measure.measures)})"
     if isinstance(measure, AbstractFeature):
         return repr(measure)
-    return getattr(measure, "__qualname__", type(measure).__name__)
+    name = getattr(measure, "__qualname__", type(measure).__name__)
+    code = getattr(measure, "__code__", None)
+    if code is None:
+        return name
+    closed = [cell.cell_contents for cell in measure.__closure__ or ()]
+    plain = [repr(value) for value in closed if isinstance(value, int | float | str | tuple)]
+    return f"{name} {hashlib.sha256(' '.join([_code(code), *plain]).encode()).hexdigest()[:16]}"
+
+
+def _code(code: CodeType) -> str:
+    constants = [_code(c) if isinstance(c, CodeType) else repr(c) for c in code.co_consts]
+    return " ".join([code.co_code.hex(), *code.co_names, *constants])
 
 
 def _monitored(result: Result, monitor: str | None) -> Samples:

@@ -103,6 +103,8 @@ def open_sweep(path: str | Path) -> "xr.Dataset":
     path = Path(path)
     if not path.is_dir():
         raise FileNotFoundError(f"open_sweep: there is no {path}.")
+    if not (path / ".zgroup").is_file():
+        raise ValueError(f"open_sweep: {path} is no sweep of tvbjax: it is no Zarr folder.")
     return xr.open_zarr(path, chunks=None, consolidated=False, mask_and_scale=False)
 
 

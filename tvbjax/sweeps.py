@@ -31,7 +31,7 @@ from tvbjax.ensemble import (
     whole_tile,
     workers,
 )
-from tvbjax.features import told
+from tvbjax.features import check_measure, told
 from tvbjax.free import Free, replace_leaf
 from tvbjax.progress import progress_bar
 from tvbjax.provenance import describe, digest
@@ -144,8 +144,10 @@ class Plan:
 
 def _planned(simulator, space, duration, initial, key, measure, tile) -> Plan:
     """Everything that can be wrong is found here, before anything is run."""
+    if measure is not None:
+        check_measure(measure)
     axes = _axes(simulator, space)
-    if tile is not None and (not isinstance(tile, int) or tile < 1):
+    if tile is not None and (isinstance(tile, bool) or not isinstance(tile, int) or tile < 1):
         raise ValueError(f"sweep: tile is {tile!r}; give the members side by side, at least 1.")
     listed = isinstance(space, Points)
     values = axes if listed else _product(axes)
@@ -313,6 +315,8 @@ def _to_disk(plan: Plan, path: Path, progress: bool) -> "xr.Dataset":
 
 def _as_begun(plan: Plan, batch: int) -> Plan:
     """The plan with the batches of its store, which other cores or devices may have begun."""
+    if batch == plan.batch:
+        return plan
     devices = len(jax.local_devices())
     for tile in (plan.tile, whole_tile(1)):
         if batch % (tile * devices) == 0:
@@ -345,6 +349,7 @@ def _store(plan: Plan, path: Path) -> SweepStore:
         "initial": [digest(np.asarray(leaf)) for leaf in jax.tree.leaves(plan.initial)],
         "keys": None if plan.key is None else digest(np.asarray(_key_data(plan.key))),
         "measure": told(plan.ensemble.measure),
+        "block": [simulator.layout.block, simulator.layout.reach],
         "outcomes": {name: [list(shape), str(dtype)] for name, (_, shape, dtype) in arrays.items()},
     }
     text = describe(simulator, _one_key(plan))
