@@ -1,5 +1,7 @@
 """Time blocks against the plain loop: one result for any network, delays and block."""
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -157,16 +159,20 @@ def test_derivatives_do_not_depend_on_the_block(tmp_path, mode):
     """With respect to the weights, the coupling and the past, in both modes, batched."""
     lengths = np.random.default_rng(3).uniform(0.0, 12.0, (5, 5))
     brain = tvbjax.Connectome(ring_connectome().weights, lengths, speed=2.0)
+    rule = coupling.Linear(a=0.2)
+
+    def where(simulator: Any):
+        return simulator.connectome.weights, simulator.coupling.a
 
     def derivatives(block):
-        simulator = network(tmp_path, connectome=brain, block=block)
+        simulator = network(tmp_path, connectome=brain, coupling=rule, block=block)
         history = np.random.default_rng(1).uniform(0.0, 2.0, (simulator.horizon, 1, 5))
 
         def last(free):
-            own = eqx.tree_at(lambda s: (s.connectome.weights, s.coupling.a), simulator, free[:2])
+            own = eqx.tree_at(where, simulator, free[:2])
             return tvbjax.simulate(own, STEPS * 0.1, initial=free[2]).final.state[0]
 
-        free = (simulator.connectome.weights, simulator.coupling.a, jnp.asarray(history))
+        free = (*where(simulator), jnp.asarray(history))
         twice = jax.tree.map(lambda x: jnp.stack([x, 1.1 * x]), free)
         return jax.vmap(mode(last))(twice)
 
