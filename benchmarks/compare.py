@@ -21,6 +21,8 @@ from typing import Any
 
 import numpy as np
 
+from tvbjax.tuning import SETTING
+
 HERE = Path(__file__).parent
 SCRIPTS, RESULTS = HERE / "peers", HERE / "results"
 BUILD = HERE.parent / "build" / "benchmarks"
@@ -34,8 +36,6 @@ WHAT = {
     "W5": "W1 without delays",
     "W6": "998 regions, otherwise W1",
 }
-# The setting of XLA's that tvbjax.tune_cpu() makes; JAX's other programs are run with it, too.
-TUNED = "--xla_backend_extra_options=xla_cpu_small_while_loop_byte_threshold=65536"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,8 +128,8 @@ def run(program: Program, workload: str, network: tuple[Path, str]) -> dict[str,
     if shutil.which("taskset"):
         command = ["taskset", "-c", "0,1" if workload == "W3" else "0", *command]
     environment = dict(os.environ)
-    if program.tuned:
-        environment["XLA_FLAGS"] = f"{environment.get('XLA_FLAGS', '')} {TUNED}".strip()
+    if program.tuned:  # JAX's other programs are run with tvbjax's setting, too
+        environment["XLA_FLAGS"] = f"{environment.get('XLA_FLAGS', '')} {SETTING}".strip()
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=1800)
     if done.returncode:
         return {"workload": workload, "failed": done.stderr.strip().splitlines()[-1:]}

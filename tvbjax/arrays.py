@@ -38,12 +38,3 @@ def is_traced(tree: Any) -> bool:
     """Whether we are inside a JAX transformation: of these leaves, or of everything (jit)."""
     leaves = [*jax.tree.leaves(tree), jnp.zeros(())]
     return any(isinstance(leaf, Tracer) for leaf in leaves)
-
-
-def concrete(name: str, value):
-    if isinstance(value, Tracer):
-        raise TypeError(
-            f"Simulator: {name} is traced, and the connections that exist must be known; build the "
-            "Simulator outside of jit, grad and vmap, and replace its leaves inside (eqx.tree_at)."
-        )
-    return value

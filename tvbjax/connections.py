@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import equinox as eqx
 import numpy as np
+from jax.core import Tracer
 
-from tvbjax.arrays import concrete, is_traced
+from tvbjax.arrays import is_traced
 from tvbjax.engine import Layout, Needs, channels, laid_out, layout_of, windows_of
 
 if TYPE_CHECKING:
@@ -16,6 +17,16 @@ if TYPE_CHECKING:
 
 # Steps that are taken together; or with that, steps for which the far connections are summed.
 Block = int | tuple[int, int]
+
+
+def concrete(name: str, value):
+    """A leaf of the connectome that must be known. Raises `TypeError` where it is traced."""
+    if isinstance(value, Tracer):
+        raise TypeError(
+            f"Simulator: {name} is traced, and the connections that exist must be known; build the "
+            "Simulator outside of jit, grad and vmap, and replace its leaves inside (eqx.tree_at)."
+        )
+    return value
 
 
 def checked_block(block: Block | None) -> Block | None:
@@ -39,7 +50,7 @@ def checked_block(block: Block | None) -> Block | None:
 def horizon_of(simulator: "Simulator", horizon: int | None) -> int:
     """One more than the longest delay of an edge, or what the user asks for if that is more."""
     dt = simulator.integrator.dt
-    delays, _ = delay_range(simulator)
+    delays = delays_of(simulator)
     if delays.min(initial=0) < 0:
         raise ValueError(
             "Simulator: a delay is NaN, negative or endless; look at the connectome's "
@@ -56,15 +67,13 @@ def horizon_of(simulator: "Simulator", horizon: int | None) -> int:
     return needed if horizon is None else horizon
 
 
-def delay_range(simulator: "Simulator") -> tuple[np.ndarray, np.ndarray]:
-    """The least and the greatest delay of every connection: those of this connectome."""
+def delays_of(simulator: "Simulator") -> np.ndarray:
+    """The delay of every connection in steps, -1 where there is no such delay."""
     connectome = simulator.connectome
     lengths = concrete("connectome.tract_lengths", connectome.tract_lengths)
     speed = concrete("connectome.speed", connectome.speed)
-    delays = simulator.edges.delay_steps(
-        np.asarray(lengths), np.asarray(speed), simulator.integrator.dt
-    )
-    return np.asarray(delays), np.asarray(delays)
+    dt = simulator.integrator.dt
+    return np.asarray(simulator.edges.delay_steps(np.asarray(lengths), np.asarray(speed), dt))
 
 
 def needs_of(simulator: "Simulator", least: np.ndarray, greatest: np.ndarray) -> Needs:
@@ -103,7 +112,7 @@ def fitted(simulator: "Simulator") -> "Simulator":
     check_connections(simulator)
     if is_traced(simulator.connectome):
         return simulator  # the engine then checks when it runs
-    delays, _ = delay_range(simulator)
+    delays = delays_of(simulator)
     if simulator.layout.holds(delays, simulator.integrator.ahead):
         return simulator
     return with_layout(simulator, delays, delays)
@@ -117,7 +126,7 @@ def check_connections(simulator: "Simulator") -> None:
     connectome = simulator.connectome
     if is_traced(connectome):
         return  # the engine then checks when it runs
-    delays, _ = delay_range(simulator)
+    delays = delays_of(simulator)
     longest = int(np.max(delays, initial=0))
     if int(np.min(delays, initial=0)) < 0:
         raise ValueError(

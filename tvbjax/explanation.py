@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tvbjax.connections import delay_range, needs_of
+from tvbjax.connections import delays_of, needs_of
 from tvbjax.engine import fits, predictions, span_of
 from tvbjax.ensemble import member_bytes, members_per_call, tile_for
 from tvbjax.simulation import whole_steps
@@ -108,7 +108,7 @@ def explain(simulator: Simulator, *, members: int = 1, duration: float = 1000.0)
     if isinstance(members, bool) or not isinstance(members, int) or members < 1:
         raise ValueError(f"explain: members is {members!r}; give a number of simulations.")
     layout, dt = simulator.layout, simulator.integrator.dt
-    delays, _ = delay_range(simulator)
+    delays = delays_of(simulator)
     needs = needs_of(simulator, delays, delays)
     span = span_of(layout.reach, needs.windows)
     steps = whole_steps(duration, dt)

@@ -206,13 +206,19 @@ def told(measure: Any) -> str:
     if code is None:
         return name
     closed = [cell.cell_contents for cell in measure.__closure__ or ()]
+    closed += measure.__defaults__ or ()
     plain = [repr(value) for value in closed if isinstance(value, int | float | str | tuple)]
     return f"{name} {hashlib.sha256(' '.join([_code(code), *plain]).encode()).hexdigest()[:16]}"
 
 
 def _code(code: CodeType) -> str:
-    constants = [_code(c) if isinstance(c, CodeType) else repr(c) for c in code.co_consts]
-    return " ".join([code.co_code.hex(), *code.co_names, *constants])
+    return " ".join([code.co_code.hex(), *code.co_names, *map(_constant, code.co_consts)])
+
+
+def _constant(value: Any) -> str:
+    if isinstance(value, frozenset):  # the order of a set differs from one program to the next
+        return repr(sorted(map(repr, value)))
+    return _code(value) if isinstance(value, CodeType) else repr(value)
 
 
 def _monitored(result: Result, monitor: str | None) -> Samples:
@@ -220,8 +226,8 @@ def _monitored(result: Result, monitor: str | None) -> Samples:
     if monitor is None and len(names) == 1:
         return result.samples[names[0]]
     if monitor not in result.samples:
-        told = "there are several monitors" if monitor is None else f"there is no '{monitor}'"
-        raise ValueError(f"feature: {told}; name one of {', '.join(names)}.")
+        says = "there are several monitors" if monitor is None else f"there is no '{monitor}'"
+        raise ValueError(f"feature: {says}; name one of {', '.join(names)}.")
     return result.samples[monitor]
 
 
@@ -229,6 +235,6 @@ def _numbered(samples: Samples, variable: str | None) -> int:
     if variable is None and len(samples.variables) == 1:
         return 0
     if variable not in samples.variables:
-        told = "there are several variables" if variable is None else f"there is no '{variable}'"
-        raise ValueError(f"feature: {told}; name one of {', '.join(samples.variables)}.")
+        says = "there are several variables" if variable is None else f"there is no '{variable}'"
+        raise ValueError(f"feature: {says}; name one of {', '.join(samples.variables)}.")
     return samples.variables.index(variable)

@@ -13,8 +13,15 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import Literal
 
-from tvbjax.arrays import concrete, is_traced
-from tvbjax.connections import Block, checked_block, delay_range, horizon_of, layout_for
+from tvbjax.arrays import is_traced
+from tvbjax.connections import (
+    Block,
+    checked_block,
+    concrete,
+    delays_of,
+    horizon_of,
+    layout_for,
+)
 from tvbjax.connectome import Connectome
 from tvbjax.coupling import (
     AbstractCarried,
@@ -111,7 +118,8 @@ class Simulator(eqx.Module):
         _check_shapes(self)
         _check_senders(self)
         _check_monitors(self.monitors, integrator.dt)
-        self.layout = layout_for(self, *delay_range(self))
+        delays = delays_of(self)
+        self.layout = layout_for(self, delays, delays)
 
     @property
     def rules(self) -> tuple[tuple[AbstractCoupling, ...], ...]:

@@ -10,7 +10,7 @@ import os
 import jax
 
 _FLAG = "--xla_backend_extra_options="
-_OPTION = "xla_cpu_small_while_loop_byte_threshold=65536"
+SETTING = f"{_FLAG}xla_cpu_small_while_loop_byte_threshold=65536"
 
 
 def tune_cpu() -> None:
@@ -32,7 +32,7 @@ def tune_cpu() -> None:
             "tune_cpu: JAX has started, and reads XLA_FLAGS only then; call tvbjax.tune_cpu() "
             "before the first array is made."
         )
-    os.environ["XLA_FLAGS"] = f"{flags} {_FLAG}{_OPTION}".strip()
+    os.environ["XLA_FLAGS"] = f"{flags} {SETTING}".strip()
 
 
 def _has_started() -> bool:

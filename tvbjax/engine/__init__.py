@@ -15,7 +15,6 @@ from tvbjax.engine._afferent import channels as channels
 from tvbjax.engine._edges import Edges as Edges, edges_of as edges_of
 from tvbjax.engine._layout import (
     BLOCKS as BLOCKS,
-    WIDE as WIDE,
     Layout as Layout,
     Needs as Needs,
     fits as fits,

@@ -73,22 +73,22 @@ class SharedDelays(AbstractRing):
         )
 
     def slices(self, position, sources, delays, length):
-        _, _, channels, members = self.columns.shape
-        first = jnp.stack([sources, position + self.slots - delays], axis=-1)
-        dimensions = lax.GatherDimensionNumbers(
-            offset_dims=(2, 3, 4), collapsed_slice_dims=(0,), start_index_map=(0, 1)
-        )
-        shape = (1, length, channels, members)
-        return lax.gather(self.columns, first, dimensions, shape, mode=_IN_BOUNDS)
+        nodes, _, *rest = self.columns.shape
+        starts = self._starts(position, delays)
+        flat = self.columns.reshape(nodes, -1)
+        found = _flat_slices(flat, sources, starts, length * math.prod(rest))
+        return found.reshape(*sources.shape, length, *rest)
 
     def weighted(self, position, sources, delays, weights, length):
-        _, _, channels, members = self.columns.shape
-        rows, slots, *_ = weights.shape
         if length < WIDE and weights.ndim == 2:
             return weighted(weights, self.slices(position, sources, delays, length))
-        starts = (position + self.slots - delays) * channels * members
+        starts = self._starts(position, delays)
         sums = _in_turn(self.columns, sources, starts, weights, length=length)
-        return sums.reshape(rows, length, channels, members)
+        return sums.reshape(len(weights), length, *self.columns.shape[2:])
+
+    def _starts(self, position, delays):
+        """Where slices begin in a region's flat columns."""
+        return (position + self.slots - delays) * math.prod(self.columns.shape[2:])
 
     def recent(self, position, steps):
         first = position + self.slots - steps
@@ -114,13 +114,13 @@ def _in_turn(
     """
     nodes, _, channels, members = columns.shape
     rows, slots, *own = weights.shape
-    shape = (rows, length * channels, *(own or (members,)))
-    shape = shape if own else (rows, math.prod(shape[1:]))
+    size = length * channels * members
+    shape = (rows, length * channels, members) if own else (rows, size)
     flat = columns.reshape(nodes, -1)
 
     def added(sums, some):
         for source, start, weight in zip(*some, strict=True):
-            values = _flat_slices(flat, source, start, length * channels * members)
+            values = _flat_slices(flat, source, start, size)
             sums = sums + weight.reshape(rows, 1, *own) * values.reshape(shape)
         return sums
 

@@ -83,8 +83,8 @@ class Costs:
     in it; `wide_step`: of a step in slices that are wide enough to be added up in turn. `read`: of
     one value that is read alone. `window`: of keeping the steps of a block at hand, a step.
     `block`: of starting a block, `level`: a block, where there are far connections apart from the
-    long ones. `product`: of one entry of a matrix of weights. `scatter`: a step,
-    where a monitor's windows and the blocks do not fit.
+    long ones. `product`: of one entry of a matrix of weights. `scatter`: a step, where a monitor's
+    windows and the blocks do not fit.
     """
 
     slice_start: float
@@ -172,7 +172,7 @@ def predictions(edges: Edges, needs: Needs) -> dict[tuple[int, int], float]:
     block and reach."""
     reaches = [(block, block) for block in BLOCKS]
     if needs.horizon > 1:
-        reaches += [(block, reach) for block in BLOCKS[1:] for reach in (WIDE,) if block < reach]
+        reaches += [(block, WIDE) for block in BLOCKS[1:] if block < WIDE]
     return {both: _predicted(edges, needs, *both) for both in reaches}
 
 
