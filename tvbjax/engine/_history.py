@@ -73,22 +73,13 @@ class SharedDelays(AbstractRing):
         )
 
     def slices(self, position, sources, delays, length):
-        nodes, _, *rest = self.columns.shape
-        starts = self._starts(position, delays)
-        flat = self.columns.reshape(nodes, -1)
-        found = _flat_slices(flat, sources, starts, length * math.prod(rest))
-        return found.reshape(*sources.shape, length, *rest)
+        return _slices(self.columns, sources, position + self.slots - delays, length)
 
     def weighted(self, position, sources, delays, weights, length):
         if length < WIDE and weights.ndim == 2:
             return weighted(weights, self.slices(position, sources, delays, length))
-        starts = self._starts(position, delays)
-        sums = _in_turn(self.columns, sources, starts, weights, length=length)
-        return sums.reshape(len(weights), length, *self.columns.shape[2:])
-
-    def _starts(self, position, delays):
-        """Where slices begin in a region's flat columns."""
-        return (position + self.slots - delays) * math.prod(self.columns.shape[2:])
+        first = position + self.slots - delays
+        return _in_turn(self.columns, sources, first, weights, length=length)
 
     def recent(self, position, steps):
         first = position + self.slots - steps
@@ -103,31 +94,27 @@ _TOGETHER = 4
 def _in_turn(
     columns: Float[Array, "node column channel member"],
     sources: Int[Array, "row slot"],
-    starts: Int[Array, "row slot"],
+    first: Int[Array, "row slot"],
     weights: Float[Array, "row slot *member"],
     *,
     length: int,
-) -> Float[Array, "row value *member"]:
-    """Slices of the flat columns of `sources` from `starts` on, weighted and added up slot by slot.
+) -> Sums:
+    """Slices of `length` columns from `first` on, weighted and added up slot by slot.
 
     Twice as quick as a product of matrices, for the slices are never written down.
     """
-    nodes, _, channels, members = columns.shape
     rows, slots, *own = weights.shape
-    size = length * channels * members
-    shape = (rows, length * channels, members) if own else (rows, size)
-    flat = columns.reshape(nodes, -1)
 
     def added(sums, some):
         for source, start, weight in zip(*some, strict=True):
-            values = _flat_slices(flat, source, start, size)
-            sums = sums + weight.reshape(rows, 1, *own) * values.reshape(shape)
+            values = _slices(columns, source, start, length)
+            sums = sums + weight.reshape(rows, 1, 1, *(own or (1,))) * values
         return sums
 
     groups, rest = divmod(slots, _TOGETHER)
-    in_turn = tuple(jnp.moveaxis(x, 1, 0) for x in (sources, starts, weights))
+    in_turn = tuple(jnp.moveaxis(x, 1, 0) for x in (sources, first, weights))
     grouped = tuple(x[: slots - rest].reshape(groups, _TOGETHER, *x.shape[1:]) for x in in_turn)
-    sums = jnp.zeros(shape, columns.dtype)
+    sums = jnp.zeros((rows, length, *columns.shape[2:]), columns.dtype)
     sums, _ = lax.scan(lambda sums, some: (added(sums, some), None), sums, grouped)
     return added(sums, tuple(x[slots - rest :] for x in in_turn))
 
@@ -135,25 +122,23 @@ def _in_turn(
 @_in_turn.def_jvp
 def _in_turn_jvp(primals, tangents, *, length):
     # Reverse mode would add up a whole ring for every slot: here, one for all.
-    columns, sources, starts, weights = primals
-    sums = _in_turn(columns, sources, starts, weights, length=length)
-    nodes, _, channels, members = columns.shape
+    columns, sources, first, weights = primals
+    sums = _in_turn(columns, sources, first, weights, length=length)
     tangent = jnp.zeros_like(sums)
     for ring, factor in ((tangents[0], weights), (columns, tangents[3])):
         if ring is not None and factor is not None:
-            size = length * channels * members
-            slices = _flat_slices(ring.reshape(nodes, -1), sources, starts, size)
-            values = slices.reshape(*sources.shape, *sums.shape[1:])
-            tangent = tangent + weighted(factor, values)
+            tangent = tangent + weighted(factor, _slices(ring, sources, first, length))
     return sums, tangent
 
 
-def _flat_slices(flat: Float[Array, "node value"], sources, starts, size: int) -> Array:
-    first = jnp.stack([sources, starts], axis=-1)
+def _slices(columns: Array, sources: Array, first: Array, length: int) -> Array:
+    start = jnp.stack([sources, first], axis=-1)
+    axis = sources.ndim
     dimensions = lax.GatherDimensionNumbers(
-        offset_dims=(sources.ndim,), collapsed_slice_dims=(0,), start_index_map=(0, 1)
+        offset_dims=(axis, axis + 1, axis + 2), collapsed_slice_dims=(0,), start_index_map=(0, 1)
     )
-    return lax.gather(flat, first, dimensions, (1, size), mode=_IN_BOUNDS)
+    shape = (1, length, *columns.shape[2:])
+    return lax.gather(columns, start, dimensions, shape, mode=_IN_BOUNDS)
 
 
 class OwnDelays(AbstractRing):
