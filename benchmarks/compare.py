@@ -155,15 +155,20 @@ def machine() -> dict[str, Any]:
 
 def write(reports: list[dict[str, Any]], networks) -> None:
     """The results as JSON, and as tables for people."""
-    RESULTS.mkdir(exist_ok=True)
     whole = {
         "machine": machine(),
         "networks": {name: text for name, (_, text) in networks.items()},
         "reports": reports,
     }
-    (RESULTS / "peers.json").write_text(json.dumps(whole, indent=1) + "\n")
-    (RESULTS / "peers.md").write_text("\n".join(tables(whole)) + "\n")
-    print(f"written to {RESULTS / 'peers.md'}", file=sys.stderr)
+    keep("peers", whole, tables(whole))
+
+
+def keep(name: str, whole: dict[str, Any], lines: list[str]) -> None:
+    """Results in benchmarks/results: as JSON, and as text."""
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{name}.json").write_text(json.dumps(whole, indent=1) + "\n")
+    (RESULTS / f"{name}.md").write_text("\n".join(lines) + "\n")
+    print(f"written to {RESULTS / name}.md", file=sys.stderr)
 
 
 def tables(whole: dict[str, Any]) -> list[str]:

@@ -14,7 +14,6 @@ Perfetto. `--anyway`: small sizes on whatever there is, to try the script; write
 
 import argparse
 import contextlib
-import json
 import statistics
 import sys
 from collections.abc import Callable, Iterator
@@ -26,7 +25,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import tvbjax
-from benchmarks.compare import RESULTS, make_networks
+from benchmarks.compare import keep, make_networks
 from benchmarks.peers import common
 from benchmarks.scaling import (
     GAIN,
@@ -68,12 +67,10 @@ def main() -> None:
     }
     if options.profile:
         profile(simulator, duration, min(most, 1000), options.profile)
-    text = "\n".join(tables(whole))
-    print(text)
+    lines = tables(whole)
+    print("\n".join(lines))
     if not options.anyway:
-        (RESULTS / "gpu.json").write_text(json.dumps(whole, indent=1) + "\n")
-        (RESULTS / "gpu.md").write_text(text + "\n")
-        print(f"written to {RESULTS / 'gpu.md'}", file=sys.stderr)
+        keep("gpu", whole, lines)
 
 
 def check_device(anyway: bool) -> None:

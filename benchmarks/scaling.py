@@ -11,7 +11,6 @@ phase of the machine hits all of them. Writes benchmarks/results/scaling.json an
 
 import argparse
 import dataclasses
-import json
 import platform
 import statistics
 import sys
@@ -26,7 +25,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import tvbjax
-from benchmarks.compare import RESULTS, machine, make_networks
+from benchmarks.compare import keep, machine, make_networks
 from benchmarks.peers import common
 from tvbjax import Connectome, Free, Result, Simulator, coupling, integrators, monitors, noise
 
@@ -58,12 +57,10 @@ def main() -> None:
         else make_cases(NODE_STEPS, MEMBERS)
     )
     whole = environment() | {"cases": in_turns(chosen, options.repeats)}
-    text = "\n".join(tables(whole))
-    print(text)
+    lines = tables(whole)
+    print("\n".join(lines))
     if not options.quick:
-        (RESULTS / "scaling.json").write_text(json.dumps(whole, indent=1) + "\n")
-        (RESULTS / "scaling.md").write_text(text + "\n")
-        print(f"written to {RESULTS / 'scaling.md'}", file=sys.stderr)
+        keep("scaling", whole, lines)
 
 
 def make_cases(node_steps: int, members: tuple[int, ...]) -> list[Case]:
