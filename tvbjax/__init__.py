@@ -6,11 +6,13 @@ from tvbjax import (
     coupling as coupling,
     datasets as datasets,
     features as features,
+    forward as forward,
     generators as generators,
     integrators as integrators,
     lems as lems,
     monitors as monitors,
     noise as noise,
+    surface as surface,
 )
 from tvbjax.connectome import Connectome as Connectome
 from tvbjax.explanation import Explanation as Explanation, explain as explain

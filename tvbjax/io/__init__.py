@@ -1,5 +1,13 @@
 """Readers and writers of files. Each module knows one format and nothing of simulation."""
 
+from tvbjax.io.sensors import (
+    read_gain_matrix as read_gain_matrix,
+    read_sensors as read_sensors,
+)
+from tvbjax.io.surfaces import (
+    read_region_mapping as read_region_mapping,
+    read_surface as read_surface,
+)
 from tvbjax.io.tvb_zip import (
     read_connectome_zip as read_connectome_zip,
     write_connectome_zip as write_connectome_zip,

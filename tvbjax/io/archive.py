@@ -103,6 +103,29 @@ def open_archive(path: str | os.PathLike[str], limit_bytes: int) -> Iterator[Arc
         yield Archive(path, file, limit_bytes)
 
 
+def read_packed(path: str | os.PathLike[str], limit_bytes: int = 1 << 29) -> bytes:
+    """The content of a file, with bzip2 undone if its name ends in .bz2.
+
+    Raises FileNotFoundError, and ValueError where it is damaged or unpacks to more than the limit.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {path}.")
+    content = path.read_bytes()
+    if path.suffix.lower() != ".bz2":
+        return content
+    parts, size = [], 0
+    try:
+        for chunk in _bunzipped(content):
+            size += len(chunk)
+            if size > limit_bytes:
+                raise ValueError(f"{path} unpacks to more than {limit_bytes} bytes.")
+            parts.append(chunk)
+    except (OSError, EOFError) as error:
+        raise ValueError(f"{path} is damaged ({error}); get the file again.") from error
+    return b"".join(parts)
+
+
 def _leads_out(name: str) -> bool:
     windows = PureWindowsPath(name)
     return bool(windows.anchor) or ".." in windows.parts

@@ -1,17 +1,13 @@
-"""Connectomes to begin with: The Virtual Brain's, from the package tvb-data, and synthetic ones.
-
-tvb-data's files are under the GPL and stay in its package; nothing of it is imported or copied.
-"""
+"""Connectomes: The Virtual Brain's, and synthetic ones."""
 
 import difflib
-import importlib.util
-from pathlib import Path
 
 import jax
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
 from tvbjax.connectome import Connectome
+from tvbjax.datasets._package import tvb_data
 from tvbjax.io.tvb_zip import read_connectome_zip
 
 _FILES = {f"tvb{size}": f"connectivity_{size}.zip" for size in (66, 68, 76, 96, 192)}
@@ -38,7 +34,7 @@ def connectome(name: str, *, speed: float = 3.0) -> Connectome:
         raise ValueError(
             f"datasets.connectome: there is no {name!r}; {hint}Known: {', '.join(_FILES)}."
         )
-    loaded = read_connectome_zip(_tvb_data() / "connectivity" / _FILES[name], speed=speed)
+    loaded = read_connectome_zip(tvb_data() / "connectivity" / _FILES[name], speed=speed)
     return Connectome(
         loaded.weights, loaded.tract_lengths, loaded.speed, name=name, regions=loaded.regions
     )
@@ -98,18 +94,6 @@ def synthetic_connectome(
         cortical=np.ones(regions, dtype=bool),
         name=name,
     )
-
-
-def _tvb_data() -> Path:
-    spec = importlib.util.find_spec("tvb_data")
-    folders = spec.submodule_search_locations if spec else None
-    if not folders:
-        raise ModuleNotFoundError(
-            "datasets.connectome: the package tvb-data is not installed; "
-            "run: pip install 'tvbjax[data]'. Without it, use datasets.synthetic_connectome.",
-            name="tvb_data",
-        )
-    return Path(next(iter(folders)))
 
 
 def _check_recipe(

@@ -1,0 +1,152 @@
+"""Gain: what every sensor measures of a unit of activity in every source; linear, differentiable.
+
+A source is a region, or a vertex of a surface. References are linear, so a referenced measurement
+is one with another gain.
+"""
+
+import warnings
+from collections.abc import Sequence
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from tvbjax.arrays import as_floats, is_traced
+from tvbjax.forward._sensors import Sensors
+from tvbjax.surface import Surface
+
+
+class Gain(eqx.Module):
+    """A gain matrix (lead field), one row for every channel.
+
+    `matrix`: in `unit` per unit of the source's activity. `channels`: names of the rows. Build it
+    by `gain_of`, from a matrix for sensors, or by the analytic formulas.
+    """
+
+    matrix: Float[Array, "channel source"] = eqx.field(converter=as_floats)
+    channels: tuple[str, ...] = eqx.field(static=True)
+    unit: str = eqx.field(static=True, default="")
+
+    def __check_init__(self):
+        shape = jnp.shape(self.matrix)
+        if len(shape) != 2 or shape[0] != len(self.channels):
+            raise ValueError(
+                f"Gain: the matrix has the shape {shape} and there are {len(self.channels)} "
+                "channels; pass one row for each, (channel, source)."
+            )
+        if len(set(self.channels)) < len(self.channels):
+            twice = next(c for c in self.channels if self.channels.count(c) > 1)
+            raise ValueError(f"Gain: two channels are called {twice!r}; names are distinct.")
+        if not is_traced(self.matrix) and not np.isfinite(np.asarray(self.matrix)).all():
+            row = int(np.argmax(~np.isfinite(np.asarray(self.matrix)).all(axis=1)))
+            raise ValueError(
+                f"Gain: the row of {self.channels[row]!r} holds NaN or infinity; leave the channel "
+                "out (gain_of does), or give it numbers."
+            )
+
+    @property
+    def sources(self) -> int:
+        """The number of regions or vertices."""
+        return self.matrix.shape[1]
+
+    def take(self, channels: Sequence[str]) -> "Gain":
+        """The channels of these names, in that order. Raises ValueError."""
+        rows = np.array([self._row(channel) for channel in channels])
+        return Gain(self.matrix[rows], tuple(channels), self.unit)
+
+    def average_reference(self) -> "Gain":
+        """Against the mean of all channels."""
+        mean = self.matrix.mean(axis=0, keepdims=True)
+        return Gain(self.matrix - mean, self.channels, self.unit)
+
+    def referenced_to(self, channel: str) -> "Gain":
+        """Against one channel, which then is 0. Raises ValueError if there is none of that name."""
+        row = self._row(channel)
+        return Gain(self.matrix - self.matrix[row : row + 1], self.channels, self.unit)
+
+    def bipolar(self, pairs: Sequence[tuple[str, str]]) -> "Gain":
+        """The differences of pairs of channels, first minus second, named `first-second`."""
+        rows = np.array([[self._row(first), self._row(second)] for first, second in pairs])
+        names = tuple(f"{first}-{second}" for first, second in pairs)
+        return Gain(self.matrix[rows[:, 0]] - self.matrix[rows[:, 1]], names, self.unit)
+
+    def summed_over_regions(self, mapping: Int[np.ndarray, " vertex"], regions: int) -> "Gain":
+        """From vertices to regions, where every vertex of a region has the region's activity: the
+        sum over its vertices, as TVB does. Columns of regions without vertices are 0.
+
+        `mapping`: every vertex's region; `regions`: how many there are.
+        """
+        return Gain(self._by_region(mapping, regions), self.channels, self.unit)
+
+    def averaged_over_regions(self, mapping: Int[np.ndarray, " vertex"], regions: int) -> "Gain":
+        """From vertices to regions, where a region's activity is that of one source in all: the
+        mean over its vertices. Columns of regions without vertices are 0."""
+        counts = np.maximum(1, np.bincount(mapping, minlength=regions)).astype(self.matrix.dtype)
+        return Gain(self._by_region(mapping, regions) / counts[None], self.channels, self.unit)
+
+    def with_sources(self, other: "Gain") -> "Gain":
+        """These sources and then another gain's, e.g. of subcortical regions, for the same
+        channels. Raises ValueError where the channels differ."""
+        if self.channels != other.channels:
+            raise ValueError(
+                "Gain.with_sources: the channels differ; give gains for the same channels (take)."
+            )
+        both = jnp.concatenate([self.matrix, other.matrix], axis=1)
+        return Gain(both, self.channels, self.unit)
+
+    def _row(self, channel: str) -> int:
+        if channel not in self.channels:
+            known = ", ".join(self.channels[:8])
+            raise ValueError(f"Gain: there is no channel {channel!r}; there are {known}, ...")
+        return self.channels.index(channel)
+
+    def _by_region(self, mapping: np.ndarray, regions: int) -> Array:
+        mapping = np.asarray(mapping)
+        if mapping.shape != (self.sources,):
+            raise ValueError(
+                f"Gain: the mapping has the shape {mapping.shape} and the gain has columns for "
+                f"{self.sources} vertices; give the region of each."
+            )
+        if mapping.min() < 0 or mapping.max() >= regions:
+            raise ValueError(
+                f"Gain: the mapping names the regions {mapping.min()} to {mapping.max()}, and "
+                f"there are 0 to {regions - 1}."
+            )
+        zeros = jnp.zeros((len(self.channels), regions), self.matrix.dtype)
+        return zeros.at[:, mapping].add(self.matrix)
+
+
+def gain_of(
+    sensors: Sensors, matrix: Array | np.ndarray, unit: str = "", *, surface: Surface | None = None
+) -> Gain:
+    """The gain of sensors from a matrix `(sensor, source)`.
+
+    Sensors whose row holds NaN are left out, with a warning that names them: they are channels
+    that the forward solution does not cover, such as triggers. `surface`: checked to have a vertex
+    for each column. Raises ValueError where rows or columns do not fit.
+    """
+    values = np.asarray(matrix)
+    if values.ndim != 2 or len(values) != len(sensors):
+        raise ValueError(
+            f"gain_of: the matrix has the shape {values.shape} and there are {len(sensors)} "
+            f"sensors ({sensors.name}); give one row for each sensor, in their order."
+        )
+    if surface is not None and values.shape[1] != len(surface):
+        raise ValueError(
+            f"gain_of: the matrix has columns for {values.shape[1]} sources and the surface "
+            f"{surface.name!r} has {len(surface)} vertices."
+        )
+    covered = np.isfinite(values).all(axis=1)
+    if not covered.any():
+        raise ValueError("gain_of: every row of the matrix holds NaN or infinity.")
+    if not covered.all():
+        lost = [label for label, fine in zip(sensors.labels, covered, strict=True) if not fine]
+        shown = ", ".join(lost[:12]) + (", ..." if len(lost) > 12 else "")
+        warnings.warn(
+            f"gain_of: {len(lost)} of {len(sensors)} sensors have no finite gain and are left out: "
+            f"{shown}.",
+            stacklevel=2,
+        )
+    names = tuple(np.array(sensors.labels, dtype=object)[covered])
+    return Gain(jnp.asarray(values[covered], dtype=jnp.result_type(float)), names, unit)
