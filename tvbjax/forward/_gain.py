@@ -141,7 +141,7 @@ def gain_of(
     if not covered.any():
         raise ValueError("gain_of: every row of the matrix holds NaN or infinity.")
     if not covered.all():
-        lost = [label for label, fine in zip(sensors.labels, covered, strict=True) if not fine]
+        lost = [sensors.labels[row] for row in np.flatnonzero(~covered)]
         shown = ", ".join(lost[:12]) + (", ..." if len(lost) > 12 else "")
         warnings.warn(
             f"gain_of: {len(lost)} of {len(sensors)} sensors have no finite gain and are left out: "

@@ -2,7 +2,7 @@
 
 | file | content |
 |---|---|
-| sensors, `.txt` or `.txt.bz2` | per sensor: label, x, y, z in mm, of MEG also the coil's direction |
+| sensors, `.txt`, `.txt.bz2` | per sensor: label, x, y, z in mm, of MEG the coil's direction, too |
 | gain, `.npy` or `.mat` | (sensor, source); of a `.mat` the one matrix of numbers that it holds |
 """
 

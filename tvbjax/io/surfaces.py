@@ -93,7 +93,7 @@ def _from_gifti(path: Path, limit_bytes: int):
 
 
 def _from_freesurfer(path: Path, limit_bytes: int):
-    from nibabel.freesurfer import read_geometry
+    from nibabel.freesurfer.io import read_geometry
 
     try:
         with warnings.catch_warnings():

@@ -140,7 +140,7 @@ def _triangles(values: Values, vertices: int) -> np.ndarray:
     if flat.any():
         row = int(flat.argmax())
         raise ValueError(
-            f"Surface: triangle {row} is {triangles[row].tolist()}, which is no triangle; remove it."
+            f"Surface: triangle {row} is {triangles[row].tolist()}, no triangle; remove it."
         )
     return triangles
 
