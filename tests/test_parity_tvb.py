@@ -18,6 +18,7 @@ import tvbjax
 from reference import cases
 from reference.cases import Case
 from tvbjax import coupling, integrators, monitors, noise
+from tvbjax.forward import Gain
 
 # Times the largest value. The same operations in another order: about 1e-12 is what is seen.
 DOUBLE = 1e-10
@@ -153,6 +154,33 @@ def test_monitors_give_tvbs_samples_at_tvbs_times():
             columns = [case.variables.index(variable) for variable in samples.variables]
             expected = stored[f"{name}s"][:, columns]
             np.testing.assert_allclose(samples.values, expected, rtol=0, atol=10 * DOUBLE)
+
+
+def test_places_and_inputs_are_tvbs():
+    """TVB's afferent coupling is that of the step to come, and its EEG sums the vertices' gains."""
+    case, stored = cases.MONITORS, cases.stored("tvb_monitors")
+    gain, mapping = cases.gain(case)
+    sensors = Gain(gain, tuple("abcd")).summed_over_regions(mapping, mapping.max() + 1)
+    voi = case.variables
+    watch = (
+        monitors.GlobalAverage(monitors.SubSample(cases.PERIOD, variables=voi)),
+        monitors.SpatialAverage(
+            monitors.SubSample(cases.PERIOD, variables=voi), cases.groups(case)
+        ),
+        monitors.AfferentCoupling(monitors.Raw()),
+        monitors.Projection(monitors.TemporalAverage(cases.PERIOD, variables=voi), sensors),
+    )
+    result = simulated(case, watch)
+    for ours, theirs in (
+        ("global_average", "overall"),
+        ("spatial_average", "group"),
+        ("projection", "eeg"),
+    ):
+        np.testing.assert_allclose(result[ours].time, stored[f"{theirs}_times"], atol=1e-9)
+        np.testing.assert_allclose(result[ours], stored[f"{theirs}s"], rtol=0, atol=10 * DOUBLE)
+    inputs = result["afferent_coupling"]
+    np.testing.assert_allclose(inputs.time, stored["afferent_times"], atol=1e-9)
+    np.testing.assert_allclose(inputs[1:], stored["afferents"][:-1, :1], rtol=0, atol=10 * DOUBLE)
 
 
 def volterra(age: np.ndarray) -> np.ndarray:

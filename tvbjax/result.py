@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from tvbjax.axes import Axis
 from tvbjax.engine import Carry
 from tvbjax.io.xarray_files import write_dataset
 from tvbjax.monitors import RESERVED_NAMES
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 _CHECKPOINT = RESERVED_NAMES[0]
+_LABELS = "regions"
 
 
 class Note:
@@ -38,13 +40,15 @@ class Note:
 
 
 class Samples(eqx.Module):
-    """One monitor's samples. `time`: ms. `absent`: per variable, the regions that do not have it,
-    in mixed networks; there `values` are 0, and NaN in xarray."""
+    """One monitor's samples. `time`: ms. `axes`: those of `values` after time and variable, such as
+    the regions. `absent`: per variable, the regions that do not have it, in mixed networks; there
+    `values` are 0, and NaN in xarray."""
 
     time: Float[Array | np.ndarray, " time"]
-    values: Float[Array | np.ndarray, "time variable region"]
+    values: Float[Array | np.ndarray, "time variable *place"]
     variables: tuple[str, ...] = eqx.field(static=True)
     units: tuple[str, ...] = eqx.field(static=True)
+    axes: tuple[Axis, ...] = eqx.field(static=True)
     absent: tuple[tuple[int, ...], ...] = eqx.field(static=True, default=())
 
 
@@ -68,7 +72,7 @@ class Result(eqx.Module):
         """The samples of a monitor with named dims and units."""
         if monitor not in self.samples:
             raise KeyError(f"no monitor '{monitor}'; there are {', '.join(self.samples)}")
-        return _data_array(monitor, self.samples[monitor], self.labels)
+        return _data_array(monitor, self.samples[monitor])
 
     def to_xarray(self) -> "xr.DataTree":
         """All monitors as a tree: one node each, the provenance in the root's attributes."""
@@ -95,6 +99,7 @@ class Result(eqx.Module):
         An existing file of that name is replaced.
         """
         tree = self.to_xarray()
+        tree.attrs[_LABELS] = json.dumps(self.labels)
         tree[_CHECKPOINT] = _checkpoint(self.final)
         return write_dataset(tree, path)
 
@@ -117,10 +122,12 @@ def load_result(path: str | Path) -> Result:
     attributes = dict(tree.attrs)
     first, last = (int(attributes.pop(name)) for name in ("first_step", "last_step"))
     complete = attributes.pop("complete") == "True"
-    samples, labels = {}, ()
-    for name, node in tree.children.items():
-        if name != _CHECKPOINT:
-            samples[name], labels = _samples(node.to_dataset()[name])
+    labels = tuple(json.loads(attributes.pop(_LABELS)))
+    samples = {
+        name: _samples(node.to_dataset()[name])
+        for name, node in tree.children.items()
+        if name != _CHECKPOINT
+    }
     carry = _carry(tree[_CHECKPOINT].to_dataset())
     provenance = json.dumps({name: _parsed(text) for name, text in attributes.items()})
     return Result(samples, carry, labels, first, last, complete, Note(provenance))
@@ -139,6 +146,7 @@ def join(first: Result, second: Result) -> Result:
             np.concatenate([part.values, second.samples[name].values]),
             part.variables,
             part.units,
+            part.axes,
             part.absent,
         )
         for name, part in first.samples.items()
@@ -164,34 +172,51 @@ def without_absent(values: np.ndarray, absent: tuple[tuple[int, ...], ...]) -> n
     return values
 
 
-def _data_array(name: str, samples: Samples, labels: tuple[str, ...]) -> "xr.DataArray":
+def _data_array(name: str, samples: Samples) -> "xr.DataArray":
     import xarray as xr
 
     units = [unit or "1" for unit in samples.units]
+    places = {axis.name: coordinate_of(axis) for axis in samples.axes}
     return xr.DataArray(
         without_absent(np.asarray(samples.values), samples.absent),
-        dims=("time", "variable", "region"),
+        dims=("time", "variable", *places),
         coords={
             "time": ("time", np.asarray(samples.time), {"units": "ms", "long_name": "time"}),
             "variable": ("variable", np.asarray(samples.variables, dtype=object)),
-            "region": ("region", np.asarray(labels, dtype=object)),
+            **places,
             "unit": ("variable", np.asarray(units, dtype=object)),
         },
         name=name,
     )
 
 
-def _samples(array: "xr.DataArray") -> tuple[Samples, tuple[str, ...]]:
-    variables, units, labels = (
-        tuple(str(text) for text in array[name].values) for name in ("variable", "unit", "region")
+def coordinate_of(axis: Axis, dim: str | None = None) -> tuple:
+    """An axis as a coordinate of xarray; `dim`: its name there, if another."""
+    if axis.coordinate and isinstance(axis.coordinate[0], str):
+        return (dim or axis.name, np.asarray(axis.coordinate, dtype=object))
+    return (dim or axis.name, np.asarray(axis.coordinate), {"units": axis.unit or "1"})
+
+
+def _axis(coordinate: "xr.DataArray") -> Axis:
+    unit = coordinate.attrs.get("units")
+    if unit is None:
+        return Axis(str(coordinate.name), tuple(str(label) for label in coordinate.values))
+    numbers = tuple(float(number) for number in coordinate.values)
+    return Axis(str(coordinate.name), numbers, "" if unit == "1" else unit)
+
+
+def _samples(array: "xr.DataArray") -> Samples:
+    variables, units = (
+        tuple(str(text) for text in array[name].values) for name in ("variable", "unit")
     )
+    axes = tuple(_axis(array[dim]) for dim in array.dims[2:])
     units = tuple("" if unit == "1" else unit for unit in units)
     # The first row tells; where there are no samples nothing is known to be missing.
     missing = np.asarray(np.isnan(array.values[:1]).any(axis=0))
-    absent = tuple(tuple(int(i) for i in np.flatnonzero(row)) for row in missing)
     values = np.where(missing[None], 0.0, array.values).astype(array.dtype)
+    absent = tuple(tuple(int(i) for i in np.flatnonzero(row)) for row in missing)
     absent = absent if any(absent) else ()
-    return Samples(array["time"].values, values, variables, units, absent), labels
+    return Samples(array["time"].values, values, variables, units, axes, absent)
 
 
 def _checkpoint(carry: Carry) -> "xr.Dataset":

@@ -121,7 +121,9 @@ def _in_chunks(simulator, first, steps, carry, key, provenance, progress) -> Res
     if pieces:
         values = [np.concatenate(parts) for parts in zip(*pieces, strict=True)]
     else:
-        values = [np.zeros((0, len(v), simulator.nodes), _dtype()) for v in simulator.observed]
+        values = [
+            np.zeros(_none_of(simulator, i), _dtype()) for i in range(len(simulator.monitors))
+        ]
     result = result_of(simulator, first, done, carry, values, provenance, complete)
     if not complete:
         time = (first + done) * simulator.integrator.dt
@@ -132,6 +134,12 @@ def _in_chunks(simulator, first, steps, carry, key, provenance, progress) -> Res
         )
     _raise_trouble(simulator, result)
     return result
+
+
+def _none_of(simulator: Simulator, number: int) -> tuple[int, ...]:
+    """The shape of no samples of a monitor."""
+    axes = simulator.monitors[number].axes(simulator.node_axis, simulator.integrator.dt)
+    return (0, len(simulator.observed[number]), *map(len, axes))
 
 
 def _cut(simulator: Simulator, values, first: int, steps: int) -> list:
@@ -158,12 +166,16 @@ def _raise_trouble(simulator: Simulator, result: Result) -> None:
     for name, samples in result.samples.items():
         fine = np.isfinite(samples.values)
         if not fine.all():
-            row, variable, region = np.argwhere(~fine)[0]
+            row, variable, *places = np.argwhere(~fine)[0]
+            where = ", ".join(
+                f"{axis.name} {axis.coordinate[place]}"
+                for axis, place in zip(samples.axes, places, strict=True)
+            )
             raise DivergenceError(
                 f"simulate: the samples of '{name}' have {samples.variables[variable]} = "
-                f"{samples.values[row, variable, region]} in region "
-                f"{simulator.connectome.labels[region]} at {samples.time[row]:.10g} ms, though the "
-                "state is finite; look at the monitor's parameters and at what it observes.",
+                f"{samples.values[(row, variable, *places)]} in {where} at "
+                f"{samples.time[row]:.10g} ms, though the state is finite; look at the monitor's "
+                "parameters and at what it observes.",
                 result,
             )
 
@@ -174,21 +186,30 @@ def result_of(simulator, first, steps, carry, values, provenance, complete) -> R
     model = simulator.model
     units = model.units
 
-    def absent(names: tuple[str, ...]) -> tuple[tuple[int, ...], ...]:
-        return model.absent(names) if isinstance(model, Mixed) else ()
-
     samples = {}
     for i, (monitor, value) in enumerate(zip(simulator.monitors, values, strict=True)):
         variables = simulator.observed[i]
+        axes = monitor.axes(simulator.node_axis, dt)
         samples[monitor.name] = Samples(
             monitor.times(first, steps, dt),
             value,
             variables,
             tuple(units.get(name, "") for name in variables),
-            absent(variables),
+            axes,
+            absent_of(simulator, i),
         )
     labels = simulator.connectome.labels
     return Result(samples, carry, labels, first, first + steps, complete, Note(provenance))
+
+
+def absent_of(simulator: Simulator, number: int) -> tuple[tuple[int, ...], ...]:
+    """Per variable of a monitor, the regions that do not have it, in mixed networks."""
+    model, monitor = simulator.model, simulator.monitors[number]
+    axes = monitor.axes(simulator.node_axis, simulator.integrator.dt)
+    regional = axes == (simulator.node_axis,) and not monitor.afferent
+    if not isinstance(model, Mixed) or not regional:
+        return ()
+    return model.absent(simulator.observed[number])
 
 
 def check_key(simulator: Simulator, key: Array | None, who: str) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 from jax.extend.core import Literal
 
 from tvbjax.arrays import is_traced
+from tvbjax.axes import Axis
 from tvbjax.connections import (
     Block,
     checked_block,
@@ -117,7 +118,7 @@ class Simulator(eqx.Module):
         _check_rules(self.rules, nodes)
         _check_shapes(self)
         _check_senders(self)
-        _check_monitors(self.monitors, integrator.dt)
+        _check_monitors(self.monitors, nodes, integrator.dt)
         delays = delays_of(self)
         self.layout = layout_for(self, delays, delays)
 
@@ -141,9 +142,19 @@ class Simulator(eqx.Module):
         return any(np.isfinite(bound) for pair in self.bounds for bound in pair)
 
     @property
+    def watches_inputs(self) -> bool:
+        """Whether any monitor observes the coupling inputs."""
+        return any(monitor.afferent for monitor in self.monitors)
+
+    @property
     def nodes(self) -> int:
         """The number of regions."""
         return self.edges.nodes
+
+    @property
+    def node_axis(self) -> Axis:
+        """The regions by name."""
+        return Axis("region", self.connectome.labels)
 
 
 def _as_tuple(rules: Coupling) -> tuple[AbstractCoupling, ...]:
@@ -288,12 +299,16 @@ def _reads_receiver(simulator: Simulator, rule: AbstractCoupling, arity: int) ->
 
 def _observed(model: Model | Mixed, monitor: AbstractMonitor) -> tuple[str, ...]:
     """The names that a monitor observes."""
-    chosen = model.variables_of_interest if monitor.variables is None else monitor.variables
+    known = model.inputs if monitor.afferent else model.observables
+    default = model.inputs if monitor.afferent else model.variables_of_interest
+    chosen = default if monitor.variables is None else monitor.variables
+    if not chosen:
+        raise ValueError(f"Simulator: the monitor '{monitor.name}' observes no variables.")
     for name in chosen:
-        if name not in model.observables:
+        if name not in known:
             raise ValueError(
                 f"{type(monitor).__name__}: '{name}' cannot be observed of {model.name}; "
-                f"it has {', '.join(model.observables)}."
+                f"it has {', '.join(known)}."
             )
     return chosen
 
@@ -388,7 +403,7 @@ def _without_weights(rule: AbstractCoupling, nodes: int) -> AbstractCoupling:
     return rule.rule
 
 
-def _check_monitors(monitors: tuple[AbstractMonitor, ...], dt: float) -> None:
+def _check_monitors(monitors: tuple[AbstractMonitor, ...], nodes: int, dt: float) -> None:
     names = [monitor.name for monitor in monitors]
     for name in names:
         if names.count(name) > 1:
@@ -397,11 +412,9 @@ def _check_monitors(monitors: tuple[AbstractMonitor, ...], dt: float) -> None:
                 f"e.g. TemporalAverage(1.0, name='fast')."
             )
     for monitor in monitors:
-        monitor.period_steps(dt)
+        monitor.check(nodes, dt)
         if monitor.name in RESERVED_NAMES or not monitor.name.isidentifier():
             raise ValueError(
                 f"Simulator: a monitor cannot be called '{monitor.name}'; give it a name of "
                 f"letters, digits and _ other than {', '.join(RESERVED_NAMES)}."
             )
-        if monitor.variables == ():
-            raise ValueError(f"Simulator: the monitor '{monitor.name}' observes no variables.")

@@ -6,9 +6,8 @@ import jax
 import numpy as np
 
 from tvbjax.free import Free
-from tvbjax.mixed import Mixed
-from tvbjax.result import without_absent
-from tvbjax.simulation import whole_steps
+from tvbjax.result import coordinate_of, without_absent
+from tvbjax.simulation import absent_of, whole_steps
 from tvbjax.simulator import Simulator
 
 if TYPE_CHECKING:
@@ -47,8 +46,8 @@ def variables_of(plan: "Plan", outcome) -> tuple[dict[str, tuple], dict]:
             own = tuple(f"{name}_{axis}" for axis in range(value.ndim - 1))
         else:
             suffix = "" if alone else f"_{name}"
-            own = (f"time{suffix}", f"variable{suffix}", "region")
-            coords |= _sample_coords(simulator, name, own, plan.ensemble.first, plan.duration)
+            found = _sample_coords(simulator, name, suffix, plan.ensemble.first, plan.duration)
+            own, coords = tuple(found), coords | found
         variables[name] = ((*dims, *own), value.reshape(*grid, *value.shape[1:]))
     return variables, coords
 
@@ -58,14 +57,8 @@ def with_absent(plan: "Plan", values: dict[str, np.ndarray]) -> dict[str, np.nda
     if plan.ensemble.measure is not None:
         return values
     simulator = plan.simulator
-    return {n: without_absent(v, _absent(simulator, n)) for n, v in values.items()}
-
-
-def _absent(simulator: Simulator, monitor: str) -> tuple[tuple[int, ...], ...]:
-    """Per variable of a monitor, the regions that do not have it."""
-    names = dict(zip((m.name for m in simulator.monitors), simulator.observed, strict=True))
-    model = simulator.model
-    return model.absent(names[monitor]) if isinstance(model, Mixed) else ()
+    numbers = {monitor.name: i for i, monitor in enumerate(simulator.monitors)}
+    return {n: without_absent(v, absent_of(simulator, numbers[n])) for n, v in values.items()}
 
 
 def labels_of(simulator, frees: tuple[Free, ...]) -> tuple[str, ...]:
@@ -89,13 +82,20 @@ def _parameter_coords(labels, axes, listed) -> dict:
 
 
 def _sample_coords(
-    simulator: Simulator, name: str, dims: tuple[str, ...], first: int, duration: float
+    simulator: Simulator, name: str, suffix: str, first: int, duration: float
 ) -> dict:
+    """The dims of a monitor's samples. Those that may differ from monitor to monitor have its name
+    for a suffix; the regions are the same for all that have them."""
     dt = simulator.integrator.dt
     number = [monitor.name for monitor in simulator.monitors].index(name)
-    times = simulator.monitors[number].times(first, whole_steps(duration, dt), dt)
-    return {
-        dims[0]: (dims[0], times, {"units": "ms"}),
-        dims[1]: list(simulator.observed[number]),
-        "region": list(simulator.connectome.labels),
+    monitor = simulator.monitors[number]
+    times = monitor.times(first, whole_steps(duration, dt), dt)
+    variables = np.asarray(simulator.observed[number], dtype=object)
+    dims = {
+        f"time{suffix}": (f"time{suffix}", times, {"units": "ms"}),
+        f"variable{suffix}": (f"variable{suffix}", variables),
     }
+    for axis in monitor.axes(simulator.node_axis, dt):
+        dim = axis.name if axis == simulator.node_axis else f"{axis.name}{suffix}"
+        dims[dim] = coordinate_of(axis, dim)
+    return dims

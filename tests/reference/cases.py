@@ -208,6 +208,26 @@ BOLD = Case(
 )
 BOLD_PERIOD = 2000.0
 BOLD_WINDOW = 4.0
+KERNELS = ("FirstOrderVolterra", "Gamma", "DoubleExponential", "MixtureOfGammas")
+KERNEL_AGES = 0.004 * np.arange(1, 5001)  # s
+
+
+def groups(case: Case) -> np.ndarray:
+    """Which of three groups every region is in."""
+    return np.arange(case.regions or 0) % 3
+
+
+def gain(case: Case) -> tuple[np.ndarray, np.ndarray]:
+    """A gain of four sensors for vertices, three to a region, and the region of each vertex."""
+    mapping = np.repeat(np.arange(case.regions or 0), 3)
+    return np.random.default_rng(case.seed).normal(size=(4, len(mapping))), mapping
+
+
+def drive() -> np.ndarray:
+    """Neural activity that drives blood, means over BOLD_WINDOW ms, (time, region); 0 at first."""
+    time = 1e-3 * BOLD_WINDOW * np.arange(15000)[:, None]
+    started = time > 2.0
+    return started * (0.3 + 0.25 * np.sin(np.array([0.3, 0.9, 2.1]) * time))
 
 
 def network(

@@ -17,9 +17,15 @@ import cases
 import numpy as np
 import plain
 from cases import Case
+from tvb.analyzers.fmri_balloon import BalloonModel
 from tvb.basic.neotraits.api import HasTraits
+from tvb.datatypes import equations
 from tvb.datatypes.connectivity import Connectivity
 from tvb.datatypes.equations import Linear as Line
+from tvb.datatypes.projections import ProjectionSurfaceEEG
+from tvb.datatypes.region_mapping import RegionMapping
+from tvb.datatypes.sensors import SensorsEEG
+from tvb.datatypes.time_series import TimeSeriesRegion
 from tvb.simulator import coupling, integrators, models, monitors, noise, simulator
 from tvb.simulator.descriptors import NDArray
 from tvb.simulator.history import BaseHistory, DenseHistory, SparseHistory
@@ -59,6 +65,8 @@ def connectivity(case: Case) -> Connectivity:
         tract_lengths=lengths,
         region_labels=whole.region_labels[: case.regions],
         centres=whole.centres[: case.regions],
+        orientations=whole.orientations[: case.regions],
+        cortical=np.ones(len(weights), dtype=bool),
         speed=np.array([case.speed]),
     )
 
@@ -171,9 +179,15 @@ def make_monitors(folder: Path) -> None:
         monitors.Raw(),
         monitors.SubSample(period=cases.PERIOD),
         monitors.TemporalAverage(period=cases.PERIOD),
+        monitors.GlobalAverage(period=cases.PERIOD),
+        monitors.SpatialAverage(period=cases.PERIOD, spatial_mask=cases.groups(case)),
+        monitors.AfferentCoupling(),
+        eeg(case),
     ]
     with float64_history():
-        raw, sampled, averaged = outputs(configured(case, watch), case.steps)
+        raw, sampled, averaged, overall, groups, afferent, sensed = outputs(
+            configured(case, watch), case.steps
+        )
     print(f"  {len(sampled[0])} samples")
     store(
         folder / "tvb_monitors.npz",
@@ -182,7 +196,46 @@ def make_monitors(folder: Path) -> None:
         samples=sampled[1],
         average_times=averaged[0],
         averages=averaged[1],
+        overall_times=overall[0],
+        overalls=overall[1],
+        group_times=groups[0],
+        groups=groups[1],
+        afferent_times=afferent[0],
+        afferents=afferent[1],
+        eeg_times=sensed[0],
+        eegs=sensed[1],
     )
+
+
+def eeg(case: Case) -> monitors.EEG:
+    """Sensors with a gain for vertices, three to a region, and without TVB's own noise."""
+    gain, mapping = cases.gain(case)
+    labels = np.array([f"E{i}" for i in range(len(gain))])
+    return monitors.EEG(
+        period=cases.PERIOD,
+        obsnoise=None,
+        projection=ProjectionSurfaceEEG(projection_data=gain),
+        sensors=SensorsEEG(labels=labels, locations=np.eye(len(gain), 3)),
+        region_mapping=RegionMapping(array_data=mapping),
+    )
+
+
+def make_haemodynamics(folder: Path) -> None:
+    """TVB's kernels, and its Balloon model driven by a signal that is 0 at first."""
+    ages = cases.KERNEL_AGES
+    kernels = {name: getattr(equations, name)().evaluate(ages.copy()) for name in cases.KERNELS}
+    drive = cases.drive()
+    series = TimeSeriesRegion(
+        data=drive[:, None, :, None],
+        time=cases.BOLD_WINDOW * np.arange(len(drive)),
+        sample_period=cases.BOLD_WINDOW,
+        sample_period_unit="ms",
+    )
+    balloon = BalloonModel(time_series=series, RBM=True, normalize_neural_input=False)
+    bold = balloon.evaluate().data[:, 0, :, 0]
+    assert np.isfinite(bold).all()
+    print(f"haemodynamics                  balloon to {np.abs(bold).max():.3g}")
+    store(folder / "tvb_haemodynamics.npz", balloon=bold, **kernels)
 
 
 def make_bold(folder: Path) -> None:
@@ -212,6 +265,7 @@ def main(folder: Path) -> None:
         make(case, folder)
     make_monitors(folder)
     make_bold(folder)
+    make_haemodynamics(folder)
 
 
 if __name__ == "__main__":

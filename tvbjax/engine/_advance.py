@@ -19,7 +19,7 @@ from tvbjax.engine._layout import slots_for, span_of
 from tvbjax.engine._members import Members, one_member
 from tvbjax.engine._network import network_of, own_delays
 from tvbjax.engine._stream import Stream
-from tvbjax.engine._watching import watchers
+from tvbjax.engine._watching import observed, watchers
 from tvbjax.monitors import Chunk
 
 if TYPE_CHECKING:
@@ -63,9 +63,10 @@ def start(simulator: "Simulator", past: Float[Array, "horizon state node"]) -> C
     if missing > 0:  # one state that is held
         oldest = _afferent.sent(simulator, past[0])[None]
         sent = jnp.concatenate([jnp.repeat(oldest, missing, axis=0), sent])
+    inputs = jnp.zeros((len(past), len(simulator.model.inputs), past.shape[2]), past.dtype)
     carried = tuple(
-        monitor.start(simulator.model.observe(past[-1], names=names), simulator.integrator.dt)
-        for monitor, names in zip(simulator.monitors, simulator.observed, strict=True)
+        monitor.start(observed(simulator, number, past, inputs), simulator.integrator.dt)
+        for number, monitor in enumerate(simulator.monitors)
     )
     none = jnp.full(3, -1, dtype=jnp.int32)
     rows = 0 if simulator.noise is None else simulator.noise.remembers(past.shape[1])
@@ -79,7 +80,7 @@ def advance(
     key: Array | None,
     steps: int,
     phases: tuple[int | Int[Array, ""], ...],
-) -> tuple[Carry, tuple[Float[Array, "sample voi node"], ...]]:
+) -> tuple[Carry, tuple[Float[Array, "sample voi *place"], ...]]:
     """Take `steps` steps; give the new carry and every monitor's samples of that time.
 
     `phases`: per monitor, how many steps of its window had passed before: the number 0, or traced,
@@ -99,7 +100,7 @@ def advance_members(
     keys: Array | None,
     steps: int,
     phases: tuple[int | Int[Array, ""], ...],
-) -> tuple[Carry, tuple[Float[Array, "member sample voi node"], ...]]:
+) -> tuple[Carry, tuple[Float[Array, "member sample voi *place"], ...]]:
     """The same for many simulations side by side, each with its key."""
     simulator = members.simulator
     layout, dt = simulator.layout, simulator.integrator.dt
@@ -125,11 +126,11 @@ def advance_members(
 
     def run_span(loop, offset, length):
         inner, trouble, buffers = loop
-        inner, before = _in_parts(run_reach, inner, offset, length, layout.reach)
-        states = jnp.concatenate([before[1:], inner.state[None]])
-        trouble = _noted(trouble, before, carry.step + offset)
+        inner, taken = _in_parts(run_reach, inner, offset, length, layout.reach)
+        states = jnp.concatenate([taken.states[1:], inner.state[None]])
+        trouble = _noted(trouble, taken.states, carry.step + offset)
         buffers = tuple(
-            one.update(members, buffer, states, offset)
+            one.update(members, buffer, states, taken.inputs, offset)
             for one, buffer in zip(watching, buffers, strict=True)
         )
         return (inner, trouble, buffers), None
@@ -169,17 +170,17 @@ def windows_of(simulator: "Simulator") -> tuple[int, ...]:
 
 
 def _in_parts(run, loop, offset, length: int, part: int):
-    """So many steps, part by part, and the states before them."""
+    """So many steps, part by part, and what is known of them."""
     whole, rest = divmod(length, part)
     if not whole or length == part:
         return run(loop, offset, length)
     offsets = offset + part * jnp.arange(whole, dtype=jnp.int32)
-    loop, states = lax.scan(lambda c, o: run(c, o, part), loop, offsets)
-    states = states.reshape(whole * part, *states.shape[2:])
+    loop, taken = lax.scan(lambda c, o: run(c, o, part), loop, offsets)
+    taken = jax.tree.map(lambda x: x.reshape(whole * part, *x.shape[2:]), taken)
     if rest:
         loop, last = run(loop, offset + whole * part, rest)
-        states = jnp.concatenate([states, last])
-    return loop, states
+        taken = jax.tree.map(lambda x, y: jnp.concatenate([x, y]), taken, last)
+    return loop, taken
 
 
 def _from(array: Array, first: Int[Array, ""], size: int) -> Array:

@@ -39,6 +39,14 @@ class Arrivals(NamedTuple):
     theirs: tuple[Array, ...]
 
 
+class Taken(NamedTuple):
+    """What is known of steps that were taken, along a first axis: the states before them, and the
+    coupling inputs that they had, None where no monitor wants them."""
+
+    states: Float[Array, "step state node member"]
+    inputs: Float[Array, "step input node member"] | None
+
+
 class Running(NamedTuple):
     """What goes from block to block. `memory`: of noise that remembers."""
 
@@ -70,8 +78,8 @@ def steps_of_block(
     position: Int[Array, ""],
     length: int,
     far: Arrivals,
-) -> tuple[Running, Float[Array, "step state node member"]]:
-    """`length` steps from step `first` on, and the states before each of them.
+) -> tuple[Running, Taken]:
+    """`length` steps from step `first` on, and what is known of them.
 
     `position`: of step `first` in the ring. `far`: what arrives over the far connections in these
     steps, and in those that the integrator looks ahead.
@@ -99,18 +107,19 @@ def steps_of_block(
         arrived = _with_near(layout, network, now, sent, window, column, summed)
         normal = None if drawn is None else stream.of_step(drawn)
         step = _LocalStep(first + number, column)
-        later, memory = members.over(
+        later, memory, inputs = members.over(
             *(step, network, state, arrived, soon, window, normal, stream.before, memory),
             axes=(network.axes(members), *(-1,) * 7),
         )
+        inputs = inputs if simulator.watches_inputs else None
         # The state before the step is at hand: to give that after it would compute it twice.
-        return (later, window, memory), (state, sent)
+        return (later, window, memory), (Taken(state, inputs), sent)
 
     numbers = jnp.arange(length, dtype=jnp.int32)
     scanned = (numbers, now, soon, stream.drawn(first, length))
-    (state, _, memory), (before, sent) = lax.scan(one, (state, window, memory), scanned)
+    (state, _, memory), (taken, sent) = lax.scan(one, (state, window, memory), scanned)
     ring = None if ring is None else ring.written(sent, position)
-    return Running(state, ring, memory), before
+    return Running(state, ring, memory), taken
 
 
 def _window(layout: Layout, ring: AbstractRing | None, position, steps: int) -> Array | None:
@@ -237,7 +246,7 @@ class _LocalStep(NamedTuple):
 
         noise, dt = simulator.noise, simulator.integrator.dt
         if noise is None:
-            return simulator.integrator.step(drift, bound, state, None), memory
+            return simulator.integrator.step(drift, bound, state, None), memory, inputs
         kick, memory = noise.increment(normal, before, self.number, dt, memory)
         kick, memory = kick.astype(state.dtype), memory.astype(state.dtype)
 
@@ -245,7 +254,7 @@ class _LocalStep(NamedTuple):
             gain = noise.gain(x)
             return kick if gain is None else gain * kick
 
-        return simulator.integrator.step(drift, bound, state, kicked), memory
+        return simulator.integrator.step(drift, bound, state, kicked), memory, inputs
 
 
 class _Drift(eqx.Module):

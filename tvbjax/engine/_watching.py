@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int
 
 from tvbjax.engine._members import Members
@@ -43,28 +44,29 @@ class Watcher:
         members: Members,
         buffer: Any,
         states: Float[Array, "step state node member"],
+        inputs: Float[Array, "step input node member"] | None,
         offset: Int[Array, ""],
     ) -> Any:
-        """The buffer after the states from step `offset + 1` of the chunk on."""
-        names = members.simulator.observed[self.number]
+        """The buffer after the states from step `offset + 1` of the chunk on, to each of which
+        those inputs led."""
 
-        def observed(simulator, states):
-            return jax.vmap(lambda state: simulator.model.observe(state, names=names))(states)
+        def seen_by(simulator, states, inputs):
+            return observed(simulator, self.number, states, inputs)
 
         if self.wide:
-            seen = members.over(observed, states)
+            seen = members.over(seen_by, states, inputs)
             seen = seen.reshape(*seen.shape[:2], -1)
             return self._monitor(members.simulator).update(buffer, seen, offset, self.chunk)
 
-        def updated(simulator, buffer, states):
-            seen = observed(simulator, states)
+        def updated(simulator, buffer, states, inputs):
+            seen = seen_by(simulator, states, inputs)
             return self._monitor(simulator).update(buffer, seen, offset, self.chunk)
 
-        return members.over(updated, buffer, states, axes=(0, -1), out_axes=0)
+        return members.over(updated, buffer, states, inputs, axes=(0, -1, -1), out_axes=0)
 
     def close(
         self, members: Members, carried: tuple[Array, ...], buffer: Any
-    ) -> tuple[tuple[Array, ...], Float[Array, "member sample voi node"]]:
+    ) -> tuple[tuple[Array, ...], Float[Array, "member sample voi *place"]]:
         """What is carried on, and the samples that the chunk completed."""
         if self.wide:
             count = carried[0].shape[0]
@@ -79,6 +81,20 @@ class Watcher:
 
     def _monitor(self, simulator: "Simulator") -> AbstractMonitor:
         return simulator.monitors[self.number]
+
+
+def observed(
+    simulator: "Simulator",
+    number: int,
+    states: Float[Array, "step state node"],
+    inputs: Float[Array, "step input node"] | None,
+) -> Float[Array, "step voi node"]:
+    """What monitor `number` observes of states, and of the inputs that led to them."""
+    names, model = simulator.observed[number], simulator.model
+    if simulator.monitors[number].afferent:
+        assert inputs is not None
+        return inputs[:, np.array([model.inputs.index(name) for name in names])]
+    return jax.vmap(lambda state: model.observe(state, names=names))(states)
 
 
 def watchers(members: Members, chunks: tuple[Chunk, ...]) -> tuple[Watcher, ...]:

@@ -2,10 +2,10 @@
 
 The neural signal is averaged over a few ms, and those means are convolved. Differs from TVB, whose
 sum lacks the time step, lags by one slot and starts from an empty stock: here the integral is in
-seconds, every mean meets the kernel at its own age, and before t = 0 the activity is that of t = 0.
+seconds, every mean meets the kernel at its own age, and before t = 0 the activity is that of the
+history, and before that of its oldest row.
 """
 
-import abc
 import math
 
 import equinox as eqx
@@ -13,66 +13,19 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
-from tvbjax.arrays import as_floats, is_traced
+from tvbjax.monitors._interim import interim_steps, means_of_past, sample_ends
+from tvbjax.monitors._kernels import AbstractKernel, FirstOrderVolterra
 from tvbjax.monitors._monitor import AbstractMonitor, period_ends
 from tvbjax.monitors._sampling import chosen_variables
 from tvbjax.monitors._windows import add_block, close_windows, open_windows
-
-_INTERIM = 4.0  # ms: TVB's sampling of the neural signal, far below the kernel's time scales
-
-
-class AbstractKernel(eqx.Module):
-    """A haemodynamic response: the kernel, and what is observed of the convolution.
-
-    `length`: s, after which the kernel is taken as zero.
-    """
-
-    length: eqx.AbstractVar[float]
-
-    @abc.abstractmethod
-    def response(self, age: Float[Array, " age"]) -> Float[Array, " age"]:
-        """The kernel in 1/s at ages in s."""
-
-    @abc.abstractmethod
-    def signal(self, convolved: Array) -> Array:
-        """BOLD of the convolved activity."""
-
-
-class FirstOrderVolterra(AbstractKernel):
-    """The first-order Volterra kernel of the haemodynamic model:
-    `1/3 exp(-t / (2 tau_s)) sin(w t) / w`, `w = sqrt(1/tau_f - 1/(4 tau_s^2))`, and
-    `BOLD = k1 V0 (conv - 1)`.
-
-    `tau_s`, `tau_f`: s, signal decay and feedback. `k1`, `V0`: 1.
-    Friston et al. (2000), NeuroImage 12:466; constants as in TVB.
-    """
-
-    tau_s: Array = eqx.field(default=0.8, converter=as_floats)
-    tau_f: Array = eqx.field(default=0.4, converter=as_floats)
-    k1: Array = eqx.field(default=5.6, converter=as_floats)
-    V0: Array = eqx.field(default=0.02, converter=as_floats)
-    length: float = eqx.field(default=20.0, static=True)
-
-    def __check_init__(self):
-        if not is_traced((self.tau_s, self.tau_f)) and not 0 < self.tau_f < 4 * self.tau_s**2:
-            raise ValueError(
-                f"FirstOrderVolterra: tau_f = {self.tau_f} s and tau_s = {self.tau_s} s give no "
-                "oscillation; the kernel needs 0 < tau_f < 4 tau_s^2."
-            )
-
-    def response(self, age):
-        frequency = jnp.sqrt(1.0 / self.tau_f - 1.0 / (4.0 * self.tau_s**2))
-        decay = jnp.exp(-age / (2.0 * self.tau_s))
-        return decay * jnp.sin(frequency * age) / frequency / 3.0
-
-    def signal(self, convolved):
-        return self.k1 * self.V0 * (convolved - 1.0)
 
 
 class Bold(AbstractMonitor):
     """BOLD every `period` ms (the repetition time), stamped at the end of the period, `s dt`.
 
-    Nothing of the trajectory is kept but the means over about 4 ms of the kernel's length.
+    `kernel`: the haemodynamic response. `interim`: ms over which the activity is averaged first, by
+    default the period's largest divisor up to 4 ms. Nothing of the trajectory is kept but those
+    means over the kernel's length.
     """
 
     period: float = eqx.field(default=2000.0, static=True, converter=float)
@@ -81,21 +34,21 @@ class Bold(AbstractMonitor):
     )
     kernel: AbstractKernel = eqx.field(default_factory=FirstOrderVolterra)
     name: str = eqx.field(default="bold", static=True)
+    interim: float | None = eqx.field(default=None, static=True)
 
     @property
     def pointwise(self) -> bool:
         return True
 
     def window_steps(self, dt: float) -> int:
-        """Steps in one mean of the signal: the period's largest divisor up to 4 ms."""
-        period = self.period_steps(dt)
-        longest = max(1, min(period, math.floor(_INTERIM / dt + 1e-9)))
-        return next(n for n in range(longest, 0, -1) if period % n == 0)
+        """Steps in one mean of the signal."""
+        return interim_steps(self.period_steps(dt), self.interim, dt, "Bold")
 
-    def start(self, observed, dt):
+    def start(self, past, dt):
         age = self._stock_length(dt)
-        stock = jnp.broadcast_to(observed, (age, *observed.shape))
-        return jnp.zeros_like(observed), stock
+        means = means_of_past(past, self.window_steps(dt))[-age:]
+        older = jnp.broadcast_to(past[:1], (age - len(means), *past.shape[1:]))
+        return jnp.zeros_like(past[-1]), jnp.concatenate([older, means])
 
     def open(self, carried, chunk):
         return open_windows(carried[0], self.window_steps(chunk.dt), chunk)
@@ -105,7 +58,6 @@ class Bold(AbstractMonitor):
 
     def close(self, carried, buffer, chunk):
         interim = self.window_steps(chunk.dt)
-        per_sample = self.period_steps(chunk.dt) // interim
         unfinished, sums, finished = close_windows(buffer, interim, chunk)
         stock = jnp.concatenate([carried[1], sums / interim])
         age = self._stock_length(chunk.dt)
@@ -117,9 +69,8 @@ class Bold(AbstractMonitor):
                 jnp.tensordot(weights, window, axes=1, precision=lax.Precision.HIGHEST)
             )
 
-        before = chunk.first // interim % per_sample
-        most = (sums.shape[0] + per_sample - 1) // per_sample
-        ends = per_sample * jnp.arange(1, most + 1, dtype=jnp.int32) - before
+        per_sample = self.period_steps(chunk.dt) // interim
+        ends = sample_ends(chunk, interim, per_sample, sums.shape[0])
         newest = lax.dynamic_slice_in_dim(stock, finished, age, axis=0)
         return (unfinished, newest), lax.map(sample, ends)
 

@@ -6,10 +6,13 @@ it with every block, and `close`s it: samples out, and what must cross the borde
 
 import abc
 import dataclasses
+from typing import TYPE_CHECKING
 
 import equinox as eqx
 import numpy as np
 from jaxtyping import Array, Float, Int, PyTree
+
+from tvbjax.axes import Axis
 
 # What files of results call other things.
 RESERVED_NAMES = ("checkpoint", "time", "variable", "region", "unit")
@@ -33,13 +36,22 @@ class Chunk:
 
 class AbstractMonitor(eqx.Module):
     """`period`: ms between samples, a multiple of dt, None for every step. `variables`: names of
-    observables (state variables and exposures), None for the model's variables of interest.
-    `name`: the key of its samples in the result.
+    observables (state variables, exposures), None for the model's variables of interest. `name`:
+    the key of its samples in the result.
     """
 
-    period: eqx.AbstractVar[float | None]
-    variables: eqx.AbstractVar[tuple[str, ...] | None]
-    name: eqx.AbstractVar[str]
+    if TYPE_CHECKING:
+        # To a type checker an AbstractVar is an argument of __init__, and comes before all others.
+        @property
+        def period(self) -> float | None: ...
+        @property
+        def variables(self) -> tuple[str, ...] | None: ...
+        @property
+        def name(self) -> str: ...
+    else:
+        period: eqx.AbstractVar[float | None]
+        variables: eqx.AbstractVar[tuple[str, ...] | None]
+        name: eqx.AbstractVar[str]
 
     @property
     def pointwise(self) -> bool:
@@ -47,9 +59,24 @@ class AbstractMonitor(eqx.Module):
         have the regions last: many simulations are then observed as one of many regions."""
         return False
 
+    @property
+    def afferent(self) -> bool:
+        """Whether it observes the coupling inputs, and not the state: `variables` are names of
+        inputs then, None for all."""
+        return False
+
+    def axes(self, nodes: Axis, dt: float) -> tuple[Axis, ...]:
+        """The axes of a sample after that of the variables. `nodes`: regions, or vertices."""
+        return (nodes,)
+
+    def check(self, nodes: int, dt: float) -> None:
+        """Raises `ValueError` where the monitor does not fit a network of so many nodes."""
+        self.period_steps(dt)
+
     @abc.abstractmethod
-    def start(self, observed: Float[Array, "voi node"], dt: float) -> tuple[Array, ...]:
-        """What is carried over before the first step; `observed` is the state at t = 0."""
+    def start(self, past: Float[Array, "step voi node"], dt: float) -> tuple[Array, ...]:
+        """What is carried over before the first step. `past`: what was observed up to t = 0, oldest
+        first, one row or more; before that it was as in the first row."""
 
     @abc.abstractmethod
     def open(self, carried: tuple[Array, ...], chunk: Chunk) -> PyTree:
@@ -68,7 +95,7 @@ class AbstractMonitor(eqx.Module):
     @abc.abstractmethod
     def close(
         self, carried: tuple[Array, ...], buffer: PyTree, chunk: Chunk
-    ) -> tuple[tuple[Array, ...], Float[Array, "sample voi node"]]:
+    ) -> tuple[tuple[Array, ...], Float[Array, "sample voi *place"]]:
         """What is carried on, and the samples that the chunk completed; rows beyond the number of
         `times` hold nothing and are cut off by the caller."""
 

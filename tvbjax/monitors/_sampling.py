@@ -26,8 +26,8 @@ class Raw(AbstractMonitor):
     def pointwise(self) -> bool:
         return True
 
-    def start(self, observed, dt):
-        return (jnp.zeros_like(observed),)
+    def start(self, past, dt):
+        return (jnp.zeros_like(past[-1]),)
 
     def open(self, carried, chunk):
         return jnp.zeros((chunk.steps, *carried[0].shape), carried[0].dtype)
@@ -55,8 +55,8 @@ class SubSample(AbstractMonitor):
     def pointwise(self) -> bool:
         return True
 
-    def start(self, observed, dt):
-        return (jnp.zeros_like(observed),)
+    def start(self, past, dt):
+        return (jnp.zeros_like(past[-1]),)
 
     def open(self, carried, chunk):
         return open_windows(carried[0], self.period_steps(chunk.dt), chunk)
@@ -89,8 +89,8 @@ class TemporalAverage(AbstractMonitor):
     def pointwise(self) -> bool:
         return True
 
-    def start(self, observed, dt):
-        return (jnp.zeros_like(observed),)
+    def start(self, past, dt):
+        return (jnp.zeros_like(past[-1]),)
 
     def open(self, carried, chunk):
         return open_windows(carried[0], self.period_steps(chunk.dt), chunk)

@@ -1,0 +1,199 @@
+"""Monitors that see the brain from fewer places than regions: means over them, and sensors.
+
+Each takes the samples of another monitor and combines their regions: means and gains are linear, so
+that it does not matter whether they are taken before an average over time or after.
+"""
+
+import abc
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Float
+
+from tvbjax.axes import Axis
+from tvbjax.forward import Gain
+from tvbjax.monitors._monitor import AbstractMonitor
+
+
+class AbstractOver(AbstractMonitor):
+    """A monitor of another monitor's samples. `of`: that one."""
+
+    if TYPE_CHECKING:
+
+        @property
+        def of(self) -> AbstractMonitor: ...
+    else:
+        of: eqx.AbstractVar[AbstractMonitor]
+
+    @property
+    def period(self) -> float | None:
+        return self.of.period
+
+    @property
+    def variables(self) -> tuple[str, ...] | None:
+        return self.of.variables
+
+    @abc.abstractmethod
+    def combined(self, samples: Float[Array, "sample voi node"]) -> Array:
+        """What is seen of the other monitor's samples, `(sample, voi, place)`."""
+
+    @property
+    def afferent(self) -> bool:
+        return self.of.afferent
+
+    def start(self, past, dt):
+        return self.of.start(past, dt)
+
+    def open(self, carried, chunk):
+        return self.of.open(carried, chunk)
+
+    def update(self, buffer, block, offset, chunk):
+        return self.of.update(buffer, block, offset, chunk)
+
+    def close(self, carried, buffer, chunk):
+        carried, samples = self.of.close(carried, buffer, chunk)
+        return carried, self.combined(samples)
+
+    def times(self, first, steps, dt):
+        return self.of.times(first, steps, dt)
+
+    def window_steps(self, dt: float) -> int:
+        """The steps that are reduced together."""
+        return self.of.window_steps(dt)
+
+
+class GlobalAverage(AbstractOver):
+    """The mean over all regions of another monitor's samples: `GlobalAverage(SubSample(1.0))` is
+    what TVB calls GlobalAverage."""
+
+    of: AbstractMonitor
+    name: str = eqx.field(default="global_average", static=True)
+
+    def axes(self, nodes, dt):
+        return (Axis("region", ("mean",)),)
+
+    def combined(self, samples):
+        return samples.mean(axis=-1, keepdims=True)
+
+
+class SpatialAverage(AbstractOver):
+    """The mean over groups of regions of another monitor's samples, e.g. hemispheres, lobes, or
+    over the vertices of a region: `SpatialAverage(SubSample(1.0), connectome.cortical)`.
+
+    `groups`: per region (or vertex) the name or number of its group; groups are in the order of
+    their names or numbers. `labels`: names of the groups in that order, by default as given.
+    """
+
+    of: AbstractMonitor
+    members: tuple[int, ...] = eqx.field(static=True)
+    labels: tuple[str, ...] = eqx.field(static=True)
+    name: str = eqx.field(static=True)
+
+    def __init__(
+        self,
+        of: AbstractMonitor,
+        groups: Sequence[Any] | np.ndarray,
+        labels: Sequence[str] | None = None,
+        *,
+        name: str = "spatial_average",
+    ):
+        given = np.asarray(groups)
+        if given.ndim != 1 or not len(given):
+            raise ValueError(
+                f"SpatialAverage: groups has the shape {given.shape}; give the group of each "
+                "region, as a name or a number."
+            )
+        kinds, members = np.unique(given, return_inverse=True)
+        if labels is not None and len(labels) != len(kinds):
+            raise ValueError(
+                f"SpatialAverage: {len(labels)} labels for {len(kinds)} groups "
+                f"({', '.join(map(str, kinds[:8]))}); give one for each."
+            )
+        self.of = of
+        self.members = tuple(int(member) for member in members)
+        self.labels = tuple(map(str, kinds if labels is None else labels))
+        self.name = name
+
+    def check(self, nodes, dt):
+        self.of.check(nodes, dt)
+        if len(self.members) != nodes:
+            raise ValueError(
+                f"SpatialAverage: groups are given for {len(self.members)} regions, and the "
+                f"network has {nodes}; give the group of each."
+            )
+
+    def axes(self, nodes, dt):
+        return (Axis("region", self.labels),)
+
+    def combined(self, samples):
+        members = np.asarray(self.members)
+        counts = np.bincount(members)
+        share = np.zeros((len(members), len(counts)))
+        share[np.arange(len(members)), members] = 1.0 / counts[members]
+        return _product(samples, jnp.asarray(share, samples.dtype))
+
+
+class Projection(AbstractOver):
+    """What sensors measure: the gain times another monitor's samples, e.g. EEG, MEG or SEEG as
+    `Projection(TemporalAverage(1.0), gain, name="eeg")`.
+
+    `gain`: `tvbjax.forward.Gain`, a leaf. Without noise: what an instrument adds is for
+    `forward.with_noise` to add. TVB adds noise of its own, and truncates the period to steps.
+    """
+
+    of: AbstractMonitor
+    gain: Gain
+    name: str = eqx.field(default="projection", static=True)
+
+    def check(self, nodes, dt):
+        self.of.check(nodes, dt)
+        if self.gain.sources != nodes:
+            raise ValueError(
+                f"Projection: the gain has columns for {self.gain.sources} sources, and the "
+                f"network has {nodes} nodes; give a gain of its regions (or vertices), e.g. "
+                "gain.summed_over_regions(region_mapping, regions)."
+            )
+
+    def axes(self, nodes, dt):
+        return (Axis("channel", self.gain.channels),)
+
+    def combined(self, samples):
+        return _product(samples, self.gain.matrix.T.astype(samples.dtype))
+
+
+class AfferentCoupling(AbstractOver):
+    """What another monitor makes of the coupling inputs: of what arrives at every region over the
+    connectome, not of its state. `AfferentCoupling(TemporalAverage(1.0))`; `variables` of that are
+    names of inputs, None for all.
+
+    The input of step s is that which led from step s - 1 to s. TVB's monitor of that name has the
+    one that will lead to s + 1.
+    """
+
+    of: AbstractMonitor
+    name: str = eqx.field(default="afferent_coupling", static=True)
+
+    @property
+    def afferent(self) -> bool:
+        return True
+
+    @property
+    def pointwise(self) -> bool:
+        return self.of.pointwise
+
+    def check(self, nodes, dt):
+        self.of.check(nodes, dt)
+
+    def axes(self, nodes, dt):
+        return self.of.axes(nodes, dt)
+
+    def combined(self, samples):
+        return samples
+
+
+def _product(samples: Float[Array, "sample voi node"], columns: Float[Array, "node place"]):
+    return jnp.matmul(samples, columns, precision=lax.Precision.HIGHEST)
