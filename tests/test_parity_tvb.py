@@ -17,7 +17,7 @@ import pytest
 import tvbjax
 from reference import cases
 from reference.cases import Case
-from tvbjax import coupling, integrators, monitors, noise
+from tvbjax import coupling, equations, integrators, monitors, noise
 from tvbjax.forward import Gain
 
 # Times the largest value. The same operations in another order: about 1e-12 is what is seen.
@@ -77,7 +77,7 @@ def replayed(case: Case, regions: int) -> noise.AbstractNoise | None:
     return Replayed(record, white) if isinstance(white, noise.Multiplicative) else record
 
 
-def simulator(case: Case, watch) -> tuple[tvbjax.Simulator, np.ndarray]:
+def simulator(case: Case, watch, **more) -> tuple[tvbjax.Simulator, np.ndarray]:
     """The simulator of a case, and its past."""
     whole = tvbjax.datasets.connectome("tvb76")
     weights, lengths = cases.network(
@@ -100,6 +100,7 @@ def simulator(case: Case, watch) -> tuple[tvbjax.Simulator, np.ndarray]:
         integrator=getattr(integrators, case.integrator)(dt=case.dt),
         noise=replayed(case, regions),
         monitors=watch,
+        **more,
     )
     return built, cases.past(case, lengths)
 
@@ -154,6 +155,19 @@ def test_monitors_give_tvbs_samples_at_tvbs_times():
             columns = [case.variables.index(variable) for variable in samples.variables]
             expected = stored[f"{name}s"][:, columns]
             np.testing.assert_allclose(samples.values, expected, rtol=0, atol=10 * DOUBLE)
+
+
+def test_stimulated_states_are_tvbs():
+    """Pulses to both variables: TVB's clock, which its stimulus begins at 0, is ours here."""
+    case = cases.STIMULUS
+    stimulus = tvbjax.Stimulus(
+        equations.PulseTrain(**cases.PULSES), cases.stimulated(case), case.variables
+    )
+    built, past = simulator(case, monitors.Raw(variables=case.variables), stimulus=stimulus)
+    result = tvbjax.simulate(built, case.steps * case.dt, initial=past, progress=False)
+    expected = cases.stored("tvb_stimulus")["states"]
+    tolerance = DOUBLE * np.abs(expected).max()
+    np.testing.assert_allclose(result["raw"], expected, rtol=0, atol=tolerance)
 
 
 def test_places_and_inputs_are_tvbs():

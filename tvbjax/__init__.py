@@ -5,6 +5,7 @@ import importlib
 from tvbjax import (
     coupling as coupling,
     datasets as datasets,
+    equations as equations,
     features as features,
     forward as forward,
     generators as generators,
@@ -26,6 +27,7 @@ from tvbjax.mixed import Mixed as Mixed, Population as Population
 from tvbjax.result import Result as Result, join as join, load_result as load_result
 from tvbjax.simulation import DivergenceError as DivergenceError, simulate as simulate
 from tvbjax.simulator import Simulator as Simulator
+from tvbjax.stimulus import Stimulus as Stimulus, pattern_of as pattern_of
 from tvbjax.sweep_store import open_sweep as open_sweep
 from tvbjax.sweeps import PerMember as PerMember, Points as Points, sweep as sweep
 from tvbjax.tuning import tune_cpu as tune_cpu

@@ -21,6 +21,7 @@ from tvbjax.progress import progress_bar
 from tvbjax.provenance import describe, digest
 from tvbjax.result import Note, Result, Samples
 from tvbjax.simulator import Simulator
+from tvbjax.stimulus import check_times
 from tvbjax_lems import Model
 
 # A chunk is long enough that its start costs nothing, and short enough (under a second or so) that
@@ -88,6 +89,8 @@ def simulate(
         values = _cut(simulator, values, first, steps)
         return result_of(simulator, first, steps, carry, values, "{}", complete=True)
     simulator = fitted(simulator)
+    dt = simulator.integrator.dt
+    check_times(simulator.stimuli, first * dt, (first + steps) * dt)
     if isinstance(initial, Result):
         carry, origin = continued(simulator, initial), {"continues_from_step": first}
     else:

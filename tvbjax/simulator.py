@@ -38,6 +38,7 @@ from tvbjax.integrators import AbstractIntegrator
 from tvbjax.mixed import Mixed
 from tvbjax.monitors import RESERVED_NAMES, AbstractMonitor, TemporalAverage
 from tvbjax.noise import AbstractNoise
+from tvbjax.stimulus import Stimulus, check_stimuli
 from tvbjax_lems import Model
 
 Coupling = AbstractCoupling | tuple[AbstractCoupling, ...]
@@ -53,6 +54,7 @@ class Simulator(eqx.Module):
     a model without coupling inputs. Several rules for an input, as a tuple, are added:
     `(Linear(a=0.01), Instant(Difference(a=0.1), weights=local))`.
     `noise`: None is a deterministic simulation. `monitors`: by default means over 1 ms.
+    `stimulus`: one or several, which are added.
     `horizon`: steps of the past that are kept, by default just enough for the longest delay of
     this connectome; give more where you lower the speed or lengthen tracts.
     `block`: how many steps are taken together, by default what is predicted to be fastest; 1 where
@@ -66,6 +68,7 @@ class Simulator(eqx.Module):
     integrator: AbstractIntegrator
     noise: AbstractNoise | None
     monitors: tuple[AbstractMonitor, ...]
+    stimuli: tuple[Stimulus, ...]
     edges: Edges = eqx.field(init=False)
     layout: Layout = eqx.field(init=False)
     horizon: int = eqx.field(static=True)
@@ -85,6 +88,7 @@ class Simulator(eqx.Module):
         noise: AbstractNoise | None = None,
         monitors: AbstractMonitor | Sequence[AbstractMonitor] | None = None,
         *,
+        stimulus: Stimulus | Sequence[Stimulus] | None = None,
         horizon: int | None = None,
         block: Block | None = None,
     ):
@@ -104,6 +108,7 @@ class Simulator(eqx.Module):
         self.integrator = integrator
         self.noise = None if noise is None else noise.bind(model.state_variables, nodes)
         self.monitors = tuple(monitors)
+        self.stimuli = _stimuli(stimulus)
         self.edges = edges_of(concrete("connectome.weights", connectome.weights))
         self.block = checked_block(block)
         self.horizon = horizon_of(self, horizon)
@@ -119,6 +124,7 @@ class Simulator(eqx.Module):
         _check_shapes(self)
         _check_senders(self)
         _check_monitors(self.monitors, nodes, integrator.dt)
+        check_stimuli(self.stimuli, model.state_variables, nodes)
         delays = delays_of(self)
         self.layout = layout_for(self, delays, delays)
 
@@ -164,6 +170,17 @@ def _as_tuple(rules: Coupling) -> tuple[AbstractCoupling, ...]:
 def _together(rules: Any) -> Any:
     """Several rules as a tuple, whatever sequence they came in."""
     return tuple(rules) if isinstance(rules, tuple | list) else rules
+
+
+def _stimuli(given: Any) -> tuple[Stimulus, ...]:
+    stimuli = () if given is None else given if isinstance(given, tuple | list) else (given,)
+    for stimulus in stimuli:
+        if not isinstance(stimulus, Stimulus):
+            raise TypeError(
+                f"Simulator: stimulus is {stimulus!r:.80}; give e.g. tvbjax.Stimulus("
+                "tvbjax.equations.PulseTrain(), pattern, 'V')."
+            )
+    return tuple(stimuli)
 
 
 def _flat(coupling) -> list:

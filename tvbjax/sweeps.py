@@ -38,6 +38,7 @@ from tvbjax.provenance import describe, digest
 from tvbjax.result import Result
 from tvbjax.simulation import check_key, continued, past_of, whole_steps
 from tvbjax.simulator import Simulator
+from tvbjax.stimulus import check_times
 from tvbjax.sweep_dataset import dataset, labels_of, times_of, variables_of, with_absent
 from tvbjax.sweep_store import SweepStore, open_store, open_sweep
 
@@ -157,6 +158,9 @@ def _planned(simulator, space, duration, initial, key, measure, tile) -> Plan:
     keys = _keys(simulator, key, members)
     initial_values, first = _initial(simulator, initial, members)
     steps = whole_steps(duration, simulator.integrator.dt)
+    if not any(getattr(path[0], "name", "") == "stimuli" for path in paths):
+        dt = simulator.integrator.dt
+        check_times(simulator.stimuli, first * dt, (first + steps) * dt)
     own = isinstance(key, PerMember), isinstance(initial, PerMember)
     ensemble = Ensemble(paths, steps, measure, first, *own)
     tile = whole_tile(min(tile, members)) if tile else tile_for(simulator, members)

@@ -208,6 +208,8 @@ BOLD = Case(
 )
 BOLD_PERIOD = 2000.0
 BOLD_WINDOW = 4.0
+STIMULUS = Case("stimulus", "Generic2dOscillator", "Linear", LINEAR, regions=10, seed=23)
+PULSES = {"T": 20.0, "tau": 3.0, "amp": 0.4, "onset": 4.0}
 KERNELS = ("FirstOrderVolterra", "Gamma", "DoubleExponential", "MixtureOfGammas")
 KERNEL_AGES = 0.004 * np.arange(1, 5001)  # s
 
@@ -221,6 +223,11 @@ def gain(case: Case) -> tuple[np.ndarray, np.ndarray]:
     """A gain of four sensors for vertices, three to a region, and the region of each vertex."""
     mapping = np.repeat(np.arange(case.regions or 0), 3)
     return np.random.default_rng(case.seed).normal(size=(4, len(mapping))), mapping
+
+
+def stimulated(case: Case) -> np.ndarray:
+    """How strongly every region is stimulated."""
+    return np.random.default_rng(case.seed).uniform(-1.0, 1.0, case.regions)
 
 
 def drive() -> np.ndarray:

@@ -21,7 +21,8 @@ from tvb.analyzers.fmri_balloon import BalloonModel
 from tvb.basic.neotraits.api import HasTraits
 from tvb.datatypes import equations
 from tvb.datatypes.connectivity import Connectivity
-from tvb.datatypes.equations import Linear as Line
+from tvb.datatypes.equations import Linear as Line, PulseTrain
+from tvb.datatypes.patterns import StimuliRegion
 from tvb.datatypes.projections import ProjectionSurfaceEEG
 from tvb.datatypes.region_mapping import RegionMapping
 from tvb.datatypes.sensors import SensorsEEG
@@ -207,6 +208,25 @@ def make_monitors(folder: Path) -> None:
     )
 
 
+def make_stimulus(folder: Path) -> None:
+    """Pulses to V and W of some regions; TVB reads the model's stvar for the variables."""
+    case = cases.STIMULUS
+    agreed(case)
+    with float64_history():
+        sim = configured(case, [monitors.Raw()])
+        sim.stimulus = StimuliRegion(
+            temporal=PulseTrain(parameters=dict(cases.PULSES)),
+            connectivity=sim.connectivity,
+            weight=cases.stimulated(case),
+        )
+        sim.stimulus.configure_space()
+        sim.model.stvar = np.array([0, 1])
+        sim.simulation_length = case.steps * case.dt
+        ((_, states),) = outputs(sim, case.steps)
+    print(f"  stimulated to {np.abs(states).max():.3g}")
+    store(folder / "tvb_stimulus.npz", states=states)
+
+
 def eeg(case: Case) -> monitors.EEG:
     """Sensors with a gain for vertices, three to a region, and without TVB's own noise."""
     gain, mapping = cases.gain(case)
@@ -266,6 +286,7 @@ def main(folder: Path) -> None:
     make_monitors(folder)
     make_bold(folder)
     make_haemodynamics(folder)
+    make_stimulus(folder)
 
 
 if __name__ == "__main__":

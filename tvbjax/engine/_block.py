@@ -20,6 +20,7 @@ from tvbjax.engine._layout import Layout
 from tvbjax.engine._members import Members
 from tvbjax.engine._network import Network, Wires
 from tvbjax.engine._stream import Stream
+from tvbjax.stimulus import applied, spread
 
 if TYPE_CHECKING:
     from tvbjax.simulator import Simulator
@@ -99,7 +100,7 @@ def steps_of_block(
 
     def one(loop, scanned):
         state, window, memory = loop
-        number, now, soon, drawn = scanned
+        number, now, soon, drawn, push = scanned
         sent = members.over(_afferent.sent, state)
         column = layout.past + number
         if window is not None:
@@ -108,18 +109,34 @@ def steps_of_block(
         normal = None if drawn is None else stream.of_step(drawn)
         step = _LocalStep(first + number, column)
         later, memory, inputs = members.over(
-            *(step, network, state, arrived, soon, window, normal, stream.before, memory),
-            axes=(network.axes(members), *(-1,) * 7),
+            *(step, network, state, arrived, soon, window, normal, stream.before, memory, push),
+            axes=(network.axes(members), *(-1,) * 8),
         )
         inputs = inputs if simulator.watches_inputs else None
         # The state before the step is at hand: to give that after it would compute it twice.
         return (later, window, memory), (Taken(state, inputs), sent)
 
     numbers = jnp.arange(length, dtype=jnp.int32)
-    scanned = (numbers, now, soon, stream.drawn(first, length))
+    pushed = _stimuli(members, state, first + numbers)
+    scanned = (numbers, now, soon, stream.drawn(first, length), pushed)
     (state, _, memory), (taken, sent) = lax.scan(one, (state, window, memory), scanned)
     ring = None if ring is None else ring.written(sent, position)
     return Running(state, ring, memory), taken
+
+
+def _stimuli(
+    members: Members, state: State, steps: Int[Array, " step"]
+) -> Float[Array, "step stimulus member"] | None:
+    """The values of all stimuli at the beginning of each step."""
+    simulator = members.simulator
+    if not simulator.stimuli:
+        return None
+
+    def values(simulator, state):
+        times = simulator.integrator.dt * steps.astype(state.dtype)
+        return applied(simulator, times)
+
+    return members.over(values, state)  # the state says how many members there are
 
 
 def _window(layout: Layout, ring: AbstractRing | None, position, steps: int) -> Array | None:
@@ -236,9 +253,12 @@ class _LocalStep(NamedTuple):
     number: Int[Array, ""]
     column: Int[Array, ""]
 
-    def __call__(self, simulator, network, state, arrived, soon, window, normal, before, memory):
+    def __call__(
+        self, simulator, network, state, arrived, soon, window, normal, before, memory, push
+    ):
         inputs = _afferent.received(simulator, network, state, *arrived)
-        drift = _Drift(simulator, network, inputs, soon, window, self.number, self.column)
+        push = None if push is None else spread(simulator, push)
+        drift = _Drift(simulator, network, inputs, push, soon, window, self.number, self.column)
 
         def bound(x):
             x = jnp.clip(x, network.lower, network.upper) if simulator.bounded else x
@@ -263,6 +283,7 @@ class _Drift(eqx.Module):
     simulator: "Simulator"
     network: Network
     inputs: Float[Array, "input node"]
+    push: Float[Array, "state node"] | None
     soon: Arrivals
     window: Float[Array, "step node channel"] | None
     step: Int[Array, ""]
@@ -282,4 +303,5 @@ class _Drift(eqx.Module):
 
     def _with(self, x, inputs, ahead):
         time = self.simulator.integrator.dt * (self.step + ahead).astype(x.dtype)
-        return self.simulator.model.dfun(x, inputs, t=time)
+        slope = self.simulator.model.dfun(x, inputs, t=time)
+        return slope if self.push is None else slope + self.push

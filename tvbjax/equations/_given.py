@@ -1,0 +1,121 @@
+"""Equations of the user's own: samples, functions of JAX, text in LEMS's expression language."""
+
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+import sympy
+from jaxtyping import Array, ArrayLike, Float
+
+from tvbjax.arrays import as_floats, is_traced
+from tvbjax.equations._equation import AbstractEquation
+from tvbjax_lems import evaluate
+from tvbjax_lems.algebra import symbol, to_expression
+from tvbjax_lems.errors import echo
+from tvbjax_lems.syntax import PI, ExpressionError, names, parse
+
+
+class Sampled(AbstractEquation):
+    """Samples, each held until the next: `values[i]` from `onset + i period` on; 0 before the first
+    and after the last. The values are leaves, e.g. for stimuli that are optimised.
+
+    `period`, `onset`: ms.
+    """
+
+    values: Float[Array, " sample"] = eqx.field(converter=as_floats)
+    period: float = eqx.field(static=True, converter=float)
+    onset: float = eqx.field(static=True, default=0.0, converter=float)
+
+    def __check_init__(self):
+        if jnp.ndim(self.values) != 1 or not self.period > 0:
+            raise ValueError(
+                f"Sampled: values of shape {jnp.shape(self.values)} and period {self.period} ms; "
+                "give one value for each sample, and the time from one to the next."
+            )
+        if not is_traced(self.values) and not np.isfinite(np.asarray(self.values)).all():
+            first = int(np.argmin(np.isfinite(np.asarray(self.values))))
+            raise ValueError(f"Sampled: values[{first}] is {self.values[first]}.")
+
+    def __call__(self, x):
+        # Times are multiples of dt as far as floats go: a hair early is on time.
+        number = jnp.floor((x - self.onset) / self.period + 1e-4).astype(jnp.int32)
+        inside = (number >= 0) & (number < len(self.values))
+        there = self.values[jnp.clip(number, 0, len(self.values) - 1)].astype(x.dtype)
+        return jnp.where(inside, there, jnp.zeros_like(there))
+
+    def support(self):
+        return self.onset, self.onset + len(self.values) * self.period
+
+
+class Windowed(AbstractEquation):
+    """Another equation from `begin` to `end` (ms), and 0 outside."""
+
+    of: AbstractEquation
+    begin: float = eqx.field(static=True, converter=float)
+    end: float = eqx.field(static=True, converter=float)
+
+    def __check_init__(self):
+        if not self.begin < self.end:
+            raise ValueError(
+                f"Windowed: it ends at {self.end} and begins at {self.begin}; give begin < end."
+            )
+
+    def __call__(self, x):
+        values = self.of(x)
+        return jnp.where((x >= self.begin) & (x < self.end), values, jnp.zeros_like(values))
+
+    def support(self):
+        first, last = self.of.support()
+        return max(first, self.begin), min(last, self.end)
+
+
+class Function(AbstractEquation):
+    """A function of JAX, `function(x, params)`; `params`: any leaves that it takes.
+
+    `Function(lambda t, p: p["amp"] * jnp.sin(t / p["tau"]), {"amp": 1.0, "tau": 5.0})`
+    """
+
+    function: Callable[[Array, Any], Array] = eqx.field(static=True)
+    params: dict[str, Array] = eqx.field(
+        default_factory=dict, converter=lambda given: {n: as_floats(v) for n, v in given.items()}
+    )
+
+    def __call__(self, x):
+        return jnp.broadcast_to(self.function(x, self.params), x.shape).astype(x.dtype)
+
+
+class Expression(AbstractEquation):
+    """Text in LEMS's expression language, in the variable `t` (ms) or `x`, and in parameters:
+    `Expression("amp * exp(-t / tau) * H(t - 10)", amp=2.0, tau=5.0)`. Nothing of it is evaluated by
+    Python. Raises `ValueError` for text that is none, and for names without a value.
+    """
+
+    text: str = eqx.field(static=True)
+    params: dict[str, Array]
+    expression: sympy.Expr = eqx.field(static=True)
+
+    def __init__(self, text: str, **params: ArrayLike):
+        try:
+            node = parse(text)
+            found = {name.name for name in names(node)} - {PI}
+            unknown = sorted(found - params.keys() - {"t", "x"})
+            if unknown:
+                raise ValueError(
+                    f"Expression: '{unknown[0]}' in {text!r} has no value; pass it, e.g. "
+                    f"{unknown[0]}=1.0. The variable is called t or x."
+                )
+            self.expression = to_expression(node, {name: symbol(name) for name in found})
+        except ExpressionError as error:
+            raise ValueError(
+                f"Expression: {error.message} {error.hint}".strip()
+                + f"\n{echo(text, error.offset)}"
+            ) from error
+        self.text = text
+        self.params = {name: as_floats(value) for name, value in params.items()}
+
+    def __call__(self, x):
+        known: dict[sympy.Symbol, Any] = {symbol(n): v for n, v in self.params.items()}
+        known |= {symbol("t"): x, symbol("x"): x}
+        return jnp.broadcast_to(evaluate((), (self.expression,), known)[0], x.shape).astype(x.dtype)
