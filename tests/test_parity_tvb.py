@@ -174,7 +174,7 @@ def test_places_and_inputs_are_tvbs():
     """TVB's afferent coupling is that of the step to come, and its EEG sums the vertices' gains."""
     case, stored = cases.MONITORS, cases.stored("tvb_monitors")
     gain, mapping = cases.gain(case)
-    sensors = Gain(gain, tuple("abcd")).summed_over_regions(mapping, mapping.max() + 1)
+    sensors = Gain(gain, tuple("abcd")).summed_over_regions(mapping, int(mapping.max()) + 1)
     voi = case.variables
     watch = (
         monitors.GlobalAverage(monitors.SubSample(cases.PERIOD, variables=voi)),

@@ -1,5 +1,7 @@
 """Stimuli: equations against NumPy and TVB's definitions, networks against closed forms."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -96,7 +98,7 @@ PATTERN = np.array([0.0, 1.0, 0.5, -2.0, 0.0])
 
 def still(tmp_path, stimulus, **changes):
     """Regions that do not hear each other: x' = -x + s."""
-    arguments = dict(coupling=coupling.Linear(a=0.0), stimulus=stimulus)
+    arguments: dict[str, Any] = dict(coupling=coupling.Linear(a=0.0), stimulus=stimulus)
     return network(tmp_path, **(arguments | changes))
 
 
