@@ -18,8 +18,8 @@ def sample_entropy(
     """-ln(A / B): of the pairs of pieces of `length` samples that are alike (B), how many still are
     with one sample more (A) (Richman and Moorman, American Journal of Physiology 278:H2039, 2000).
 
-    Alike: no two samples are more than `tolerance` standard deviations of the signal apart. About
-    0 for a regular signal, 2.2 for white noise by these defaults. Infinite where no longer pieces
+    Alike: no two samples are more than `tolerance` standard deviations of the signal apart. Small
+    for a regular signal, 2.2 for white noise by these defaults. Infinite where no longer pieces
     are alike, NaN where no pieces are: lengthen the signal or raise the tolerance. Raises
     `ValueError` for a NaN, or fewer than length + 2 samples.
     """
