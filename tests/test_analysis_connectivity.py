@@ -103,7 +103,7 @@ def test_ks_distance_is_that_of_scipy(sizes):
     one, other = rng.normal(size=sizes[0]).round(1), 0.3 + rng.normal(size=sizes[1]).round(1)
     expected = scipy.stats.ks_2samp(one, other).statistic
     assert analysis.ks_distance(one, other) == pytest.approx(expected, abs=1e-14)
-    assert analysis.ks_distance(one, one) == 0.0
+    assert analysis.ks_distance(one, one) < 1e-15
     assert analysis.ks_distance(one, one + 100.0) == 1.0
 
 
@@ -145,25 +145,24 @@ FUNCTIONS = {
     "functional_connectivity": analysis.functional_connectivity,
     "covariance": analysis.covariance,
     "partial_correlation": analysis.partial_correlation,
-    "cross_correlation": lambda x: analysis.cross_correlation(x, 3),
-    "dynamics": lambda x: analysis.functional_connectivity_dynamics(x, 20, 10),
+    "cross_correlation": lambda x: analysis.cross_correlation(x, 15),
+    "dynamics": lambda x: analysis.functional_connectivity_dynamics(x, 60, 25),
 }
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_gradients_jit_and_vmap(signals, name):
-    function, x = FUNCTIONS[name], jnp.asarray(signals[:50])
+    function, x = FUNCTIONS[name], jnp.asarray(signals)
     pairs = np.triu_indices(3, 1)  # a diagonal of 1 has no gradient
 
-    @jax.jit
     def values(x):
         return function(x)[..., *pairs]
 
-    check_grads(values, (x,), 1, ["fwd", "rev"], atol=1e-6, rtol=1e-6)
-    np.testing.assert_allclose(values(x), function(x)[..., *pairs], atol=1e-12)
-    several = jnp.stack([x, x[::-1] ** 2])
-    expected = jnp.stack([function(one) for one in several])
-    np.testing.assert_allclose(jax.vmap(function)(several), expected, atol=1e-12)
+    compiled, several = jax.jit(values), jnp.stack([x, x[::-1] ** 2])
+    check_grads(compiled, (x,), 1, ["rev"], atol=1e-6, rtol=1e-6)
+    np.testing.assert_allclose(compiled(x), values(x), atol=1e-12)
+    expected = [compiled(one) for one in several]
+    np.testing.assert_allclose(jax.jit(jax.vmap(values))(several), expected, atol=1e-11)
 
 
 @pytest.mark.parametrize(

@@ -140,13 +140,12 @@ FUNCTIONS = {
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_gradients_jit_and_vmap(signals, name):
-    function, x = FUNCTIONS[name], jnp.asarray(signals[:16])
-    compiled = jax.jit(function)
-    check_grads(compiled, (x,), 1, ["fwd", "rev"], atol=1e-5, rtol=1e-5)
-    np.testing.assert_allclose(compiled(x), function(x), atol=1e-12)
-    several = jnp.stack([x, x[::-1] ** 2])
-    expected = jnp.stack([function(one) for one in several])
-    np.testing.assert_allclose(jax.vmap(function)(several), expected, atol=1e-12)
+    function, x = FUNCTIONS[name], jnp.asarray(signals)
+    compiled, several = jax.jit(function), jnp.stack([x, x[::-1] ** 2])
+    check_grads(compiled, (x,), 1, ["rev"], atol=1e-5, rtol=1e-5)
+    np.testing.assert_allclose(compiled(x), function(x), atol=1e-10)
+    expected = [compiled(one) for one in several]
+    np.testing.assert_allclose(jax.jit(jax.vmap(function))(several), expected, atol=1e-10)
 
 
 def test_phase_lag_index_under_jit_and_vmap(signals):

@@ -47,7 +47,7 @@ def test_band_power_of_a_sine_is_half_its_square():
     assert analysis.band_power(density, frequency, 20.0, 30.0)[0] < 1e-20
 
 
-@pytest.mark.parametrize("segment", [50, 51])
+@pytest.mark.parametrize("segment", [64, 51])
 def test_cross_spectrum_is_that_of_scipy(signals, segment):
     found = analysis.cross_spectrum(signals, PERIOD, segment)
     for i, j in [(0, 1), (1, 0), (2, 2)]:
@@ -57,13 +57,13 @@ def test_cross_spectrum_is_that_of_scipy(signals, segment):
 
 
 def test_coherence_is_that_of_scipy(signals):
-    found = analysis.coherence(signals, PERIOD, 50)
+    found = analysis.coherence(signals, PERIOD, 64)
     for i, j in [(0, 1), (2, 3)]:
-        _, expected = scipy.signal.coherence(signals[:, i], signals[:, j], fs=250.0, nperseg=50)
+        _, expected = scipy.signal.coherence(signals[:, i], signals[:, j], fs=250.0, nperseg=64)
         np.testing.assert_allclose(found[:, i, j], expected, rtol=1e-9)
-    coherency = analysis.complex_coherence(signals, PERIOD, 50)
+    coherency = analysis.complex_coherence(signals, PERIOD, 64)
     np.testing.assert_allclose(np.abs(coherency) ** 2, found, rtol=1e-9)
-    np.testing.assert_allclose(analysis.imaginary_coherence(signals, PERIOD, 50), coherency.imag)
+    np.testing.assert_allclose(analysis.imaginary_coherence(signals, PERIOD, 64), coherency.imag)
 
 
 def test_the_region_ahead_has_a_positive_imaginary_coherence():
@@ -185,29 +185,28 @@ def test_a_wavelets_magnitude_is_the_amplitude_and_its_angle_the_phase():
 
 FREQUENCIES = np.array([20.0, 40.0])
 FUNCTIONS = {
-    "power_spectrum": lambda x: jnp.log(analysis.power_spectrum(x, PERIOD, 16)[1:]),
+    "power_spectrum": lambda x: jnp.log(analysis.power_spectrum(x, PERIOD, 64)[1:]),
     "band_power": lambda x: analysis.band_power(
-        analysis.power_spectrum(x, PERIOD, 16), analysis.frequencies(PERIOD, 16), 10.0, 40.0
+        analysis.power_spectrum(x, PERIOD, 64), analysis.frequencies(PERIOD, 64), 10.0, 40.0
     ),
-    "coherence": lambda x: analysis.coherence(x, PERIOD, 16),
-    "imaginary_coherence": lambda x: analysis.imaginary_coherence(x, PERIOD, 16),
+    "coherence": lambda x: analysis.coherence(x, PERIOD, 64),
+    "imaginary_coherence": lambda x: analysis.imaginary_coherence(x, PERIOD, 64),
     "band_pass": lambda x: analysis.band_pass(x, PERIOD, 10.0, 40.0),
     "envelope_correlation": lambda x: analysis.envelope_correlation(x)[np.triu_indices(4, 1)],
     "orthogonal": lambda x: analysis.orthogonal_envelope_correlation(x),
     "wavelet_transform": lambda x: jnp.abs(analysis.wavelet_transform(x, PERIOD, FREQUENCIES)),
-    "spectral_entropy": lambda x: analysis.spectral_entropy(analysis.power_spectrum(x, 4.0, 16)),
+    "spectral_entropy": lambda x: analysis.spectral_entropy(analysis.power_spectrum(x, 4.0, 64)),
 }
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_gradients_jit_and_vmap(signals, name):
-    function, x = FUNCTIONS[name], jnp.asarray(signals[:40])
-    compiled = jax.jit(function)
-    check_grads(compiled, (x,), 1, ["fwd", "rev"], atol=2e-5, rtol=2e-5, eps=1e-6)
+    function, x = FUNCTIONS[name], jnp.asarray(signals)
+    compiled, several = jax.jit(function), jnp.stack([x, x[::-1] ** 3])
+    check_grads(compiled, (x,), 1, ["rev"], atol=2e-5, rtol=2e-5, eps=1e-6)
     np.testing.assert_allclose(compiled(x), function(x), atol=1e-10)
-    several = jnp.stack([x, x[::-1] ** 3])
-    expected = jnp.stack([function(one) for one in several])
-    np.testing.assert_allclose(jax.vmap(function)(several), expected, atol=1e-10)
+    expected = [compiled(one) for one in several]
+    np.testing.assert_allclose(jax.jit(jax.vmap(function))(several), expected, atol=1e-10)
 
 
 def test_single_precision_stays_single(signals):
@@ -246,6 +245,6 @@ def test_what_the_samples_do_not_give_is_an_error(signals, call, says):
 
 
 def test_frequencies_of_another_spectrum_are_refused(signals, without_type_checks):
-    density = analysis.power_spectrum(signals, PERIOD, 64)
+    density = np.ones((33, 4))
     with pytest.raises(ValueError, match=r"shape \(33, 4\) and 51 frequencies"):
         analysis.band_power(density, analysis.frequencies(PERIOD, 100), 8.0, 12.0)

@@ -1,6 +1,8 @@
 """Functional connectivity: how the regions' signals go together, how that changes over time, and
 how far two such changes are apart. JAX: differentiable, for use under `jit` and `vmap`."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -67,13 +69,7 @@ def cross_correlation(signals: Signals, longest: int) -> Float[Array, "lag regio
         raise ValueError(
             f"cross_correlation: longest={longest} of {samples} samples; give 0 to {samples - 1}."
         )
-    scaled = _standardised(values)
-    padded = jnp.pad(scaled, ((longest, longest), (0, 0)))
-
-    def at(start):
-        return jax.lax.dynamic_slice_in_dim(padded, start, samples).T @ scaled
-
-    return jax.lax.map(at, jnp.arange(2 * longest + 1))
+    return _at_lags(_standardised(values), longest)
 
 
 def functional_connectivity_dynamics(
@@ -97,14 +93,7 @@ def functional_connectivity_dynamics(
             f"functional_connectivity_dynamics: {regions} regions; it takes three to correlate "
             "their connectivities."
         )
-    starts = step * jnp.arange((samples - window) // step + 1)
-    pairs = np.triu_indices(regions, k=1)
-
-    def connectivities(start):
-        within = jax.lax.dynamic_slice_in_dim(values, start, window)
-        return functional_connectivity(within)[pairs]
-
-    return functional_connectivity(jax.lax.map(connectivities, starts).T)
+    return functional_connectivity(_in_windows(values, window, step).T)
 
 
 def fcd_distance(
@@ -153,15 +142,7 @@ def ks_distance(
         )
     if width is not None and not width > 0:
         raise ValueError(f"ks_distance: width={width}; give a positive one, or None.")
-    one, other = jnp.asarray(first), jnp.asarray(second)
-    pooled = jnp.concatenate([one, other])
-    if width is None:
-        gaps = _distribution(one, pooled) - _distribution(other, pooled)
-    else:
-        ends = jax.lax.stop_gradient((pooled.min(), pooled.max()))
-        places = jnp.linspace(*ends, _PLACES)
-        gaps = _smooth(one, places, width) - _smooth(other, places, width)
-    return jnp.where(jnp.isnan(pooled).any(), jnp.nan, jnp.abs(gaps).max())
+    return _largest_gap(jnp.asarray(first), jnp.asarray(second), width)
 
 
 def _standardised(values: Float[Array, "time region"]) -> Float[Array, "time region"]:
@@ -171,6 +152,48 @@ def _standardised(values: Float[Array, "time region"]) -> Float[Array, "time reg
     # The mean of equal values may differ from them by a rounding, which is no variance.
     constant = values.max(axis=0, keepdims=True) == values.min(axis=0, keepdims=True)
     return centred / jnp.where(constant, jnp.nan, norms)
+
+
+# Loops are compiled as functions of the module: a closure would be compiled anew at every call.
+@functools.partial(jax.jit, static_argnames=("longest",))
+def _at_lags(
+    scaled: Float[Array, "time region"], longest: int
+) -> Float[Array, "lag region region"]:
+    padded = jnp.pad(scaled, ((longest, longest), (0, 0)))
+
+    def at(start):
+        return jax.lax.dynamic_slice_in_dim(padded, start, len(scaled)).T @ scaled
+
+    return jax.lax.map(at, jnp.arange(2 * longest + 1))
+
+
+@functools.partial(jax.jit, static_argnames=("window", "step"))
+def _in_windows(
+    values: Float[Array, "time region"], window: int, step: int
+) -> Float[Array, "window pair"]:
+    """The functional connectivities of the windows, those above the diagonal."""
+    samples, regions = values.shape
+    pairs = np.triu_indices(regions, k=1)
+
+    def connectivities(start):
+        within = jax.lax.dynamic_slice_in_dim(values, start, window)
+        return functional_connectivity(within)[pairs]
+
+    return jax.lax.map(connectivities, step * jnp.arange((samples - window) // step + 1))
+
+
+@functools.partial(jax.jit, static_argnames=("width",))
+def _largest_gap(
+    one: Float[Array, " sample"], other: Float[Array, " other"], width: float | None
+) -> Float[Array, ""]:
+    pooled = jnp.concatenate([one, other])
+    if width is None:
+        gaps = _distribution(one, pooled) - _distribution(other, pooled)
+    else:
+        ends = jax.lax.stop_gradient((pooled.min(), pooled.max()))
+        places = jnp.linspace(*ends, _PLACES)
+        gaps = _smooth(one, places, width) - _smooth(other, places, width)
+    return jnp.where(jnp.isnan(pooled).any(), jnp.nan, jnp.abs(gaps).max())
 
 
 def _distribution(sample: Array, places: Array) -> Array:

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Complex, Float
 
 from tvbjax.analysis._signals import Signals, as_signals, check_band, check_period
 from tvbjax.analysis.connectivity import functional_connectivity
@@ -58,7 +58,11 @@ def orthogonal_envelope_correlation(signals: Signals) -> Float[Array, "region re
     0 on the diagonal: no part of a signal is orthogonal to itself. NaN where a signal is zero, or
     two differ by a factor alone.
     """
-    analytic = analytic_signal(as_signals("orthogonal_envelope_correlation", signals))
+    return _orthogonal(analytic_signal(as_signals("orthogonal_envelope_correlation", signals)))
+
+
+@jax.jit
+def _orthogonal(analytic: Complex[Array, "time region"]) -> Float[Array, "region region"]:
     amplitude = jnp.abs(analytic)
     smallest = jnp.finfo(amplitude.dtype).eps * amplitude.max(axis=0)
     logs = jnp.log(jnp.maximum(amplitude, smallest[None, :]))

@@ -71,8 +71,11 @@ def phase_lag_index(phases: Phases) -> Float[Array, "region region"]:
     """|mean over time of sign(sin(phase_i - phase_j))|: 1 where one of two regions is always ahead,
     0 where none is, as with all that reaches both at once (Stam et al., Human Brain Mapping
     28:1178, 2007). It depends on signs alone: its gradient is zero."""
-    values = as_signals("phase_lag_index", phases)
+    return _lag_index(as_signals("phase_lag_index", phases))
 
+
+@jax.jit
+def _lag_index(values: Float[Array, "time region"]) -> Float[Array, "region region"]:
     def row(phase):
         return jnp.abs(jnp.sign(jnp.sin(phase[:, None] - values)).mean(axis=0))
 

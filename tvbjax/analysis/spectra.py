@@ -4,6 +4,8 @@ Everywhere Hann windows of `segment` samples that overlap by half, each without 
 frequencies in Hz, times in ms.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -23,8 +25,7 @@ def power_spectrum(
     values = as_signals("power_spectrum", signals)
     check_period("power_spectrum", period)
     _check_segment("power_spectrum", segment, len(values))
-    _, density = jax.scipy.signal.welch(values, fs=1000.0 / period, nperseg=segment, axis=0)
-    return density
+    return _welch(values, period, segment)
 
 
 def frequencies(period: float, segment: int) -> Float[np.ndarray, " frequency"]:
@@ -72,18 +73,7 @@ def cross_spectrum(
     values = as_signals("cross_spectrum", signals)
     check_period("cross_spectrum", period)
     _check_segment("cross_spectrum", segment, len(values))
-    starts = np.arange(0, len(values) - segment + 1, segment - segment // 2)
-    pieces = values[starts[:, None] + np.arange(segment)]
-    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(segment) / segment)
-    scale = np.full((segment // 2 + 1, 1, 1), 2.0)  # one side stands for both,
-    scale[0] = 1.0  # where there are two
-    if segment % 2 == 0:
-        scale[-1] = 1.0
-    scale = scale * period / 1000.0 / (window**2).sum() / len(starts)
-    pieces = pieces - pieces.mean(axis=1, keepdims=True)
-    spectra = jnp.fft.rfft(pieces * jnp.asarray(window[None, :, None], values.dtype), axis=1)
-    products = jnp.einsum("sfi,sfj->fij", spectra, jnp.conj(spectra))
-    return products * jnp.asarray(scale, products.dtype)
+    return _welch_across(values, period, segment)
 
 
 def complex_coherence(
@@ -117,6 +107,33 @@ def imaginary_coherence(
     Positive: region i is ahead of j. Raises `ValueError` as `complex_coherence` does.
     """
     return _coherency("imaginary_coherence", signals, period, segment).imag
+
+
+# Compiled whole: operation by operation the first call takes several times as long.
+@functools.partial(jax.jit, static_argnames=("period", "segment"))
+def _welch(
+    values: Float[Array, "time region"], period: float, segment: int
+) -> Float[Array, "frequency region"]:
+    _, density = jax.scipy.signal.welch(values, fs=1000.0 / period, nperseg=segment, axis=0)
+    return density
+
+
+@functools.partial(jax.jit, static_argnames=("period", "segment"))
+def _welch_across(
+    values: Float[Array, "time region"], period: float, segment: int
+) -> Complex[Array, "frequency region region"]:
+    starts = np.arange(0, len(values) - segment + 1, segment - segment // 2)
+    pieces = values[starts[:, None] + np.arange(segment)]
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(segment) / segment)
+    scale = np.full((segment // 2 + 1, 1, 1), 2.0)  # one side stands for both,
+    scale[0] = 1.0  # where there are two
+    if segment % 2 == 0:
+        scale[-1] = 1.0
+    scale = scale * period / 1000.0 / (window**2).sum() / len(starts)
+    pieces = pieces - pieces.mean(axis=1, keepdims=True)
+    spectra = jnp.fft.rfft(pieces * jnp.asarray(window[None, :, None], values.dtype), axis=1)
+    products = jnp.einsum("sfi,sfj->fij", spectra, jnp.conj(spectra))
+    return products * jnp.asarray(scale, products.dtype)
 
 
 def _coherency(name: str, signals: Signals, period: float, segment: int) -> Array:

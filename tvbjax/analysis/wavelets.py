@@ -44,8 +44,18 @@ def wavelet_transform(
     spectrum = jnp.fft.fft(values, n=2 * samples, axis=0)
     width = centres[:, None] / cycles
     gains = np.where(grid > 0, 2.0 * np.exp(-0.5 * ((grid - centres[:, None]) / width) ** 2), 0.0)
+    return _back(spectrum, jnp.asarray(gains, spectrum.dtype))
+
+
+@jax.jit
+def _back(
+    spectrum: Complex[Array, "both region"], gains: Complex[Array, "frequency both"]
+) -> Complex[Array, "frequency time region"]:
+    """From frequency to time without the zeros, a gain at a time: all at once take several times
+    the memory."""
+    samples = len(spectrum) // 2
 
     def one(gain):
         return jnp.fft.ifft(spectrum * gain[:, None], axis=0)[:samples]
 
-    return jax.lax.map(one, jnp.asarray(gains, spectrum.dtype))
+    return jax.lax.map(one, gains)
