@@ -21,6 +21,11 @@ def branching(ratio, trees, seed):
     return np.array(activity)[:, None]
 
 
+def zipf(exponent, size, rng):
+    """Whole numbers of which x is drawn with chance x^-exponent / zeta(exponent), by SciPy."""
+    return np.asarray(scipy.stats.zipf.rvs(exponent, size=size, random_state=rng))
+
+
 def test_avalanches_by_hand():
     activity = np.array([2, 0, 1, 3, 0, 0, 1, 0, 5, 5])  # the first and last are cut off
     events = np.stack([activity, np.zeros_like(activity)], axis=1)
@@ -87,7 +92,7 @@ def test_a_critical_branching_process_has_the_exponent_of_three_halves():
 def test_exponents_of_draws_from_the_law(exponent, smallest):
     """Zipf's numbers, drawn by SciPy: within three of the stated standard errors."""
     rng = np.random.default_rng(3)
-    draws = scipy.stats.zipf.rvs(exponent, size=40000, random_state=rng)
+    draws = zipf(exponent, 40000, rng)
     law = analysis.fit_power_law(draws, smallest)
     assert abs(law.exponent - exponent) < 3 * law.error
     assert law.count == (draws >= smallest).sum() and law.smallest == smallest
@@ -96,10 +101,7 @@ def test_exponents_of_draws_from_the_law(exponent, smallest):
 
 def test_the_standard_error_is_that_of_repeated_draws():
     rng = np.random.default_rng(4)
-    laws = [
-        analysis.fit_power_law(scipy.stats.zipf.rvs(2.2, size=500, random_state=rng), 1)
-        for _ in range(300)
-    ]
+    laws = [analysis.fit_power_law(zipf(2.2, 500, rng), 1) for _ in range(300)]
     spread = np.std([law.exponent for law in laws])
     assert np.mean([law.error for law in laws]) == pytest.approx(spread, rel=0.15)
 
@@ -117,9 +119,9 @@ def test_a_law_that_ends(exponent):
 
 
 def test_where_a_law_begins_is_found():
-    """Flat below 10, a power law from there, as in Clauset et al., Figure 3.3."""
+    """Flat below 10, a power law from there."""
     rng = np.random.default_rng(6)
-    tail = scipy.stats.zipf.rvs(2.5, size=400000, random_state=rng)
+    tail = zipf(2.5, 400000, rng)
     tail = tail[tail >= 10][:2000]
     law = analysis.fit_power_law(np.concatenate([rng.integers(1, 10, size=3000), tail]))
     assert 8 <= law.smallest <= 14

@@ -120,13 +120,13 @@ def test_envelope_of_a_modulated_oscillation():
 
 
 def test_envelope_correlation_is_of_scipys_envelopes(signals):
-    expected = np.corrcoef(np.abs(scipy.signal.hilbert(signals, axis=0)).T)
+    expected = np.corrcoef(np.abs(np.asarray(scipy.signal.hilbert(signals, axis=0))).T)
     np.testing.assert_allclose(analysis.envelope_correlation(signals), expected, atol=1e-12)
 
 
 def test_orthogonal_envelope_correlation_by_projection(signals):
     found = analysis.orthogonal_envelope_correlation(signals)
-    analytic = scipy.signal.hilbert(signals, axis=0)
+    analytic = np.asarray(scipy.signal.hilbert(signals, axis=0))
 
     def one_way(x, y):
         along = (y * np.conj(x)).real / np.abs(x) ** 2  # y's projection on x, at every time

@@ -16,9 +16,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from tvbjax import analysis
+from tvbjax.analysis._signals import Signals
 from tvbjax.result import Result, Samples
-
-Signals = Float[Array | np.ndarray, "time region"]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -53,7 +53,7 @@ def envelope_correlation(signals: Signals) -> Float[Array, "region region"]:
 def orthogonal_envelope_correlation(signals: Signals) -> Float[Array, "region region"]:
     """Correlations of log power envelopes of signals of a narrow band, of each two of which one is
     freed from what it shares with the other at once (Hipp et al., Nature Neuroscience 15:884, 2012,
-    eq. 2): y_perp(t) = Im(y(t) x*(t) / |x(t)|), x and y analytic. The mean of both directions.
+    Methods): y_perp(t) = Im(y(t) x*(t) / |x(t)|), x and y analytic. The mean of both directions.
 
     0 on the diagonal: no part of a signal is orthogonal to itself. NaN where a signal is zero, or
     two differ by a factor alone.
