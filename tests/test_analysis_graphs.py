@@ -132,6 +132,18 @@ def test_binary_efficiencies_are_those_of_networkx(karate):
     assert found == pytest.approx(networkx.local_efficiency(graph))
 
 
+def test_local_efficiency_of_a_directed_graph_node_by_node(directed):
+    graph = of_networkx(directed)
+    for _, _, edge in graph.edges(data=True):
+        edge["far"] = 1 / edge["weight"]
+    found = analysis.local_efficiency(directed)
+    for node in graph:
+        around = graph.subgraph({*graph.predecessors(node), *graph.successors(node)} - {node})
+        lengths = dict(networkx.all_pairs_dijkstra_path_length(around, weight="far"))
+        total = sum(1 / far for i in lengths for j, far in lengths[i].items() if i != j)
+        assert found[node] == pytest.approx(total / (len(around) * (len(around) - 1)), rel=1e-12)
+
+
 def test_modularity_by_its_definition(directed):
     labels = np.array([4, 4, 4, 9, 9, 2, 2])
     both = directed + directed.T

@@ -86,8 +86,8 @@ def path_lengths(weights: Weights) -> Float[np.ndarray, "node source"]:
     values = _checked("path_lengths", weights)
     with np.errstate(divide="ignore"):
         lengths = np.where(values > 0, 1.0 / values, 0.0)
-    # SciPy's rows are sources, and its zeros no connections.
-    return scipy.sparse.csgraph.shortest_path(lengths.T, method="D").T
+    # SciPy's rows are sources, and its zeros no connections: it walks all paths backwards.
+    return scipy.sparse.csgraph.shortest_path(lengths, method="D")
 
 
 def characteristic_path_length(weights: Weights) -> float:
