@@ -3,6 +3,7 @@
 import importlib
 
 from tvbjax import (
+    analysis as analysis,
     coupling as coupling,
     datasets as datasets,
     equations as equations,

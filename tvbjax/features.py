@@ -1,7 +1,6 @@
-"""Features of simulated signals, and measures that keep only them of a sweep.
+"""Measures that keep only features of a sweep's members: `sweep(measure=)`.
 
-Functions of arrays `(time, region)`, differentiable and for use under `jit` and `vmap`; and, for
-`sweep(measure=)`, the same as frozen objects: equal ones compile once.
+Frozen objects, so that equal ones compile once; what they compute is in `tvbjax.analysis`.
 
     measure=features.Together(features.FunctionalConnectivity("bold"), features.Mean("bold"))
 """
@@ -12,77 +11,13 @@ import hashlib
 from types import CodeType
 from typing import Any, ClassVar
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from tvbjax import analysis
+from tvbjax.analysis._signals import Signals
 from tvbjax.result import Result, Samples
-
-Signals = Float[Array | np.ndarray, "time region"]
-
-
-def functional_connectivity(signals: Signals) -> Float[Array, "region region"]:
-    """Pearson's correlations of the regions' signals; NaN where a signal is constant."""
-    centred = jnp.asarray(signals) - jnp.mean(signals, axis=0, keepdims=True)
-    norms = jnp.sqrt(jnp.sum(centred**2, axis=0, keepdims=True))
-    scaled = centred / norms
-    return jnp.clip(scaled.T @ scaled, -1.0, 1.0)
-
-
-def functional_connectivity_dynamics(
-    signals: Signals, window: int, step: int = 1
-) -> Float[Array, "window window"]:
-    """Correlations between the functional connectivities of sliding windows of `window` samples,
-    each `step` samples after the one before (Hansen et al., NeuroImage 105, 2015).
-
-    Raises `ValueError` where there are fewer samples than two windows take.
-    """
-    samples, regions = signals.shape
-    if window < 2 or step < 1 or samples < window + step:
-        raise ValueError(
-            f"functional_connectivity_dynamics: {samples} samples, window={window} and step={step};"
-            " give a window of two samples or more, and samples for two windows."
-        )
-    if regions < 3:
-        raise ValueError(
-            f"functional_connectivity_dynamics: {regions} regions; it takes three to correlate "
-            "their connectivities."
-        )
-    starts = step * jnp.arange((samples - window) // step + 1)
-    pairs = np.triu_indices(regions, k=1)
-
-    def connectivities(start):
-        within = jax.lax.dynamic_slice_in_dim(jnp.asarray(signals), start, window)
-        return functional_connectivity(within)[pairs]
-
-    return functional_connectivity(jax.lax.map(connectivities, starts).T)
-
-
-def power_spectrum(
-    signals: Signals, period: float, segment: int
-) -> Float[Array, "frequency region"]:
-    """Welch's estimate of the power spectral density, unit squared per Hz, at `frequencies`.
-
-    Hann windows of `segment` samples that overlap by half, each without its mean. `period`: ms
-    between samples. Raises `ValueError` where a segment is longer than the signal.
-    """
-    if not period > 0:
-        raise ValueError(f"power_spectrum: the period is {period!r} ms; give a positive time.")
-    if not isinstance(segment, int) or not 2 <= segment <= len(signals):
-        raise ValueError(
-            f"power_spectrum: segment={segment} of {len(signals)} samples; give two samples or "
-            "more, at most all."
-        )
-    _, density = jax.scipy.signal.welch(
-        jnp.asarray(signals), fs=1000.0 / period, nperseg=segment, axis=0
-    )
-    return density
-
-
-def frequencies(period: float, segment: int) -> Float[np.ndarray, " frequency"]:
-    """The frequencies of a power spectrum, Hz."""
-    return np.fft.rfftfreq(segment, period / 1000.0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,36 +66,36 @@ class Variance(AbstractFeature):
 
 @dataclasses.dataclass(frozen=True)
 class FunctionalConnectivity(AbstractFeature):
-    """`functional_connectivity`."""
+    """`analysis.functional_connectivity`."""
 
     default_name: ClassVar[str] = "functional_connectivity"
 
     def of(self, signals, time):
-        return functional_connectivity(signals)
+        return analysis.functional_connectivity(signals)
 
 
 @dataclasses.dataclass(frozen=True)
 class FunctionalConnectivityDynamics(AbstractFeature):
-    """`functional_connectivity_dynamics`; `window` and `step` in samples."""
+    """`analysis.functional_connectivity_dynamics`; `window` and `step` in samples."""
 
     window: int = dataclasses.field(kw_only=True)
     step: int = dataclasses.field(default=1, kw_only=True)
     default_name: ClassVar[str] = "functional_connectivity_dynamics"
 
     def of(self, signals, time):
-        return functional_connectivity_dynamics(signals, self.window, self.step)
+        return analysis.functional_connectivity_dynamics(signals, self.window, self.step)
 
 
 @dataclasses.dataclass(frozen=True)
 class PowerSpectrum(AbstractFeature):
-    """`power_spectrum`; `segment` in samples."""
+    """`analysis.power_spectrum`; `segment` in samples."""
 
     segment: int = dataclasses.field(kw_only=True)
     default_name: ClassVar[str] = "power_spectrum"
 
     def of(self, signals, time):
         period = (float(time[-1]) - float(time[0])) / max(1, len(time) - 1)
-        return power_spectrum(signals, period, self.segment)
+        return analysis.power_spectrum(signals, period, self.segment)
 
 
 @dataclasses.dataclass(frozen=True, init=False)
