@@ -85,9 +85,9 @@ def whole_tile(wanted: int) -> int:
 def member_bytes(simulator: Simulator) -> int:
     """About what a member needs while it runs: its past, twice, and the steps at hand."""
     width = jnp.dtype(jnp.result_type(float)).itemsize
-    past = simulator.horizon * sum(engine.channels(simulator))
-    at_hand = 64 * len(simulator.model.state_variables)
-    return 2 * width * simulator.nodes * (past + at_hand)
+    past = simulator.horizon * sum(engine.channels(simulator)) * simulator.regions
+    at_hand = 64 * len(simulator.model.state_variables) * simulator.nodes
+    return 2 * width * (past + at_hand)
 
 
 def _memory() -> int:

@@ -39,6 +39,7 @@ def describe(simulator: "Simulator", key: jax.Array | None, **more) -> str:
             "integrator": _value(simulator.integrator),
             "noise": _value(simulator.noise),
             "monitors": [_value(monitor) for monitor in simulator.monitors],
+            "cortex": _value(simulator.cortex),
             "stimuli": [_value(stimulus) for stimulus in simulator.stimuli],
             "horizon": simulator.horizon,
             "key": _key(key),

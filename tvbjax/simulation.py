@@ -159,8 +159,8 @@ def _raise_trouble(simulator: Simulator, result: Result) -> None:
     dt = simulator.integrator.dt
     if step >= 0:
         raise DivergenceError(
-            f"simulate: {simulator.model.state_variables[variable]} of region "
-            f"{simulator.connectome.labels[region]} was no finite number at {step * dt:.10g} ms "
+            f"simulate: {simulator.model.state_variables[variable]} of {simulator.node_axis.name} "
+            f"{simulator.node_axis.coordinate[region]} was no finite number at {step * dt:.10g} ms "
             f"(step {step}); try a smaller dt than {dt:g} ms, weaker coupling, or an initial state "
             "nearer to the model's range. Where smaller steps do not help, look for a division by "
             "0 in the parameters, the coupling or the model.",
@@ -286,6 +286,9 @@ def past_of(simulator: Simulator, initial) -> Float[Array, "horizon state node"]
         past = jnp.asarray(middle, _dtype())[None, :, None]
         return _of_members(model, jnp.broadcast_to(past, (1, *shape)))
     past = jnp.asarray(initial, _dtype())
+    regional = past.ndim in (2, 3) and past.shape[-1] == simulator.regions
+    if simulator.cortex is not None and regional:
+        past = simulator.cortex.to_nodes(past)
     if past.shape == shape:
         past = past[None]
     elif past.ndim != 3 or past.shape[1:] != shape:
@@ -322,7 +325,8 @@ def _check_initial(simulator: Simulator, past: np.ndarray) -> None:
         low, high = simulator.bounds[variable]
         raise ValueError(
             f"simulate: initial has {simulator.model.state_variables[variable]} = "
-            f"{past[row, variable, region]} in region {simulator.connectome.labels[region]} "
+            f"{past[row, variable, region]} in {simulator.node_axis.name} "
+            f"{simulator.node_axis.coordinate[region]} "
             f"(row {row - past.shape[0] + 1} of the history); it must be finite and within "
             f"[{low:g}, {high:g}]."
         )

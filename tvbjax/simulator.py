@@ -39,6 +39,7 @@ from tvbjax.mixed import Mixed
 from tvbjax.monitors import RESERVED_NAMES, AbstractMonitor, TemporalAverage
 from tvbjax.noise import AbstractNoise
 from tvbjax.stimulus import Stimulus, check_stimuli
+from tvbjax.surface import Cortex
 from tvbjax_lems import Model
 
 Coupling = AbstractCoupling | tuple[AbstractCoupling, ...]
@@ -55,6 +56,8 @@ class Simulator(eqx.Module):
     `(Linear(a=0.01), Instant(Difference(a=0.1), weights=local))`.
     `noise`: None is a deterministic simulation. `monitors`: by default means over 1 ms.
     `stimulus`: one or several, which are added.
+    `cortex`: the nodes are the vertices of a surface, and regions without vertices; the connectome
+    joins regions, whose state is their nodes' mean.
     `horizon`: steps of the past that are kept, by default just enough for the longest delay of
     this connectome; give more where you lower the speed or lengthen tracts.
     `block`: how many steps are taken together, by default what is predicted to be fastest; 1 where
@@ -69,6 +72,7 @@ class Simulator(eqx.Module):
     noise: AbstractNoise | None
     monitors: tuple[AbstractMonitor, ...]
     stimuli: tuple[Stimulus, ...]
+    cortex: Cortex | None
     edges: Edges = eqx.field(init=False)
     layout: Layout = eqx.field(init=False)
     horizon: int = eqx.field(static=True)
@@ -89,6 +93,7 @@ class Simulator(eqx.Module):
         monitors: AbstractMonitor | Sequence[AbstractMonitor] | None = None,
         *,
         stimulus: Stimulus | Sequence[Stimulus] | None = None,
+        cortex: Cortex | None = None,
         horizon: int | None = None,
         block: Block | None = None,
     ):
@@ -97,7 +102,8 @@ class Simulator(eqx.Module):
             monitors = (_default_monitor(integrator.dt),)
         elif isinstance(monitors, AbstractMonitor):
             monitors = (monitors,)
-        nodes = connectome.weights.shape[-1]
+        regions = connectome.weights.shape[-1]
+        nodes = regions if cortex is None else _checked_cortex(cortex, model, connectome).nodes
         self.model = model
         self.connectome = connectome
         self.coupling = (
@@ -109,6 +115,7 @@ class Simulator(eqx.Module):
         self.noise = None if noise is None else noise.bind(model.state_variables, nodes)
         self.monitors = tuple(monitors)
         self.stimuli = _stimuli(stimulus)
+        self.cortex = cortex
         self.edges = edges_of(concrete("connectome.weights", connectome.weights))
         self.block = checked_block(block)
         self.horizon = horizon_of(self, horizon)
@@ -120,7 +127,7 @@ class Simulator(eqx.Module):
         )
         self.observed = tuple(_observed(model, monitor) for monitor in self.monitors)
         _check_parameters(model, nodes)
-        _check_rules(self.rules, nodes)
+        _check_rules(self.rules, regions)
         _check_shapes(self)
         _check_senders(self)
         _check_monitors(self.monitors, nodes, integrator.dt)
@@ -153,14 +160,34 @@ class Simulator(eqx.Module):
         return any(monitor.afferent for monitor in self.monitors)
 
     @property
-    def nodes(self) -> int:
+    def regions(self) -> int:
         """The number of regions."""
         return self.edges.nodes
 
     @property
+    def nodes(self) -> int:
+        """The number of what has a state: regions, or vertices and regions without vertices."""
+        return self.regions if self.cortex is None else self.cortex.nodes
+
+    @property
     def node_axis(self) -> Axis:
-        """The regions by name."""
-        return Axis("region", self.connectome.labels)
+        """The nodes by name."""
+        labels = self.connectome.labels
+        return Axis("region", labels) if self.cortex is None else self.cortex.axis
+
+    @property
+    def neighbourly(self) -> tuple[tuple[int, AbstractCoupling, tuple[str, ...]], ...]:
+        """The rules by which vertices hear their neighbours: each with the number of its input, and
+        the variables that it reads."""
+        given = None if self.cortex is None else self.cortex.coupling
+        if given is None:
+            return ()
+        model = self.model
+        rules = given if isinstance(given, dict) else {model.inputs[0]: given}
+        return tuple(
+            (model.inputs.index(n), r, _reads(model, n, model.sources[model.inputs.index(n)], r))
+            for n, r in rules.items()
+        )
 
 
 def _as_tuple(rules: Coupling) -> tuple[AbstractCoupling, ...]:
@@ -170,6 +197,38 @@ def _as_tuple(rules: Coupling) -> tuple[AbstractCoupling, ...]:
 def _together(rules: Any) -> Any:
     """Several rules as a tuple, whatever sequence they came in."""
     return tuple(rules) if isinstance(rules, tuple | list) else rules
+
+
+def _checked_cortex(cortex: Cortex, model: Model | Mixed, connectome: Connectome) -> Cortex:
+    if not isinstance(cortex, Cortex):
+        raise TypeError(
+            f"Simulator: cortex is {cortex!r:.80}; give tvbjax.surface.Cortex(surface, mapping, "
+            "connectome.regions)."
+        )
+    if isinstance(model, Mixed):
+        raise ValueError(
+            "Simulator: a surface has one model for all of its vertices; mixed models are for "
+            "networks of regions."
+        )
+    if cortex.regions.labels != connectome.labels:
+        raise ValueError(
+            f"Simulator: the cortex was built for {len(cortex.regions)} regions, and the connectome"
+            f" has {len(connectome.labels)} with other labels; give Cortex the connectome's own "
+            "(connectome.regions)."
+        )
+    rules = cortex.coupling
+    for name, rule in rules.items() if isinstance(rules, dict) else [("", rules)]:
+        if name and name not in model.inputs:
+            raise ValueError(
+                f"Simulator: the cortex's coupling names '{name}', which is no input of "
+                f"{model.name}; it has {', '.join(model.inputs) or 'none'}."
+            )
+        if isinstance(rule, AbstractCarried | AbstractPairwise) or (rule and not model.inputs):
+            raise ValueError(
+                f"Simulator: the cortex's coupling is {_kind(rule)}; neighbours are summed: give a "
+                f"rule such as Linear, Difference or a sum of products, for an input of the model."
+            )
+    return cortex
 
 
 def _stimuli(given: Any) -> tuple[Stimulus, ...]:
@@ -305,7 +364,7 @@ def _reads_receiver(simulator: Simulator, rule: AbstractCoupling, arity: int) ->
     """Whether what a region hears depends on its own variables."""
     if isinstance(rule, Own):
         return False  # who sends nothing hears nothing of itself
-    own = jnp.zeros((arity, simulator.nodes))
+    own = jnp.zeros((arity, simulator.regions))
     jaxpr = jax.make_jaxpr(lambda own: _heard(simulator, rule, own))(own).jaxpr
     live = {v for v in jaxpr.outvars if not isinstance(v, Literal)}
     for equation in reversed(jaxpr.eqns):
@@ -351,17 +410,17 @@ def _check_shapes(simulator: Simulator) -> None:
     ):
         for rule, variables in zip(rules, reads, strict=True):
             try:
-                own = jnp.zeros((len(variables), simulator.nodes))
+                own = jnp.zeros((len(variables), simulator.regions))
                 shape = jax.eval_shape(lambda own, r=rule: _heard(simulator, r, own), own).shape
             except Exception as error:
                 raise ValueError(
                     f"Simulator: the coupling {_kind(rule)} of the input '{name}' fails on "
-                    f"{len(variables)} variables of {simulator.nodes} regions: {error}"
+                    f"{len(variables)} variables of {simulator.regions} regions: {error}"
                 ) from error
-            if shape != (simulator.nodes,):
+            if shape != (simulator.regions,):
                 raise ValueError(
                     f"Simulator: the coupling {_kind(rule)} of the input '{name}' gives the shape "
-                    f"{shape}; it must give one number for each of the {simulator.nodes} regions."
+                    f"{shape}; it must give one number for each of the {simulator.regions} regions."
                 )
 
 
@@ -373,7 +432,7 @@ def _kind(rule: AbstractCoupling) -> str:
 def _heard(simulator: Simulator, rule: AbstractCoupling, own):
     """The input that a rule gives to regions of these variables, of signals that are zeros."""
     plain = rule.rule if isinstance(rule, AbstractCarried) else rule
-    nodes = simulator.nodes
+    nodes = simulator.regions
     sums = plain.source(jnp.zeros_like(own))
     if isinstance(plain, AbstractPairwise):
         sums = plain.pair(jnp.zeros((len(own), nodes, 2)), own[:, :, None]).sum(axis=-1)
@@ -395,7 +454,7 @@ def _check_leaves(owned: Sequence[tuple[str, Any]], nodes: int) -> None:
         if jnp.shape(value) not in ((), (nodes,)):
             raise ValueError(
                 f"Simulator: {name} has shape {jnp.shape(value)}; give a number, or one value for "
-                f"each of the {nodes} regions."
+                f"each of the {nodes} regions (of a surface: of its nodes, cortex.to_nodes(...))."
             )
         if not is_traced(value) and not np.isfinite(value).all():
             raise ValueError(f"Simulator: {name} is {np.asarray(value)}; give finite numbers.")

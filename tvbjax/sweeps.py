@@ -222,7 +222,7 @@ def _laid_out(simulator: Simulator, paths: tuple, values: dict[Free, np.ndarray]
     if not any(names):
         return fitted(simulator)
     least = greatest = None
-    known = np.zeros((simulator.nodes,) * 2, bool)
+    known = np.zeros((simulator.regions,) * 2, bool)
     known[np.asarray(simulator.edges.targets), np.asarray(simulator.edges.sources)] = True
     seen = set()
     for number, chosen in enumerate(zip(*values.values(), strict=True)):

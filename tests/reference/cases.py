@@ -210,6 +210,9 @@ BOLD_PERIOD = 2000.0
 BOLD_WINDOW = 4.0
 STIMULUS = Case("stimulus", "Generic2dOscillator", "Linear", LINEAR, regions=10, seed=23)
 PULSES = {"T": 20.0, "tau": 3.0, "amp": 0.4, "onset": 4.0}
+SURFACE = Case("surface", "Generic2dOscillator", "Linear", LINEAR, steps=100, speed=3.0)
+LOCAL = 2.0**-4  # strength of the local connectivity
+KEPT_VERTICES = 61  # one in so many
 KERNELS = ("FirstOrderVolterra", "Gamma", "DoubleExponential", "MixtureOfGammas")
 KERNEL_AGES = 0.004 * np.arange(1, 5001)  # s
 
@@ -228,6 +231,11 @@ def gain(case: Case) -> tuple[np.ndarray, np.ndarray]:
 def stimulated(case: Case) -> np.ndarray:
     """How strongly every region is stimulated."""
     return np.random.default_rng(case.seed).uniform(-1.0, 1.0, case.regions)
+
+
+def vertices(count: int) -> np.ndarray:
+    """A state of the oscillator for every vertex, held before t = 0."""
+    return np.random.default_rng(31).uniform([[-1.0], [-2.0]], [[1.5], [3.0]], (2, count))
 
 
 def drive() -> np.ndarray:

@@ -59,7 +59,10 @@ def sensors(name: str) -> Sensors:
     meg276, meg151, seeg588, seeg39. Raises ValueError, ModuleNotFoundError."""
     file = _known("sensors", name, _SENSORS)
     found = read_sensors(tvb_data() / "sensors" / file, oriented=name.startswith("meg"))
-    found = projected_onto(found, surface("scalp")) if name == "eeg62" else found
+    if name == "eeg62":  # its front is -y and its left x
+        x, y, z = found.positions.T
+        turned = Sensors(found.labels, np.stack([-y, x, z], axis=1))
+        found = projected_onto(turned, surface("scalp"))
     return Sensors(found.labels, found.positions, found.orientations, name=name)
 
 

@@ -39,7 +39,7 @@ class Carry(eqx.Module):
 
     step: Int[Array, ""]
     state: Float[Array, "state node *member"]
-    past: Float[Array, "step node channel *member"]
+    past: Float[Array, "step region channel *member"]
     noise: Float[Array, "remembered node *member"]
     monitors: tuple[tuple[Array, ...], ...]
     trouble: Int[Array, "*member 3"]

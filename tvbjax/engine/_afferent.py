@@ -76,8 +76,11 @@ def _own(simulator: "Simulator", link: Link, state: Array) -> Float[Array, "arit
     return jnp.where(link.senders[None], own, own[:, [int(link.senders.argmax())]])
 
 
-def sent(simulator: "Simulator", state: Float[Array, "state node"]) -> Float[Array, "node channel"]:
+def sent(
+    simulator: "Simulator", state: Float[Array, "state node"]
+) -> Float[Array, "region channel"]:
     """What every region sends by the connectome: channels to be summed, then what pairs read."""
+    state = _of_regions(simulator, state)
     rows = [jnp.zeros((0, state.shape[1]), state.dtype)]
     for link in links_of(simulator):
         if link.travels:
@@ -91,7 +94,7 @@ def sent(simulator: "Simulator", state: Float[Array, "state node"]) -> Float[Arr
 def channels(simulator: "Simulator") -> tuple[int, int]:
     """How many channels are summed, and how many variables pairs read."""
     shape = jax.ShapeDtypeStruct(
-        (len(simulator.model.state_variables), simulator.nodes), jnp.result_type(float)
+        (len(simulator.model.state_variables), simulator.regions), jnp.result_type(float)
     )
     count = [0, 0]
     for link in links_of(simulator):
@@ -105,14 +108,15 @@ def received(
     simulator: "Simulator",
     network: "Network",
     state: Float[Array, "state node"],
-    sums: Float[Array, "node channel"],
-    theirs: tuple[Float[Array, "node _ pair"], ...],
+    sums: Float[Array, "region channel"],
+    theirs: tuple[Float[Array, "region _ pair"], ...],
 ) -> Float[Array, "input node"]:
-    """The coupling inputs of every region.
+    """The coupling inputs of every node.
 
     `sums`: what arrived, weighted and summed; `theirs`: what arrived by each of the network's
     wires, for pairs.
     """
+    nodes, state = state.shape[1], _of_regions(simulator, state)
     total: dict[int, Array] = {}
     summed = paired = 0
     for link, strength in zip(links_of(simulator), network.strengths, strict=True):
@@ -130,7 +134,31 @@ def received(
             value, summed = link.rule.target(arrived, own, strength), summed + width
         total[link.input] = total[link.input] + value if link.input in total else value
     rows = [total[i] for i in range(len(simulator.model.inputs))]
-    return jnp.stack(rows) if rows else jnp.zeros((0, state.shape[1]), state.dtype)
+    if not rows:
+        return jnp.zeros((0, nodes), state.dtype)
+    inputs, cortex = jnp.stack(rows), simulator.cortex
+    return inputs if cortex is None else cortex.to_nodes(inputs)
+
+
+def near(
+    simulator: "Simulator", inputs: Float[Array, "input node"], state: Float[Array, "state node"]
+) -> Float[Array, "input node"]:
+    """The inputs with what every vertex hears of its neighbours, now."""
+    cortex = simulator.cortex
+    if cortex is None or cortex.local is None:
+        return inputs
+    rows = list(inputs)
+    for number, rule, reads in simulator.neighbourly:
+        own = simulator.model.send(state, reads)
+        sums = jnp.stack([cortex.neighbours(channel) for channel in rule.source(own)])
+        strength = cortex.neighbours(jnp.ones_like(own[0]))
+        rows[number] = rows[number] + rule.target(sums, own, strength)
+    return jnp.stack(rows)
+
+
+def _of_regions(simulator: "Simulator", state: Array) -> Float[Array, "state region"]:
+    """What the regions have: the means of their nodes, or their own where they are the nodes."""
+    return state if simulator.cortex is None else simulator.cortex.averaged(state)
 
 
 def _of_pairs(link: Link, own: Array, wires: tuple["Wires", ...], read: list[Array]) -> Array:

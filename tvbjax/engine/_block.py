@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tvbjax.simulator import Simulator
 
 State = Float[Array, "state node member"]
-Sent = Float[Array, "node channel *member"]
+Sent = Float[Array, "region channel *member"]
 
 
 class Arrivals(NamedTuple):
@@ -67,7 +67,8 @@ def from_far(
     summed, _ = _afferent.channels(members.simulator)
     length = layout.reach + ahead
     wires = network.far
-    return _arrivals(layout.far, wires, running.ring, position, length, summed, running.state)
+    blank = _blank(members, summed, running.state)
+    return _arrivals(layout.far, wires, running.ring, position, length, blank)
 
 
 def steps_of_block(
@@ -90,7 +91,8 @@ def steps_of_block(
     layout, ahead = simulator.layout, simulator.integrator.ahead
     summed, _ = _afferent.channels(simulator)
     size = layout.block + ahead
-    long = _arrivals(layout.long, network.long, ring, position, size, summed, state)
+    blank = _blank(members, summed, state)
+    long = _arrivals(layout.long, network.long, ring, position, size, blank)
     long = Arrivals(*jax.tree.map(lambda x: x[: length + ahead], tuple(long)))
     sums = far.sums + long.sums if network.long else far.sums
     theirs = (*far.theirs, *long.theirs)
@@ -148,19 +150,23 @@ def _window(layout: Layout, ring: AbstractRing | None, position, steps: int) -> 
     return jnp.concatenate([before, jnp.zeros((steps, *before.shape[1:]), before.dtype)])
 
 
+def _blank(members: Members, summed: int, state: State) -> Float[Array, "region channel member"]:
+    """What arrives where nothing does."""
+    return jnp.zeros((members.simulator.regions, summed, state.shape[-1]), state.dtype)
+
+
 def _arrivals(
     bundles: Bundles,
     wires: tuple[Wires, ...],
     ring: AbstractRing | None,
     position: Int[Array, ""],
     length: int,
-    summed: int,
-    state: State,
+    blank: Float[Array, "region channel member"],
 ) -> Arrivals:
     """What arrives over connections in `length` steps, none of which they look into."""
-    _, nodes, members = state.shape
+    summed = blank.shape[1]
     if ring is None or not wires:
-        return Arrivals(jnp.zeros((length, nodes, summed, members), state.dtype), ())
+        return Arrivals(jnp.zeros((length, *blank.shape), blank.dtype), ())
     sums, theirs = [], []
     for part in wires:
         where = (position, part.sources, part.delays)
@@ -171,7 +177,7 @@ def _arrivals(
             found = weighted(part.weights, slices[..., :summed, :])
             theirs.append(jnp.moveaxis(slices[..., summed:, :], 2, 0))
         sums.append(found)
-    empty = jnp.zeros((1, *sums[0].shape[1:]), state.dtype)
+    empty = jnp.zeros((1, *sums[0].shape[1:]), blank.dtype)
     together = jnp.moveaxis(bundles.together(sums, empty), 1, 0)
     return Arrivals(together, tuple(theirs))
 
@@ -181,7 +187,7 @@ def _with_near(
     network: Network,
     far: Arrivals,
     sent: Sent,
-    window: Float[Array, "step node channel *member"] | None,
+    window: Float[Array, "step region channel *member"] | None,
     column: Int[Array, ""],
     summed: int,
 ) -> Arrivals:
@@ -285,7 +291,7 @@ class _Drift(eqx.Module):
     inputs: Float[Array, "input node"]
     push: Float[Array, "state node"] | None
     soon: Arrivals
-    window: Float[Array, "step node channel"] | None
+    window: Float[Array, "step region channel"] | None
     step: Int[Array, ""]
     column: Int[Array, ""]
 
@@ -303,5 +309,6 @@ class _Drift(eqx.Module):
 
     def _with(self, x, inputs, ahead):
         time = self.simulator.integrator.dt * (self.step + ahead).astype(x.dtype)
+        inputs = _afferent.near(self.simulator, inputs, x)
         slope = self.simulator.model.dfun(x, inputs, t=time)
         return slope if self.push is None else slope + self.push

@@ -14,7 +14,7 @@ from jaxtyping import Array, ArrayLike, Float, Int
 
 from tvbjax.engine._layout import WIDE
 
-Sent = Float[Array, "step node channel member"]
+Sent = Float[Array, "step region channel member"]
 Slices = Float[Array, "row slot step channel member"]
 Sums = Float[Array, "row step channel member"]
 

@@ -74,12 +74,7 @@ def local_connectivity(matrix: Any) -> LocalConnectivity:
 
     Raises `ValueError` for a matrix that is not square, or NaN.
     """
-    found = scipy.sparse.csr_array(matrix)
-    if found.shape[0] != found.shape[1]:
-        raise ValueError(
-            f"local_connectivity: the matrix has the shape {found.shape}; give a square one, from "
-            "vertex to vertex."
-        )
+    found = _square(matrix, "local_connectivity")
     if not np.isfinite(found.data).all():
         row = int(np.searchsorted(found.indptr, np.argmin(np.isfinite(found.data)), "right")) - 1
         raise ValueError(f"local_connectivity: a weight to vertex {row} is NaN or infinite.")
@@ -97,16 +92,26 @@ def local_kernel(
     a mesh that is finer in some places; as TVB does. Raises `ValueError` where a vertex has no
     positive, or no negative, weight and others have: the mesh is too coarse for the kernel.
     """
-    found = scipy.sparse.csr_array(distances)
+    found = _square(distances, "local_kernel")
     weights = kernel(jnp.asarray(found.data, dtype=jnp.result_type(float)))
     if balanced:
-        rows = np.repeat(np.arange(found.shape[0]), np.diff(found.indptr))
+        degrees = np.diff(found.indptr)
+        rows = np.repeat(np.arange(len(degrees)), degrees)
         positive, negative = (
-            _balanced(part, rows, found.shape[0])
+            _balanced(part, rows, len(degrees))
             for part in (jnp.maximum(weights, 0.0), jnp.minimum(weights, 0.0))
         )
         weights = positive + negative
     return _listed(found, weights)
+
+
+def _square(matrix: Any, who: str) -> scipy.sparse.csr_array:
+    shape = np.shape(matrix)
+    if len(shape) != 2 or shape[0] != shape[1]:
+        raise ValueError(
+            f"{who}: the matrix has the shape {shape}; give a square one, from vertex to vertex."
+        )
+    return scipy.sparse.csr_array(matrix)
 
 
 def _balanced(weights: Float[Array, " weight"], rows: np.ndarray, vertices: int) -> Array:
@@ -124,8 +129,8 @@ def _balanced(weights: Float[Array, " weight"], rows: np.ndarray, vertices: int)
 
 def _listed(found: scipy.sparse.csr_array, weights: Float[Array, " weight"]) -> LocalConnectivity:
     """In slots, as many as cost least, and single connections."""
-    vertices = found.shape[0]
     degrees = np.diff(found.indptr)
+    vertices = len(degrees)
     place = np.arange(len(found.indices)) - np.repeat(found.indptr[:-1], degrees)
     rows = np.repeat(np.arange(vertices), degrees)
     longest = int(degrees.max(initial=0))

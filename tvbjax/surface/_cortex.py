@@ -1,0 +1,122 @@
+"""Cortex: the nodes of a surface simulation, and how they are joined to regions and to neighbours.
+
+Every vertex is a node, and so is every region without vertices. Regions send what their nodes have
+on average, and every node hears what its region hears.
+"""
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Float, Int
+
+from tvbjax.axes import Axis
+from tvbjax.coupling import AbstractCoupling, Linear
+from tvbjax.regions import Regions
+from tvbjax.surface._local import LocalConnectivity
+from tvbjax.surface._mapping import Mapping, checked_mapping, without_vertices
+from tvbjax.surface._surface import Surface
+
+_WIDTH = 16  # vertices of a region that are summed side by side
+
+
+class Averaging(eqx.Module):
+    """Means over the nodes of every region. `rows`: nodes by sixteens, each of one region, one
+    beyond the last where there are fewer; `shares`: of what every such row adds to the regions.
+    """
+
+    rows: Int[Array, "row width"]
+    shares: Float[Array, "region row"]
+
+    def __call__(self, values: Float[Array, " node"]) -> Float[Array, " region"]:
+        """The mean over every region's nodes."""
+        padded = jnp.concatenate([values, jnp.zeros_like(values[:1])])
+        sums = padded.at[self.rows].get(mode="promise_in_bounds").sum(axis=1)
+        return jnp.matmul(self.shares.astype(sums.dtype), sums, precision=lax.Precision.HIGHEST)
+
+
+class Cortex(eqx.Module):
+    """The surface of a simulation: `Simulator(..., cortex=Cortex(surface, mapping, regions))`.
+
+    `surface`, `mapping`: the region of every vertex, by index. `regions`: the connectome's, of
+    which those without vertices are nodes after the vertices. `local`: how strongly vertices hear
+    their neighbours; None for not at all. `coupling`: the rule of it, for the model's first input
+    or for inputs by name, by default `Linear(a=1.0)`; what it makes of the neighbours is added to
+    the input, computed anew in every stage of the integrator, without delay.
+    """
+
+    surface: Surface = eqx.field(static=True)
+    regions: Regions = eqx.field(static=True)
+    local: LocalConnectivity | None
+    coupling: AbstractCoupling | dict[str, AbstractCoupling] | None
+    region_of: Int[Array, " node"]
+    averaging: Averaging
+    axis: Axis = eqx.field(static=True)
+    """The nodes by name: the number of a vertex, or the label of a region without any."""
+
+    def __init__(
+        self,
+        surface: Surface,
+        mapping: Mapping,
+        regions: Regions,
+        local: LocalConnectivity | None = None,
+        coupling: AbstractCoupling | dict[str, AbstractCoupling] | None = None,
+    ):
+        if not isinstance(surface, Surface) or not isinstance(regions, Regions):
+            raise TypeError(
+                "Cortex: give a tvbjax.surface.Surface, the region of each vertex, and the "
+                f"connectome's regions (connectome.regions); got {surface!r:.40}, {regions!r:.40}."
+            )
+        vertices = len(surface)
+        found = checked_mapping(mapping, regions, vertices)
+        alone = without_vertices(found, len(regions))
+        nodes = np.concatenate([found, alone])
+        self.surface, self.regions = surface, regions
+        self.local = local
+        self.coupling = Linear(a=1.0) if local is not None and coupling is None else coupling
+        self.region_of = jnp.asarray(nodes, dtype=jnp.int32)
+        self.averaging = _averaging(nodes, len(regions))
+        numbers = (str(number) for number in range(vertices))
+        self.axis = Axis("vertex", (*numbers, *(regions.labels[i] for i in alone)))
+        if local is not None and local.vertices != vertices:
+            raise ValueError(
+                f"Cortex: the local connectivity is for {local.vertices} vertices, and the surface "
+                f"has {vertices}."
+            )
+        if local is None and coupling is not None:
+            raise ValueError("Cortex: there is a coupling and no local connectivity; give local=.")
+
+    @property
+    def nodes(self) -> int:
+        """Vertices, and regions without any."""
+        return self.region_of.shape[0]
+
+    def averaged(self, values: Float[Array, "row node"]) -> Float[Array, "row region"]:
+        """The means over every region's nodes."""
+        return jnp.stack([self.averaging(row) for row in values])
+
+    def to_nodes(self, values: Float[Array, "*rows region"]) -> Float[Array, "*rows node"]:
+        """Every node's value by its region, e.g. of regional parameters."""
+        return values.at[..., self.region_of].get(mode="promise_in_bounds")
+
+    def neighbours(self, values: Float[Array, " node"]) -> Float[Array, " node"]:
+        """What every node hears of its neighbours; 0 where it has none."""
+        if self.local is None:
+            return jnp.zeros_like(values)
+        vertices = len(self.surface)
+        heard = self.local(values[:vertices])
+        return jnp.concatenate([heard, jnp.zeros_like(values[vertices:])])
+
+
+def _averaging(nodes: np.ndarray, regions: int) -> Averaging:
+    order = np.argsort(nodes, kind="stable")
+    counts = np.bincount(nodes, minlength=regions)
+    lines = -(-counts // _WIDTH)
+    rows = np.full((lines.sum(), _WIDTH), len(nodes), dtype=np.int32)
+    shares = np.zeros((regions, lines.sum()))
+    first = line = 0
+    for region, (count, used) in enumerate(zip(counts, lines, strict=True)):
+        rows[line : line + used].flat[:count] = order[first : first + count]
+        shares[region, line : line + used] = 1.0 / max(1, count)
+        first, line = first + count, line + used
+    return Averaging(jnp.asarray(rows), jnp.asarray(shares, dtype=jnp.result_type(float)))
