@@ -18,7 +18,11 @@ from tvbjax.surface import Surface
 def octahedron() -> Surface:
     """Six vertices: right, left, front, back, up, down, in that order."""
     vertices = [[60, 0, 0], [-60, 0, 0], [0, 80, 0], [0, -80, 0], [0, 0, 50], [0, 0, -50]]
-    triangles = [[x, y, z] for x in (0, 1) for y in (2, 3) for z in (4, 5)]
+    # Wound alike, seen from outside.
+    triangles = [
+        [x, y, z] if (x + y + z) % 2 == 0 else [y, x, z]
+        for x in (0, 1) for y in (2, 3) for z in (4, 5)
+    ]  # fmt: skip
     return Surface(np.array(vertices, float), triangles)
 
 

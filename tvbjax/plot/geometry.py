@@ -3,6 +3,7 @@
 Knows nothing of drawing.
 """
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,6 +16,8 @@ from tvbjax.surface import Surface
 
 # Parts of labels that tell front from back, in the common parcellations.
 _FRONT = ("front", "pfc", "orbit")
+_TEN_TWENTY = re.compile(r"(?P<part>Fp|AF|F|FC|FT|C|T|TP|CP|P|PO|O)(?P<side>\d{1,2})", re.I)
+_CTF = re.compile(r"M(?P<side>[LR])(?P<part>[FCTPO])\d\d.*")
 _BACK = ("occip", "v1", "cuneus", "calcarine")
 
 
@@ -65,6 +68,28 @@ def axial_positions(connectome: Connectome) -> Float[np.ndarray, "region 2"]:
     return centres @ directions(centres, regions.hemispheres, regions.labels)[:2].T
 
 
+def sensor_directions(
+    labels: Sequence[str], positions: Float[np.ndarray, "sensor 3"]
+) -> Float[np.ndarray, "3 3"] | None:
+    """`directions` of sensors with names of the 10-20 system (odd: left, F: front, O: back) or of
+    CTF's MEG (MLF: left, front); None where names do not tell both sides."""
+    found = [_TEN_TWENTY.fullmatch(label) or _CTF.fullmatch(label) for label in labels]
+    sides = ["" if one is None else _side(one["side"]) for one in found]
+    lateral = [i for i, side in enumerate(sides) if side]
+    right = np.array([sides[i] == "R" for i in lateral], dtype=bool)
+    if not len(lateral) or right.all() or not right.any():
+        return None
+    words = {"f": "front", "o": "occip"}
+    parts = (found[i] for i in lateral)
+    names = [words.get(one["part"][0].lower(), "") if one is not None else "" for one in parts]
+    return directions(positions[lateral], right, names)
+
+
+def _side(text: str) -> str:
+    """L or R, of a letter or of a number that is odd on the left."""
+    return "LR"[int(text) % 2 == 0] if text.isdigit() else text.upper()
+
+
 def vertex_hemispheres(
     surface: Surface, mapping: Int[np.ndarray, " vertex"], regions: Regions
 ) -> Bool[np.ndarray, " vertex"] | None:
@@ -94,6 +119,25 @@ def shades(surface: Surface) -> Float[np.ndarray, " vertex"]:
         bend = (bend + graph @ bend / degree) / 2
     bend = bend[:, 0] - np.median(bend)
     return 0.5 + 0.5 * np.tanh(1.2 * bend / (np.std(bend) or 1.0))
+
+
+def strongest_pairs(
+    connectome: Connectome, places: Float[np.ndarray, "region axis"], count: int
+) -> tuple[Int[np.ndarray, " pair"], Int[np.ndarray, " pair"], Float[np.ndarray, " pair"]]:
+    """Of at most `count` strongest connected pairs of regions: rows, columns and ranks, rising to
+    1; pairs that weigh the same share one rank, and the shorter ones come first."""
+    weights = np.asarray(connectome.without_self_connections().weights)
+    either = np.maximum(weights, weights.T)
+    rows, columns = np.triu_indices(len(places), k=1)
+    values = either[rows, columns]
+    lengths = np.linalg.norm(places[rows] - places[columns], axis=1)
+    # Of connections that weigh the same, the shorter ones: neither side is favoured.
+    drawn = np.lexsort((-lengths, values))[len(values) - min(count, len(values)) :]
+    drawn = drawn[values[drawn] > 0]
+    # Ranks, not values: weights span orders of magnitude.
+    ranks = np.unique(values[drawn], return_inverse=True)[1] if drawn.size else np.zeros(0)
+    share = (ranks + 1) / (ranks.max() + 1) if drawn.size else ranks
+    return rows[drawn], columns[drawn], np.asarray(share, dtype=float)
 
 
 def _front_by_labels(labels: Sequence[str], along: np.ndarray) -> float:

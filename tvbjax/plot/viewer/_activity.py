@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tvbjax.connectome import Connectome
+from tvbjax.plot.ranges import colour_limits
 from tvbjax.regions import Regions
 from tvbjax.surface import Surface, checked_mapping
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
 _MISSING = {np.uint16: 65_535, np.uint8: 255}
 _MOST_BYTES = 24_000_000
-_BOTH_SIGNS = 1 / 3  # of the larger side: from there on colours diverge
 
 
 @dataclasses.dataclass(frozen=True)
@@ -211,29 +211,12 @@ def _check_size(values: np.ndarray, of_vertices: bool) -> None:
 
 def _variable(name, unit, values, mapping, regions, of_vertices, limits) -> Variable:
     values = np.where(np.isfinite(values), values, np.nan)
-    low, high, diverging = _limits(values, limits)
+    low, high, diverging = colour_limits(values, limits, "brain")
     finite = values[~np.isnan(values)]
     clipped = (bool((finite < low).any()), bool((finite > high).any()))
     means = _means(values, mapping, regions) if of_vertices else values
     vertices = values if of_vertices else None
     return Variable(name, unit, means, vertices, (low, high), clipped, diverging)
-
-
-def _limits(values: np.ndarray, limits: tuple[float, float] | None) -> tuple[float, float, bool]:
-    if limits is not None:
-        low, high = (float(part) for part in limits)
-        if not (np.isfinite([low, high]).all() and low < high):
-            raise ValueError(f"brain: limits is {limits}; pass two numbers, the smaller first.")
-        return low, high, low == -high
-    if np.isnan(values).all():
-        return 0.0, 1.0, False
-    low, high = (float(part) for part in np.nanpercentile(values, [1, 99]))
-    if low == high:
-        low, high = float(np.nanmin(values)), float(np.nanmax(values))
-    largest = max(-low, high)
-    if low < 0 < high and min(-low, high) > _BOTH_SIGNS * largest:
-        return -largest, largest, True
-    return low, high, False
 
 
 def _means(values: np.ndarray, mapping: np.ndarray, regions: int) -> np.ndarray:
