@@ -231,3 +231,13 @@ def test_the_frame_of_a_notebook_draws_the_same(page, activity, tmp_path):
     page.open(cell.as_uri(), 1280, 700)
     picture = page.picture()[100:550, 50:600]
     assert (np.ptp(picture, axis=-1) > 0.15).mean() > 0.2
+
+
+def test_contrast_narrows_the_colours_and_the_legend_says_so(page, saved):
+    page.open(saved + "#view=top&variable=V&t=0")
+    page.evaluate(
+        "(() => { const s = document.getElementById('contrast'); s.value = 1;"
+        " s.dispatchEvent(new Event('input')); })()"
+    )
+    marks = page.evaluate("[...document.querySelectorAll('#bar li')].map(li => li.textContent)")
+    assert marks == ["\u2264 \u22120.25", "0", "\u2265 0.25"]  # a twentieth of 5

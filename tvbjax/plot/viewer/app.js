@@ -5,7 +5,7 @@ const data = readData(), mesh = buildMesh(data), canvas = $("brain");
 const panel = createTraces($("traces"), data), camera = newCamera(data.frame);
 const state = {
   t: 0, variable: data.variables[0], chosen: [], hovered: null, playing: false,
-  opacity: data.opacity, sides: ["left", "right"], due: false, since: 0,
+  opacity: data.opacity, contrast: 0, sides: ["left", "right"], due: false, since: 0,
 };
 let scene = null, paint = new Float32Array(mesh.positions.length);
 
@@ -32,8 +32,14 @@ function colourTable(anchors) {
   return table;
 }
 
+// The variable's own, narrowed about their middle by the contrast, up to twenty times.
+function limits() {
+  const [low, high] = state.variable.limits, middle = (low + high) / 2, half = (high - low) / 2 / 20 ** state.contrast;
+  return state.contrast > 0 ? [middle - half, middle + half] : [low, high];
+}
+
 function level(value) {
-  const [low, high] = state.variable.limits;
+  const [low, high] = limits();
   return high > low ? Math.max(0, Math.min(1, (value - low) / (high - low))) : 0.5;
 }
 
@@ -90,11 +96,17 @@ function withUnit(value) {
   return state.variable.unit && !Number.isNaN(value) ? `${text} ${state.variable.unit}` : text;
 }
 
+// As few as tell all times from one another exactly, four at most.
+function decimals(scale) {
+  const exact = (digits) => data.time.values.every((time) => Math.abs(Number((time / scale).toFixed(digits)) - time / scale) < 1e-7);
+  return [0, 1, 2, 3].find(exact) ?? 4;
+}
+
 function timeText() {
   const { values, unit } = data.time, time = values[state.t];
   if (!unit) return `sample ${time}`;
-  const apart = data.samples > 1 ? (values[data.samples - 1] - values[0]) / (data.samples - 1) : 1;
-  return unit === "ms" && values[data.samples - 1] >= 10000 ? `${said(time / 1000, apart / 10)} s` : `${said(time, apart * 100)} ${unit}`;
+  const seconds = unit === "ms" && panel.to - panel.from >= 10000;
+  return seconds ? `${(time / 1000).toFixed(decimals(1000))} s` : `${time.toFixed(decimals(1))} ${unit}`;
 }
 
 function setTime(t) {

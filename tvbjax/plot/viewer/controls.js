@@ -19,6 +19,7 @@ function setupChoices() {
   $("time").oninput = () => setTime(Number($("time").value));
   $("play").onclick = () => play(!state.playing);
   $("speed").onchange = () => { state.since = 0; };
+  $("contrast").oninput = () => { state.contrast = Number($("contrast").value); drawLegend(); later(); };
   $("opacity").oninput = () => { state.opacity = Number($("opacity").value); later(); };
 }
 
@@ -28,15 +29,20 @@ function useVariable(number) {
   setVariable(panel, state.variable);
   const table = colourTable(data.colours[state.variable.diverging ? "diverging" : "sequential"]);
   if (scene) scene.colours(table);
-  drawLegend(table);
+  drawBar(table);
+  drawLegend();
   later();
 }
 
-function drawLegend(table) {
-  const { name, unit, limits, clipped, missing } = state.variable, [low, high] = limits;
+function drawBar(table) {
   const context = document.querySelector("#bar canvas").getContext("2d"), image = context.createImageData(1, 256);
   for (let i = 0; i < 256; i++) image.data.set(table.subarray(4 * (255 - i), 4 * (256 - i)), 4 * i);
   context.putImageData(image, 0, 0);
+}
+
+function drawLegend() {
+  const { name, unit, missing } = state.variable, [low, high] = limits();
+  const clipped = state.contrast > 0 ? [true, true] : state.variable.clipped;
   document.querySelector("#legend figcaption").textContent = unit ? `${name} (${unit})` : name;
   const marks = high > low ? [[low, clipped[0] ? "\u2264 " : ""], [(low + high) / 2, ""], [high, clipped[1] ? "\u2265 " : ""]] : [[low, ""]];
   document.querySelector("#bar ol").replaceChildren(...marks.map(([value, sign]) => {
@@ -201,7 +207,7 @@ function startScene() {
   if (scene) return;
   $("unavailable").hidden = false;
   $("unavailable").textContent = "This browser offers no WebGL 2, so the brain cannot be drawn here; the traces beside it work. Another browser, or hardware acceleration switched on, will show it.";
-  for (const id of ["views", "sides", "glass", "compass", "brain"]) $(id).setAttribute("hidden", "");
+  for (const id of ["views", "sides", "looks", "compass", "brain", "legend"]) $(id).setAttribute("hidden", "");
 }
 
 function start() {

@@ -17,7 +17,8 @@ function said(value, spread) {
   const most = Math.max(Math.abs(value), spread);
   if (most !== 0 && (most < 1e-3 || most >= 1e6)) return value.toExponential(2).replace(/-/g, "\u2212");
   const digits = Math.max(0, Math.min(8, 2 - Math.floor(Math.log10(spread || most || 1))));
-  return value.toFixed(digits).replace("-", "\u2212");
+  const text = value.toFixed(digits);
+  return (Number(text) === 0 ? text.replace("-", "") : text).replace("-", "\u2212");
 }
 
 function ends(values) {
