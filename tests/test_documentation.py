@@ -9,7 +9,10 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 # Others show names that stand for yours.
-RUN = [ROOT / "README.md", ROOT / "docs" / "extending.md", ROOT / "docs" / "networks.md"]
+RUN = [
+    ROOT / "README.md",
+    *(ROOT / "docs" / name for name in ("extending.md", "networks.md", "plots.md")),
+]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
