@@ -241,3 +241,33 @@ def test_contrast_narrows_the_colours_and_the_legend_says_so(page, saved):
     )
     marks = page.evaluate("[...document.querySelectorAll('#bar li')].map(li => li.textContent)")
     assert marks == ["\u2264 \u22120.25", "0", "\u2265 0.25"]  # a twentieth of 5
+
+
+def test_a_lost_graphics_context_comes_back(page, saved):
+    page.open(saved + "#view=top&t=0")
+    before = page.picture()
+    lost = "document.getElementById('brain').getContext('webgl2').isContextLost()"
+    page.evaluate(
+        "window.loser = document.getElementById('brain').getContext('webgl2')"
+        ".getExtension('WEBGL_lose_context'); window.loser.loseContext()"
+    )
+    page.wait_for(lost)
+    page.settle()
+    page.evaluate("window.loser.restoreContext()")
+    page.wait_for("!" + lost)
+    page.settle()
+    assert (np.abs(page.picture() - before).max(axis=-1) > 0.02).mean() < 0.001
+
+
+@pytest.mark.parametrize("value", [0.0, -3.5e-12, np.nan])
+def test_one_time_without_any_difference_is_drawn(page, tmp_path, value):
+    brain = plot.brain(
+        np.full((1, 76), value), datasets.surface(), datasets.region_mapping(),
+        connectome=datasets.connectome("tvb76"),
+    )  # fmt: skip
+    page.open(brain.save(tmp_path / "poor.html").as_uri() + "#view=left&region=rV1")
+    assert page.evaluate("document.documentElement.dataset.state") == "ready"
+    said = page.evaluate("document.getElementById('chosen').textContent")
+    expected = {0.0: "rV1: 0.00", -3.5e-12: "rV1: \u22123.50e\u221212"}
+    assert said == expected.get(value, "rV1: no value")
+    assert page.evaluate("document.getElementById('missing').hidden") == (value == value)

@@ -332,6 +332,7 @@ def test_a_sphere_is_found_and_flattened():
     middle, spread = sphere(90.0 * ways + [[1.0, 2.0, 3.0]])
     np.testing.assert_allclose(middle, [1.0, 2.0, 3.0], atol=1e-9)
     assert spread < 1e-9
+    assert np.isinf(sphere(np.arange(30.0)[:, None] * np.ones((1, 3)) + 0.1 * ways[:30])[1])
     flat = flattened(np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, -1.0, 1.0]]))
     np.testing.assert_allclose(flat, [[0.0, 0.0], [1.0, 0.0], [0.0, -0.5]], atol=1e-12)
 
@@ -370,3 +371,36 @@ def test_sensors_refuse_values_that_do_not_fit():
         plot.sensors(sensors, np.full(65, np.nan))
     few = Sensors(["a", "b"], [[0.0, 0.0, 1.0], [0.0, 1.0, 0.0]])
     assert len(plot.sensors(few).axes) == 3
+
+
+@pytest.mark.parametrize(
+    "connectome",
+    [
+        Connectome([[0.0]], centres=np.zeros((1, 3))),
+        Connectome(np.ones((3, 3)), centres=np.zeros((3, 3)), hemispheres=[True] * 3),
+        datasets.synthetic_connectome(24, key=jax.random.key(0)),
+    ],
+)
+def test_poor_data_are_drawn_all_the_same(connectome, tmp_path):
+    data = 0.0 * signals(connectome, samples=1)
+    size = len(connectome.regions)
+    figures = [
+        plot.connectome(connectome),
+        plot.glass_brain(connectome, np.zeros(size)),
+        plot.glass_brain(connectome, np.full(size, np.nan)),
+        plot.traces(data),
+        plot.traces(data * np.nan),
+        plot.functional_connectivity(np.full((size, size), np.nan), connectome.labels),
+        plot.functional_connectivity_dynamics(np.ones((1, 1))),
+        plot.sweep(swept().isel(coupling=[0], a=[0])),
+        plot.surface(octahedron(), np.full(6, np.nan)),
+    ]
+    for number, figure in enumerate(figures):
+        assert drawn(figure, tmp_path / f"{number}.png") > 3_000
+
+
+def test_channels_that_are_no_coil_are_left_out():
+    sensors = datasets.sensors("meg276")
+    figure = plot.sensors(sensors, sensors.positions[:, 2])
+    # The file's positions lie along a line, which is no head: three views.
+    assert len(figure.axes) == 4 and figure.get_suptitle() == "meg276: 271 sensors"

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _INK = "#2B3038"
 _NAMED = 80  # up to so many sensors have their names
 _GRID = 220
+_LEAN = 0.2  # the least extent of a cap, of its largest
 _ROUND = 0.22  # standard deviation of the distances from the middle, of their mean
 
 
@@ -39,6 +40,7 @@ def sensors(
     middle, the nose is up, and values between sensors are interpolated by thin-plate splines.
     Others are drawn from the right, above and behind, in the outline of `surface`. `values`: one
     for each sensor, named `label` with its unit; NaN is left out of the map, and grey in the views.
+    Channels of MEG that are no coil, such as triggers, are left out.
     Which way is right and front is told by names of the 10-20 system or of CTF's MEG, else by
     `connectome`, whose centres have the same axes; else x is right and y front.
 
@@ -50,6 +52,11 @@ def sensors(
             f"sensors: values has the shape {shown.shape}; pass one for each of the "
             f"{len(sensors)} sensors of {sensors.name!r}, in their order."
         )
+    if sensors.orientations is not None and sensors.orientations.any():
+        coils = np.linalg.norm(sensors.orientations, axis=1) > 0
+        shown = None if shown is None else shown[coils]
+        named = [label for label, coil in zip(sensors.labels, coils, strict=True) if coil]
+        sensors = sensors.take(named)
     frame = sensor_directions(sensors.labels, sensors.positions)
     if frame is None and connectome is not None and connectome.centres is not None:
         frame = directions(connectome.centres, connectome.hemispheres, connectome.labels)
@@ -69,12 +76,15 @@ def sensors(
 
 
 def sphere(places: np.ndarray) -> tuple[np.ndarray, float]:
-    """The middle of the sphere that fits best, and how much distances from it vary, relatively."""
+    """The middle of the sphere that fits best, and how much distances from it vary, relatively;
+    infinity where points are few, in a plane or along a line."""
     # |p|² = 2 p·c + (r² - |c|²), linear in c and the rest.
     terms = np.concatenate([2 * places, np.ones((len(places), 1))], axis=1)
     middle = np.linalg.lstsq(terms, (places**2).sum(axis=1), rcond=None)[0][:3]
     distances = np.linalg.norm(places - middle, axis=1)
-    flat = len(places) < 5 or not distances.mean() > 0
+    # Through points along a line or in a plane there is a sphere too, of no meaning.
+    extents = np.linalg.svd(places - places.mean(axis=0), compute_uv=False)
+    flat = len(places) < 5 or not extents[-1] > _LEAN * extents[0]
     return middle, np.inf if flat else float(distances.std() / distances.mean())
 
 

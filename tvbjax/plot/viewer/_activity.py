@@ -5,6 +5,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 import numpy as np
+from jaxtyping import Array
 
 from tvbjax.connectome import Connectome
 from tvbjax.plot.ranges import colour_limits
@@ -81,12 +82,12 @@ def encoded(array: np.ndarray) -> str:
 
 
 def activity_of(
-    data: "xr.DataArray | np.ndarray",
+    data: "xr.DataArray | Array | np.ndarray",
     surface: Surface,
     mapping: np.ndarray,
     connectome: Connectome | None,
     time: np.ndarray | None,
-    limits: tuple[float, float] | None,
+    limits: tuple[float | int, float | int] | None,
     points: int,
 ) -> Activity:
     """Data as `brain` takes them; raises ValueError for what does not fit."""
@@ -128,7 +129,7 @@ def activity_of(
     )
 
 
-def _parts(data: "xr.DataArray | np.ndarray", time: np.ndarray | None):
+def _parts(data: "xr.DataArray | Array | np.ndarray", time: np.ndarray | None):
     """Values (time, variable, node), times and their unit, names and units, labels, a title."""
     import xarray as xr
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from jaxtyping import Array
 
 from tvbjax.connectome import Connectome
 from tvbjax.forward import Sensors
@@ -85,14 +86,14 @@ class Brain:
 
 
 def brain(
-    data: "xr.DataArray | np.ndarray",
+    data: "xr.DataArray | Array | np.ndarray",
     surface: Surface,
     region_mapping: np.ndarray,
     *,
     connectome: Connectome | None = None,
     sensors: Sensors | None = None,
     time: np.ndarray | None = None,
-    limits: tuple[float, float] | None = None,
+    limits: tuple[float | int, float | int] | None = None,
     points: int = 1_000,
     title: str | None = None,
 ) -> Brain:

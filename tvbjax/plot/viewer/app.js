@@ -77,7 +77,7 @@ function render() {
     scene.draw(camera, { none: rgb(look.none), plain: rgb(look.ink), opacity: state.opacity, sides: state.sides });
     drawCompass();
   }
-  drawTraces(panel, state.t, values, state.hovered === null ? null : { trace: panel.all[state.hovered] }, look);
+  drawTraces(panel, state.t, values, state.hovered === null ? null : { trace: panel.all[state.hovered], label: data.labels[state.hovered] }, look);
   listChosen();
 }
 

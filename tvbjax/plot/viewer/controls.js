@@ -155,7 +155,6 @@ function setupTracePointers() {
     if (down !== null) return setTime(sampleAt(panel, event.offsetX));
     const region = traceAt(panel, event.offsetX, event.offsetY);
     state.hovered = region < 0 ? null : region;
-    area.title = region < 0 ? "" : data.labels[region];
     later();
   };
   area.onpointerup = (event) => {

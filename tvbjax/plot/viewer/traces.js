@@ -21,13 +21,14 @@ function said(value, spread) {
   return (Number(text) === 0 ? text.replace("-", "") : text).replace("-", "\u2212");
 }
 
+// The least and the greatest value; null where there is none.
 function ends(values) {
   let low = Infinity, high = -Infinity;
   for (const value of values) {
     if (value < low) low = value;
     if (value > high) high = value;
   }
-  return low <= high ? [low, high] : [0, 1];
+  return low <= high ? [low, high] : null;
 }
 
 function regionTrace(data, variable, region) {
@@ -49,13 +50,13 @@ function createTraces(canvas, data) {
 function setVariable(panel, variable) {
   panel.variable = variable;
   panel.all = panel.data.labels.map((_, region) => regionTrace(panel.data, variable, region));
+  panel.own = panel.all.map(ends).filter((pair) => pair).flat();
   panel.stale = true;
 }
 
 function spanOf(panel, chosen) {
-  const both = [...panel.all, ...chosen.map((one) => one.trace)].map(ends);
-  const known = both.filter(([low, high]) => high !== low || low !== 0);
-  const [low, high] = ends((known.length ? known : [[0, 1]]).flat());
+  const single = chosen.filter((one) => one.vertex >= 0).map((one) => ends(one.trace) || []);
+  const [low, high] = ends([...panel.own, ...single.flat()]) || [0, 1];
   const room = 0.05 * (high - low) || Math.abs(high) * 0.1 || 1;
   return [low - room, high + room];
 }
@@ -158,7 +159,19 @@ function drawTraces(panel, t, chosen, hovered, style) {
     context.beginPath();
     context.arc(x, at.y(one.trace[t]), 4, 0, 2 * Math.PI);
     context.fill();
+    if (one.label) drawName(context, at, one, x, at.y(one.trace[t]), style);
   }
+}
+
+function drawName(context, at, one, x, y, style) {
+  context.font = "600 12px system-ui, sans-serif";
+  const left = x + 10 + context.measureText(one.label).width > at.width;
+  context.textAlign = left ? "right" : "left";
+  context.textBaseline = "bottom";
+  context.lineWidth = 3;
+  context.strokeStyle = style.panel;
+  context.strokeText(one.label, x + (left ? -9 : 9), y - 4);
+  context.fillText(one.label, x + (left ? -9 : 9), y - 4);
 }
 
 function sampleAt(panel, x) {
