@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import os
+import select
 import shutil
 import subprocess
 import time
@@ -57,6 +58,8 @@ class Page:
 
     def _next(self) -> dict[str, Any]:
         while b"\0" not in self._pending:
+            ready, _, _ = select.select([self._read], [], [], _PATIENCE)
+            assert ready, "the browser is silent"
             more = os.read(self._read, 1 << 20)
             assert more, "the browser has gone"
             self._pending += more

@@ -4,6 +4,7 @@ import base64
 import html
 import json
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -158,6 +159,11 @@ def test_a_frame_in_a_notebook_holds_the_whole_page():
         r'<iframe srcdoc="([^"]*)" sandbox="allow-scripts" [^<>]*></iframe>', brain._repr_html_()
     )
     assert found is not None and html.unescape(found.group(1)) == brain.html
+
+
+def test_needs_no_matplotlib(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)  # importing it fails
+    assert plot.brain(series(), octahedron(), MAPPING).html.endswith("</html>\n")
 
 
 def test_is_saved_whole(tmp_path):
