@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tvbjax import lems
-from tvbjax.plot.overview import _matplotlib
 from tvbjax.plot.phase import _STYLE
+from tvbjax.plot.style import load_matplotlib
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -47,7 +47,7 @@ def bifurcation(
 
     Raises ModuleNotFoundError without matplotlib, ValueError for what does not fit.
     """
-    matplotlib, figure_class, _ = _matplotlib()
+    matplotlib, figure_class, _ = load_matplotlib()
     branches = [branches] if isinstance(branches, lems.Branch) else list(branches)
     if not branches:
         raise ValueError("bifurcation: no branches; pass what lems.continuation gave.")

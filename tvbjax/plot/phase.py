@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tvbjax import lems
-from tvbjax.plot.overview import _matplotlib
+from tvbjax.plot.style import load_matplotlib
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -58,7 +58,7 @@ def phase_plane(
 
     Raises ModuleNotFoundError without matplotlib, ValueError for what does not fit.
     """
-    matplotlib, figure_class, _ = _matplotlib()
+    matplotlib, figure_class, _ = load_matplotlib()
     plane = lems.plane(
         model, x, y, x_range=x_range, y_range=y_range, at=at, inputs=inputs, params=params
     )

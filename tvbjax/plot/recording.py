@@ -8,7 +8,7 @@ import numpy as np
 
 from tvbjax import lems
 from tvbjax.plot.colours import PALETTE, legible
-from tvbjax.plot.overview import _matplotlib
+from tvbjax.plot.style import load_matplotlib
 from tvbjax.plot.units import scaled_unit
 from tvbjax_lems.runtime.request import Column, Output
 
@@ -64,7 +64,7 @@ def display(
 
     Raises ModuleNotFoundError without matplotlib, ValueError for an output of another kind.
     """
-    matplotlib, figure_class, layout_class = _matplotlib()
+    matplotlib, figure_class, layout_class = load_matplotlib()
     _check_kind(output, "DataDisplay", "display")
     _check_scales(output)
     lines = _lines(recording, output)
@@ -93,7 +93,7 @@ def raster(recording: lems.Recording, output: Output) -> "Figure":
 
     Raises ModuleNotFoundError without matplotlib, ValueError for an output of another kind.
     """
-    matplotlib, figure_class, layout_class = _matplotlib()
+    matplotlib, figure_class, layout_class = load_matplotlib()
     _check_kind(output, "EventWriter", "raster")
     sources = _sources(recording, output)
     with matplotlib.rc_context(_STYLE):
