@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from tvbjax import datasets, features, plot
+from tvbjax import analysis, datasets, plot
 from tvbjax.connectome import Connectome
 from tvbjax.forward import Sensors
 from tvbjax.plot.electrodes import flattened, sphere
@@ -81,7 +81,7 @@ def test_functional_connectivity_is_ordered_by_the_labels_sides():
 
 def test_fcd_is_the_matrix_over_the_windows_times():
     signal = np.random.default_rng(0).normal(size=(60, 5))
-    matrix = np.asarray(features.functional_connectivity_dynamics(signal, 20, 10))
+    matrix = np.asarray(analysis.functional_connectivity_dynamics(signal, 20, 10))
     times = 1_000.0 + 10.0 * np.arange(len(matrix)) * 500
     axes = plot.functional_connectivity_dynamics(matrix, times).axes[0]
     np.testing.assert_array_equal(image(axes).filled(0), matrix)
@@ -139,8 +139,8 @@ def test_spectra_peak_where_the_signal_does():
     time = np.arange(4_000) * 1.0
     signal = np.sin(2 * np.pi * 0.025 * time)[:, None] * np.ones((1, 3))
     signal = signal + 0.1 * np.random.default_rng(0).normal(size=signal.shape)
-    density = np.asarray(features.power_spectrum(signal, 1.0, 1_000))
-    frequencies = features.frequencies(1.0, 1_000)
+    density = np.asarray(analysis.power_spectrum(signal, 1.0, 1_000))
+    frequencies = analysis.frequencies(1.0, 1_000)
     axes = plot.spectra(frequencies, density, unit="mV").axes[0]
     assert axes.get_xscale() == axes.get_yscale() == "log"
     assert axes.get_ylabel() == "power spectral density (mV²/Hz)"

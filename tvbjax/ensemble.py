@@ -65,6 +65,8 @@ class Batch(eqx.Module):
 
 def tile_for(simulator: Simulator, members: int) -> int:
     """Members side by side: few enough that their past stays at hand."""
+    if simulator.cortex is not None:
+        return 1
     per_member = member_bytes(simulator)
     on_cpu = jax.default_backend() == "cpu"
     most = _MOST_ON_CPU if on_cpu else _MOST_ON_GPU

@@ -79,7 +79,8 @@ def sweep(
     `measure`: a pure function of one member's `Result` that gives named arrays, evaluated inside
     the compiled run so that only they are kept; by default all samples of all monitors are.
     `initial`, `key`: as for `simulate`, or `PerMember` ones. `tile`: members side by side, in
-    fours, by default as many as is predicted to be fastest; it changes no bit of a result.
+    fours, by default as many as is predicted to be fastest; it changes no bit of a result. Surface
+    simulations are always run one by one.
     Hold on to `measure`: a new function of the same text compiles anew.
 
     `store`: a folder (`.zarr`) to which finished batches go at once. Whatever stops the sweep, the
@@ -163,7 +164,9 @@ def _planned(simulator, space, duration, initial, key, measure, tile) -> Plan:
         check_times(simulator.stimuli, first * dt, (first + steps) * dt)
     own = isinstance(key, PerMember), isinstance(initial, PerMember)
     ensemble = Ensemble(paths, steps, measure, first, *own)
-    tile = whole_tile(min(tile, members)) if tile else tile_for(simulator, members)
+    # The vertices of a surface fill a core's cache alone: each member is a tile of its own.
+    chosen = tile and simulator.cortex is None
+    tile = whole_tile(min(tile, members)) if chosen else tile_for(simulator, members)
     batch = members_per_call(simulator, steps, members, tile)
     plan = Plan(
         simulator,

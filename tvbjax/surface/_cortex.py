@@ -17,21 +17,27 @@ from tvbjax.surface._local import LocalConnectivity
 from tvbjax.surface._mapping import Mapping, checked_mapping, without_vertices
 from tvbjax.surface._surface import Surface
 
-_WIDTH = 16  # vertices of a region that are summed side by side
+_WIDTH = 32  # nodes of a region that are summed before regions are (measured)
 
 
 class Averaging(eqx.Module):
-    """Means over the nodes of every region. `rows`: nodes by sixteens, each of one region, one
-    beyond the last where there are fewer; `shares`: of what every such row adds to the regions.
+    """Means over the nodes of every region. `groups`: nodes in groups of one region each, place by
+    place; `present`: 1, or 0 where a group has fewer nodes; `shares`: of what every group's sum
+    adds to the regions.
     """
 
-    rows: Int[Array, "row width"]
-    shares: Float[Array, "region row"]
+    groups: Int[Array, "place group"]
+    present: Float[Array, "place group"]
+    shares: Float[Array, "region group"]
 
     def __call__(self, values: Float[Array, " node"]) -> Float[Array, " region"]:
         """The mean over every region's nodes."""
-        padded = jnp.concatenate([values, jnp.zeros_like(values[:1])])
-        sums = padded.at[self.rows].get(mode="promise_in_bounds").sum(axis=1)
+        present = self.present.astype(values.dtype)
+        found = (
+            here * values.at[nodes].get(mode="promise_in_bounds")
+            for nodes, here in zip(self.groups, present, strict=True)
+        )
+        sums = sum(found, jnp.zeros(self.groups.shape[1], values.dtype))
         return jnp.matmul(self.shares.astype(sums.dtype), sums, precision=lax.Precision.HIGHEST)
 
 
@@ -111,12 +117,18 @@ class Cortex(eqx.Module):
 def _averaging(nodes: np.ndarray, regions: int) -> Averaging:
     order = np.argsort(nodes, kind="stable")
     counts = np.bincount(nodes, minlength=regions)
-    lines = -(-counts // _WIDTH)
-    rows = np.full((lines.sum(), _WIDTH), len(nodes), dtype=np.int32)
-    shares = np.zeros((regions, lines.sum()))
-    first = line = 0
-    for region, (count, used) in enumerate(zip(counts, lines, strict=True)):
-        rows[line : line + used].flat[:count] = order[first : first + count]
-        shares[region, line : line + used] = 1.0 / max(1, count)
-        first, line = first + count, line + used
-    return Averaging(jnp.asarray(rows), jnp.asarray(shares, dtype=jnp.result_type(float)))
+    used = -(-counts // _WIDTH)
+    groups = np.zeros((used.sum(), _WIDTH), dtype=np.int32)
+    present = np.zeros(groups.shape)
+    shares = np.zeros((regions, len(groups)))
+    first = group = 0
+    for region, (count, several) in enumerate(zip(counts, used, strict=True)):
+        mine = slice(group, group + several)
+        groups[mine].flat[:count] = order[first : first + count]
+        present[mine].flat[:count] = 1.0
+        shares[region, mine] = 1.0 / max(1, count)
+        first, group = first + count, group + several
+    dtype = jnp.result_type(float)
+    return Averaging(
+        jnp.asarray(groups.T), jnp.asarray(present.T, dtype=dtype), jnp.asarray(shares, dtype=dtype)
+    )
