@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 PARITY := .venv-parity
 CONFORMANCE := .venv-conformance
 
-.PHONY: setup demo test test-all lint format bench bench-scaling bench-memory bench-gpu bench-lems bench-models parity conformance docs clean
+.PHONY: setup demo test test-all lint format bench bench-scaling bench-memory bench-gpu bench-surface bench-lems bench-models parity conformance docs clean
 
 setup: $(INSTALLED)
 
@@ -66,6 +66,10 @@ bench-gpu: setup
 # Peak memory of long runs and large sweeps.
 bench-memory: setup
 	$(BIN)/python -m benchmarks.memory
+
+# Neural fields on the cortex, beside TVB.
+bench-surface: setup $(PARITY)/.installed
+	$(BIN)/python -m benchmarks.surface
 
 # Beside PyLEMS and jLEMS, as far as they are there.
 bench-lems: setup $(CONFORMANCE)/.installed

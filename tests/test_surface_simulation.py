@@ -330,3 +330,12 @@ def test_what_does_not_fit_a_simulator_is_told(tmp_path):
         field(tmp_path, matrix=weights(), rule=coupling.Instant(coupling.Linear()))
     with pytest.raises(ValueError, match="give .1, 67. .state variable, region."):
         tvbjax.simulate(field(tmp_path), 1.0, initial=np.ones((1, 12)))
+
+
+def test_negligible_weights_are_left_out():
+    distances = surface.edge_distances(SPHERE, 3.0)
+    every = local_kernel(distances, Gaussian(sigma=0.15), negligible=0.0)
+    few = local_kernel(distances, Gaussian(sigma=0.15))
+    assert few.matrix().nnz < 0.5 * every.matrix().nnz
+    values = jnp.asarray(np.random.default_rng(6).uniform(size=66))
+    np.testing.assert_allclose(few(values), every(values), rtol=1e-6)

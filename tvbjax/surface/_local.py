@@ -14,6 +14,7 @@ import scipy.sparse
 from jax import lax
 from jaxtyping import Array, Float, Int
 
+from tvbjax.arrays import is_traced
 from tvbjax.equations import AbstractEquation
 from tvbjax.surface._surface import Surface
 
@@ -82,15 +83,21 @@ def local_connectivity(matrix: Any) -> LocalConnectivity:
 
 
 def local_kernel(
-    distances: Any, kernel: AbstractEquation, *, balanced: bool = True
+    distances: Any,
+    kernel: AbstractEquation,
+    *,
+    balanced: bool = True,
+    negligible: float = 1e-9,
 ) -> LocalConnectivity:
     """Weights as a function of distance, e.g. `local_kernel(geodesic_distances(surface, 40.0),
     Gaussian(sigma=10.0))`; differentiable in the kernel's parameters.
 
     `distances`: sparse, mm; what is not stored is too far. `balanced`: scale every vertex's rows so
     that the sums of its positive and of its negative weights are the means over all vertices, for
-    a mesh that is finer in some places; as TVB does. Raises `ValueError` where a vertex has no
-    positive, or no negative, weight and others have: the mesh is too coarse for the kernel.
+    a mesh that is finer in some places; as TVB does. `negligible`: weights below this share of the
+    largest are left out, where they are known numbers: a kernel much narrower than the cutoff then
+    costs no more than it must. Raises an error where a vertex has no positive, or no negative,
+    weight and others have: the mesh is too coarse for the kernel.
     """
     found = _square(distances, "local_kernel")
     weights = kernel(jnp.asarray(found.data, dtype=jnp.result_type(float)))
@@ -102,7 +109,19 @@ def local_kernel(
             for part in (jnp.maximum(weights, 0.0), jnp.minimum(weights, 0.0))
         )
         weights = positive + negative
+    if not is_traced(weights):
+        size = np.abs(np.asarray(weights))
+        kept = np.flatnonzero(size > negligible * size.max(initial=0.0))
+        found, weights = _only(found, kept), weights[kept]
     return _listed(found, weights)
+
+
+def _only(found: scipy.sparse.csr_array, kept: np.ndarray) -> scipy.sparse.csr_array:
+    """The matrix with these of its stored entries."""
+    degrees = np.diff(found.indptr)
+    rows = np.repeat(np.arange(len(degrees)), degrees)[kept]
+    shape = (len(degrees), len(degrees))
+    return scipy.sparse.csr_array((found.data[kept], (rows, found.indices[kept])), shape=shape)
 
 
 def _square(matrix: Any, who: str) -> scipy.sparse.csr_array:
