@@ -1,3 +1,4 @@
+# pyright: reportMissingImports=false
 """TVB's surface simulation: `python run_tvb_surface.py TASK.npz STATES.npy`, timed.
 
 The task holds the local connectivity as a sparse matrix, the state and the number of steps; the
