@@ -165,8 +165,10 @@ def _planned(simulator, space, duration, initial, key, measure, tile) -> Plan:
     own = isinstance(key, PerMember), isinstance(initial, PerMember)
     ensemble = Ensemble(paths, steps, measure, first, *own)
     # The vertices of a surface fill a core's cache alone: each member is a tile of its own.
-    chosen = tile and simulator.cortex is None
-    tile = whole_tile(min(tile, members)) if chosen else tile_for(simulator, members)
+    if tile is None or simulator.cortex is not None:
+        tile = tile_for(simulator, members)
+    else:
+        tile = whole_tile(min(tile, members))
     batch = members_per_call(simulator, steps, members, tile)
     plan = Plan(
         simulator,
