@@ -44,6 +44,7 @@ def test_simulate_writes_what_the_library_computes(tmp_path):
     run = tvbjax_command(
         *("simulate", MODEL, "--duration", "40", "--noise", "V=0.001", "--seed", "3"),
         *("--set", "a=-1.5", "--coupling", "Difference:a=0.02", "--monitor", "SubSample:2"),
+        *("--monitor", "GlobalAverage:2", "--monitor", "AfferentCoupling:2"),
         *("--out", "run.nc"),
         cwd=tmp_path,
     )
@@ -51,6 +52,9 @@ def test_simulate_writes_what_the_library_computes(tmp_path):
     read = tvbjax.load_result(tmp_path / "run.nc")
     assert read["subsample"].dtype == np.float32
     assert read["subsample"].sizes["time"] == 20
+    mean = read["subsample"].mean("region").values
+    np.testing.assert_allclose(read["global_average"].values[..., 0], mean, rtol=1e-5, atol=1e-6)
+    assert read["afferent_coupling"].sizes["time"] == 20
     assert '"a": -1.5' in read.attributes["parameters"]
     assert '"Difference"' in read.attributes["coupling"]
 

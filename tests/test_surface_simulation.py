@@ -15,7 +15,7 @@ from jax.test_util import check_grads
 import tvbjax
 from networks import linear_model, ring_connectome
 from reference import cases
-from tvbjax import coupling, datasets, integrators, lems, monitors, noise, surface
+from tvbjax import coupling, datasets, equations, integrators, lems, monitors, noise, surface
 from tvbjax.equations import DoubleGaussian, Gaussian
 from tvbjax.surface import Cortex, Surface, local_connectivity, local_kernel
 
@@ -339,3 +339,57 @@ def test_negligible_weights_are_left_out():
     assert few.matrix().nnz < 0.5 * every.matrix().nnz
     values = jnp.asarray(np.random.default_rng(6).uniform(size=66))
     np.testing.assert_allclose(few(values), every(values), rtol=1e-6)
+
+
+def test_a_stimulus_spreads_around_a_vertex(tmp_path):
+    """The pattern falls with the distance, is not in the node beside, and drives the field."""
+    pattern = surface.focal_pattern(SPHERE, [5, 12], Gaussian(sigma=0.4))
+    distances = surface.edge_distances(SPHERE, 10.0).toarray()
+    expected = np.exp(-(distances[[5, 12]] ** 2) / 0.32).sum(axis=0)
+    np.testing.assert_allclose(pattern, expected, rtol=1e-10)
+    cortex = field(tmp_path).cortex
+    assert cortex is not None
+    nodes = cortex.of_vertices(pattern)
+    assert nodes.shape == (67,) and nodes[66] == 0
+    stimulus = tvbjax.Stimulus(equations.Linear(0.0, 1.0), nodes, "x")
+    still = coupling.Linear(a=0.0)
+    simulator = field(tmp_path, coupling=still, stimulus=stimulus)
+    run = tvbjax.simulate(simulator, 60.0, initial=np.zeros((1, 67)))
+    np.testing.assert_allclose(run["raw"].values[-1, 0], nodes, atol=1e-10)
+    with pytest.raises(ValueError, match="give numbers from 0 to 65"):
+        surface.focal_pattern(SPHERE, [66], Gaussian())
+
+
+@needs_tvb_data
+def test_a_pattern_stays_in_its_hemisphere():
+    cortex = datasets.surface()
+    pattern = np.asarray(surface.focal_pattern(cortex, [100], Gaussian(sigma=20.0, offset=0.1)))
+    side = cortex.components[100]
+    assert (pattern[cortex.components == side] > 0).all()
+    assert (pattern[cortex.components != side] == 0).all()
+
+
+@needs_tvb_data
+def test_eeg_of_a_surface_is_the_gain_times_the_vertices_mean():
+    with pytest.warns(UserWarning, match="IO1, IO2"):
+        gain = datasets.gain("eeg65")
+    connectome = datasets.connectome("tvb76")
+    watch = (
+        monitors.TemporalAverage(1.0),
+        monitors.Projection(monitors.TemporalAverage(1.0), gain.average_reference(), name="eeg"),
+    )
+    simulator = tvbjax.Simulator(
+        lems.load("Generic2dOscillator"),
+        connectome,
+        coupling.Linear(a=0.01),
+        integrators.Heun(dt=0.1),
+        monitors=watch,
+        cortex=Cortex(datasets.surface(), datasets.region_mapping("tvb76"), connectome.regions),
+    )
+    state = np.random.default_rng(0).normal(size=(2, 16384))
+    result = tvbjax.simulate(simulator, 2.0, initial=state)
+    means = result["temporal_average"].values[:, 0]
+    matrix = np.asarray(gain.matrix)
+    expected = means @ (matrix - matrix.mean(axis=0)).T
+    assert result["eeg"].sizes["channel"] == 63
+    np.testing.assert_allclose(result["eeg"].values[:, 0], expected, rtol=1e-8, atol=1e-9)

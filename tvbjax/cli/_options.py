@@ -40,7 +40,20 @@ INTEGRATORS = (
     integrators.SemiImplicitEuler,
     integrators.ExponentialEuler,
 )
-MONITORS = (monitors.Raw, monitors.SubSample, monitors.TemporalAverage, monitors.Bold)
+MONITORS = (
+    monitors.Raw,
+    monitors.SubSample,
+    monitors.TemporalAverage,
+    monitors.GlobalAverage,
+    monitors.AfferentCoupling,
+    monitors.Bold,
+    monitors.BalloonWindkessel,
+)
+# Monitors of another one's samples, and the one that TVB takes them of.
+_OF = {
+    monitors.GlobalAverage: monitors.SubSample,
+    monitors.AfferentCoupling: monitors.TemporalAverage,
+}
 
 ModelName = Annotated[
     str, typer.Argument(help="A built-in model (see `tvbjax models`) or the path of a LEMS file.")
@@ -131,7 +144,8 @@ def monitor_of(text: str) -> monitors.AbstractMonitor:
         return kind()
     if not period:
         raise ValueError(f"--monitor: {name} needs a period in ms, e.g. {name}:1.0.")
-    return kind(_number("--monitor", period))
+    number = _number("--monitor", period)
+    return kind(_OF[kind](number)) if kind in _OF else kind(number)
 
 
 def noise_of(texts: list[str]) -> noise.AbstractNoise | None:

@@ -3,6 +3,7 @@
 from tvbjax.surface._cortex import Cortex as Cortex
 from tvbjax.surface._geodesic import (
     edge_distances as edge_distances,
+    focal_pattern as focal_pattern,
     geodesic_distances as geodesic_distances,
 )
 from tvbjax.surface._local import (

@@ -105,6 +105,12 @@ class Cortex(eqx.Module):
         """Every node's value by its region, e.g. of regional parameters."""
         return values.at[..., self.region_of].get(mode="promise_in_bounds")
 
+    def of_vertices(self, values: Float[Array, "*rows vertex"]) -> Float[Array, "*rows node"]:
+        """Every node's value where vertices have these, and regions without vertices 0; e.g. of a
+        stimulus's pattern."""
+        missing = self.nodes - values.shape[-1]
+        return jnp.concatenate([values, jnp.zeros((*values.shape[:-1], missing))], axis=-1)
+
     def neighbours(self, values: Float[Array, " node"]) -> Float[Array, " node"]:
         """What every node hears of its neighbours; 0 where it has none."""
         if self.local is None:

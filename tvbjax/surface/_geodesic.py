@@ -1,9 +1,14 @@
 """Distances along a surface."""
 
+from collections.abc import Sequence
+
+import jax.numpy as jnp
 import numpy as np
 import scipy.sparse
+from jaxtyping import Array, Float
 from scipy.sparse.csgraph import dijkstra
 
+from tvbjax.equations import AbstractEquation
 from tvbjax.surface._surface import Surface
 
 
@@ -23,6 +28,31 @@ def edge_distances(surface: Surface, cutoff: float) -> scipy.sparse.csr_array:
         near[~np.isfinite(near)] = 0.0
         rows.append(scipy.sparse.csr_array(near))
     return scipy.sparse.csr_array(scipy.sparse.vstack(rows))
+
+
+def focal_pattern(
+    surface: Surface, vertices: Sequence[int], kernel: AbstractEquation
+) -> Float[Array, " vertex"]:
+    """A pattern around some vertices: the sum over them of a function of the distance (mm, along
+    edges), e.g. of a stimulus, `focal_pattern(surface, [10500], Gaussian(sigma=10.0))`. Parts of
+    the surface that are not connected with a vertex hear nothing of it. Differentiable in the
+    kernel's parameters. Raises `ValueError` for a vertex that does not exist.
+    """
+    chosen = np.asarray(vertices, dtype=np.int64)
+    wrong = (chosen < 0) | (chosen >= len(surface))
+    if chosen.ndim != 1 or not len(chosen) or wrong.any():
+        raise ValueError(
+            f"focal_pattern: the vertices are {vertices!r:.60}; give numbers from 0 to "
+            f"{len(surface) - 1}."
+        )
+    first, second = surface.edges.T
+    graph = scipy.sparse.csr_array(
+        (surface.edge_lengths, (first, second)), shape=(len(surface),) * 2
+    )
+    near = dijkstra(graph, directed=False, indices=chosen)
+    there = np.isfinite(near)
+    values = kernel(jnp.asarray(np.where(there, near, 0.0), dtype=jnp.result_type(float)))
+    return jnp.where(there, values, jnp.zeros_like(values)).sum(axis=0)
 
 
 def geodesic_distances(surface: Surface, cutoff: float) -> scipy.sparse.csr_array:
