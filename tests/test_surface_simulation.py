@@ -172,6 +172,7 @@ def test_vertices_alike_are_their_regions_network(tmp_path):
     expected = tvbjax.simulate(plain, 10.0, initial=start)["raw"]
     simulator = field(tmp_path)
     assert simulator.nodes == 67 and simulator.regions == 5
+    assert "67 nodes of a surface, 5 regions" in str(tvbjax.explain(simulator, duration=10.0))
     found = tvbjax.simulate(simulator, 10.0, initial=start)["raw"]
     assert found.vertex.values[[0, 65, 66]].tolist() == ["0", "65", "region_4"]
     np.testing.assert_allclose(found.values, expected.values[..., np.append(MAPPING, 4)])

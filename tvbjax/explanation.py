@@ -33,6 +33,7 @@ class Explanation:
     backend: str
     dtype: str
     nodes: int
+    regions: int
     connections: int
     delays: tuple[int, int]
     horizon: int
@@ -62,8 +63,10 @@ class Explanation:
 
     def _network(self) -> list[str]:
         least, greatest = self.delays
+        surface = self.nodes != self.regions
+        nodes = f"{self.nodes} nodes of a surface, " if surface else ""
         return [
-            f"{self.nodes} regions, {self.connections} connections, delays of {least} to "
+            f"{nodes}{self.regions} regions, {self.connections} connections, delays of {least} to "
             f"{greatest} steps, {self.dtype} on {self.backend}",
             f"noise: {self.generator or 'none drawn'}",
         ]
@@ -91,7 +94,7 @@ class Explanation:
     def _sweep(self) -> list[str]:
         return [
             f"{self.members} members: tiles of {self.tile} side by side, {self.batch} in a call, "
-            f"{self.calls} calls on {self.devices} device{'s' if self.devices > 1 else ''}",
+            f"{self.calls} call{_s(self.calls)} on {self.devices} device{_s(self.devices)}",
             f"  about {size_text(self.working_bytes)} while they run; all samples of all members: "
             f"{size_text(self.result_bytes)} (measure= keeps less, store= keeps them on disk)",
         ]
@@ -115,15 +118,18 @@ def explain(simulator: Simulator, *, members: int = 1, duration: float = 1000.0)
     tile = tile_for(simulator, members)
     batch = members_per_call(simulator, steps, members, tile)
     samples = sum(
-        len(monitor.times(0, steps, dt)) * len(names)
+        len(monitor.times(0, steps, dt))
+        * len(names)
+        * math.prod(map(len, monitor.axes(simulator.node_axis, dt)))
         for monitor, names in zip(simulator.monitors, simulator.observed, strict=True)
     )
-    per_member = samples * simulator.nodes * jnp.dtype(jnp.result_type(float)).itemsize
+    per_member = samples * jnp.dtype(jnp.result_type(float)).itemsize
     generator = None if simulator.noise is None else simulator.noise.draws_from
     return Explanation(
         backend=jax.default_backend(),
         dtype=str(jnp.result_type(float)),
         nodes=simulator.nodes,
+        regions=simulator.regions,
         connections=len(delays),
         delays=(int(delays.min(initial=simulator.horizon - 1)), int(delays.max(initial=0))),
         horizon=simulator.horizon,
@@ -148,6 +154,10 @@ def explain(simulator: Simulator, *, members: int = 1, duration: float = 1000.0)
         working_bytes=batch * (member_bytes(simulator) + per_member),
         result_bytes=members * per_member,
     )
+
+
+def _s(count: int) -> str:
+    return "" if count == 1 else "s"
 
 
 def _steps(block: int, reach: int) -> str:
