@@ -11,7 +11,18 @@ ROOT = Path(__file__).parents[1]
 # Others show names that stand for yours.
 RUN = [
     ROOT / "README.md",
-    *(ROOT / "docs" / f"{n}.md" for n in ("analysis", "extending", "networks", "plots")),
+    *(
+        ROOT / "docs" / f"{n}.md"
+        for n in (
+            "analysis",
+            "extending",
+            "networks",
+            "observation",
+            "plots",
+            "stimuli",
+            "surface",
+        )
+    ),
 ]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
