@@ -27,7 +27,7 @@ from tvbjax.datasets._package import tvb_data
 from tvbjax.equations import Gaussian
 
 STRENGTH, GAIN, MEMBERS = 2.0**-6, 2.0**-8, 8
-STEPS = {"neighbours": 500, "kernel": 50}
+STEPS = {"neighbours": 2000, "kernel": 500}
 
 
 def main() -> None:

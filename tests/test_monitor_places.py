@@ -12,6 +12,7 @@ from tvbjax.forward import Gain
 from tvbjax.monitors import (
     AfferentCoupling,
     Bold,
+    FunctionalConnectivity,
     GlobalAverage,
     Projection,
     Raw,
@@ -144,6 +145,18 @@ def test_the_gain_is_differentiable(tmp_path):
         (lambda: SpatialAverage(Raw(), GROUPS, ["one"]), "1 labels for 3 groups"),
         (lambda: AfferentCoupling(Raw(variables="x")), "'x' cannot be observed of Decay; it has c"),
         (lambda: GlobalAverage(SubSample(0.25)), "nearest are 0.2 or 0.3"),
+        (
+            lambda: SpatialAverage(Projection(Raw(), GAIN), ["a", "b", "c"]),
+            "samples of a Projection are not those of all regions",
+        ),
+        (
+            lambda: Projection(SpatialAverage(Raw(), GROUPS), GAIN),
+            "samples of a SpatialAverage are not those",
+        ),
+        (
+            lambda: GlobalAverage(FunctionalConnectivity(Raw(), 9)),
+            "samples of a FunctionalConnectivity are not those",
+        ),
     ],
 )
 def test_what_does_not_fit_is_told(tmp_path, make, says):

@@ -246,7 +246,7 @@ def test_kernels_are_balanced_as_tvb_does():
         part, ours = np.where(sign * plain > 0, plain, 0.0), np.where(sign * found > 0, found, 0.0)
         expected = part * (part.sum(axis=1).mean() / part.sum(axis=1))[:, None]
         np.testing.assert_allclose(ours, expected, rtol=1e-10)
-    with pytest.raises(Exception, match="too coarse for the kernel"):
+    with pytest.raises(ValueError, match="too coarse for the kernel"):
         local_kernel(distances, DoubleGaussian(1.0, 0.1, 0.4, 1.0, 0.1, 1.9))
 
 

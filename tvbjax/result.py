@@ -119,6 +119,11 @@ def load_result(path: str | Path) -> Result:
         raise ValueError(f"load_result: {path} is no result of tvbjax: {error}") from error
     if _CHECKPOINT not in tree.children or "complete" not in tree.attrs:
         raise ValueError(f"load_result: {path} is no result of tvbjax: it has no checkpoint.")
+    if _LABELS not in tree.attrs:
+        raise ValueError(
+            f"load_result: {path} was saved by an earlier version of tvbjax; make it again, "
+            "or read its samples with xarray.open_datatree."
+        )
     attributes = dict(tree.attrs)
     first, last = (int(attributes.pop(name)) for name in ("first_step", "last_step"))
     complete = attributes.pop("complete") == "True"

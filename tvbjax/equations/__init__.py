@@ -20,7 +20,7 @@ from tvbjax.equations._shapes import (
 )
 from tvbjax.equations._trains import (
     BiphasicTrain as BiphasicTrain,
-    Product as Product,
+    BurstTrain as BurstTrain,
     deep_brain_stimulation as deep_brain_stimulation,
     theta_burst as theta_burst,
 )

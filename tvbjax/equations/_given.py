@@ -40,6 +40,7 @@ class Sampled(AbstractEquation):
 
     def __call__(self, x):
         # Times are multiples of dt as far as floats go: a hair early is on time.
+        x = jnp.asarray(x)
         number = jnp.floor((x - self.onset) / self.period + 1e-4).astype(jnp.int32)
         inside = (number >= 0) & (number < len(self.values))
         there = self.values[jnp.clip(number, 0, len(self.values) - 1)].astype(x.dtype)
@@ -83,6 +84,7 @@ class Function(AbstractEquation):
     )
 
     def __call__(self, x):
+        x = jnp.asarray(x)
         return jnp.broadcast_to(self.function(x, self.params), x.shape).astype(x.dtype)
 
 
@@ -116,6 +118,7 @@ class Expression(AbstractEquation):
         self.params = {name: as_floats(value) for name, value in params.items()}
 
     def __call__(self, x):
+        x = jnp.asarray(x)
         known: dict[sympy.Symbol, Any] = {symbol(n): v for n, v in self.params.items()}
         known |= {symbol("t"): x, symbol("x"): x}
         return jnp.broadcast_to(evaluate((), (self.expression,), known)[0], x.shape).astype(x.dtype)

@@ -114,8 +114,9 @@ class Alpha(AbstractEquation):
 
 
 class PulseTrain(AbstractEquation):
-    """`amp` for `tau` after the onset and after every period `T` since, else 0. The times have no
-    gradient; `amp` has."""
+    """`amp` for `tau` after the onset and after every period `T` since, else 0; as in TVB, a first
+    pulse whose onset is on a step begins with the next one. The times have no gradient; `amp` has.
+    """
 
     T: Array = eqx.field(default=42.0, converter=as_floats)
     tau: Array = eqx.field(default=13.0, converter=as_floats)
@@ -123,6 +124,7 @@ class PulseTrain(AbstractEquation):
     onset: Array = eqx.field(default=30.0, converter=as_floats)
 
     def __call__(self, x):
+        x = jnp.asarray(x)
         within = (x > self.onset) & ((x - self.onset) % self.T < self.tau)
         return jnp.where(within, self.amp, jnp.zeros_like(self.amp)).astype(x.dtype)
 

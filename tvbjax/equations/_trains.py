@@ -1,4 +1,8 @@
-"""Trains of pulses as they are given by coils and electrodes."""
+"""Trains of pulses as they are given by coils and electrodes.
+
+A pulse begins at its onset and ends before onset + width. Where time is float32 it is known to 7
+digits: short pulses late in a long run need JAX's x64. The times have no gradient; `amp` has.
+"""
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -6,12 +10,11 @@ from jaxtyping import Array
 
 from tvbjax.arrays import as_floats
 from tvbjax.equations._equation import AbstractEquation
-from tvbjax.equations._shapes import PulseTrain
 
 
 class BiphasicTrain(AbstractEquation):
     """Charge-balanced pulses: `amp` for `width`, then `-amp` for `width`, every `T` ms from the
-    onset on, as in deep brain stimulation. The times have no gradient; `amp` has.
+    onset on, as in deep brain stimulation.
     """
 
     T: Array = eqx.field(default=1000.0 / 130.0, converter=as_floats)
@@ -20,6 +23,7 @@ class BiphasicTrain(AbstractEquation):
     onset: Array = eqx.field(default=0.0, converter=as_floats)
 
     def __call__(self, x):
+        x = jnp.asarray(x)
         since = (x - self.onset) % self.T
         first, second = since < self.width, (since >= self.width) & (since < 2.0 * self.width)
         sign = first.astype(x.dtype) - second.astype(x.dtype)
@@ -29,18 +33,25 @@ class BiphasicTrain(AbstractEquation):
         return float(self.onset), float("inf")
 
 
-class Product(AbstractEquation):
-    """The product of two equations, e.g. of a train of pulses and a train of bursts."""
+class BurstTrain(AbstractEquation):
+    """Bursts of pulses: `amp` for `width` every `T` ms, while a burst lasts, `burst` ms every
+    `interval` ms, from the onset on."""
 
-    first: AbstractEquation
-    second: AbstractEquation
+    T: Array = eqx.field(default=20.0, converter=as_floats)
+    width: Array = eqx.field(default=1.0, converter=as_floats)
+    burst: Array = eqx.field(default=60.0, converter=as_floats)
+    interval: Array = eqx.field(default=200.0, converter=as_floats)
+    amp: Array = eqx.field(default=1.0, converter=as_floats)
+    onset: Array = eqx.field(default=0.0, converter=as_floats)
 
     def __call__(self, x):
-        return self.first(x) * self.second(x)
+        x = jnp.asarray(x)
+        since = (x - self.onset) % self.interval
+        on = (x >= self.onset) & (since < self.burst) & (since % self.T < self.width)
+        return jnp.where(on, self.amp, jnp.zeros_like(self.amp)).astype(x.dtype)
 
     def support(self):
-        (a, b), (c, d) = self.first.support(), self.second.support()
-        return max(a, c), min(b, d)
+        return float(self.onset), float("inf")
 
 
 def deep_brain_stimulation(
@@ -51,8 +62,7 @@ def deep_brain_stimulation(
     return BiphasicTrain(T=1000.0 / frequency, width=width, amp=amp, onset=onset)
 
 
-def theta_burst(width: float = 1.0, amp: float = 1.0, onset: float = 0.0) -> Product:
+def theta_burst(width: float = 1.0, amp: float = 1.0, onset: float = 0.0) -> BurstTrain:
     """Three pulses at 50 Hz, each of `width` ms, five times a second: theta burst stimulation of
     transcranial magnetic stimulation. Huang et al. (2005), Neuron 45:201."""
-    pulses = PulseTrain(T=20.0, tau=width, amp=amp, onset=onset)
-    return Product(pulses, PulseTrain(T=200.0, tau=60.0, amp=1.0, onset=onset))
+    return BurstTrain(T=20.0, width=width, burst=60.0, interval=200.0, amp=amp, onset=onset)

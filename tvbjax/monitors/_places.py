@@ -45,6 +45,15 @@ class AbstractOver(AbstractMonitor):
     def afferent(self) -> bool:
         return self.of.afferent
 
+    def check(self, nodes, dt):
+        self.of.check(nodes, dt)
+        own = Axis("node", ("",) * nodes)
+        if self.of.axes(own, dt) != (own,):
+            raise ValueError(
+                f"{type(self).__name__}: the samples of a {type(self.of).__name__} are not those "
+                "of all regions; give a monitor such as SubSample, TemporalAverage or Bold."
+            )
+
     def start(self, past, dt):
         return self.of.start(past, dt)
 
@@ -119,7 +128,7 @@ class SpatialAverage(AbstractOver):
         self.name = name
 
     def check(self, nodes, dt):
-        self.of.check(nodes, dt)
+        AbstractOver.check(self, nodes, dt)
         if len(self.members) != nodes:
             raise ValueError(
                 f"SpatialAverage: groups are given for {len(self.members)} regions, and the "
@@ -150,7 +159,7 @@ class Projection(AbstractOver):
     name: str = eqx.field(default="projection", static=True)
 
     def check(self, nodes, dt):
-        self.of.check(nodes, dt)
+        AbstractOver.check(self, nodes, dt)
         if self.gain.sources != nodes:
             raise ValueError(
                 f"Projection: the gain has columns for {self.gain.sources} sources, and the "
@@ -171,7 +180,7 @@ class AfferentCoupling(AbstractOver):
     names of inputs, None for all.
 
     The input of step s is that which led from step s - 1 to s. TVB's monitor of that name has the
-    one that will lead to s + 1.
+    one that will lead to s + 1. Before t = 0 inputs count as 0, which haemodynamics see.
     """
 
     of: AbstractMonitor

@@ -101,13 +101,18 @@ class Cortex(eqx.Module):
         """The means over every region's nodes."""
         return jnp.stack([self.averaging(row) for row in values])
 
-    def to_nodes(self, values: Float[Array, "*rows region"]) -> Float[Array, "*rows node"]:
+    def to_nodes(
+        self, values: Float[Array | np.ndarray, "*rows region"]
+    ) -> Float[Array, "*rows node"]:
         """Every node's value by its region, e.g. of regional parameters."""
-        return values.at[..., self.region_of].get(mode="promise_in_bounds")
+        return jnp.asarray(values).at[..., self.region_of].get(mode="promise_in_bounds")
 
-    def of_vertices(self, values: Float[Array, "*rows vertex"]) -> Float[Array, "*rows node"]:
+    def of_vertices(
+        self, values: Float[Array | np.ndarray, "*rows vertex"]
+    ) -> Float[Array, "*rows node"]:
         """Every node's value where vertices have these, and regions without vertices 0; e.g. of a
         stimulus's pattern."""
+        values = jnp.asarray(values)
         missing = self.nodes - values.shape[-1]
         return jnp.concatenate([values, jnp.zeros((*values.shape[:-1], missing))], axis=-1)
 

@@ -96,7 +96,7 @@ def local_kernel(
     that the sums of its positive and of its negative weights are the means over all vertices, for
     a mesh that is finer in some places; as TVB does. `negligible`: weights below this share of the
     largest are left out, where they are known numbers: a kernel much narrower than the cutoff then
-    costs no more than it must. Raises an error where a vertex has no positive, or no negative,
+    costs no more than it must. Raises `ValueError` where a vertex has no positive, or no negative,
     weight and others have: the mesh is too coarse for the kernel.
     """
     found = _square(distances, "local_kernel")
@@ -137,12 +137,14 @@ def _balanced(weights: Float[Array, " weight"], rows: np.ndarray, vertices: int)
     sums = jax.ops.segment_sum(weights, rows, vertices, indices_are_sorted=True)
     mean = sums.mean()
     empty = (sums == 0) & (mean != 0)
-    sums = eqx.error_if(
-        sums,
-        empty.any(),
+    says = (
         "local_kernel: a vertex has no weight of a sign that others have; the surface is too "
-        "coarse for the kernel: make it wider, or say balanced=False.",
+        "coarse for the kernel: make it wider, or say balanced=False."
     )
+    if is_traced(sums):
+        sums = eqx.error_if(sums, empty.any(), says)
+    elif empty.any():
+        raise ValueError(says)
     return weights * (mean / jnp.where(sums == 0, 1.0, sums))[rows]
 
 
