@@ -9,5 +9,6 @@ from tvbjax.forward._analytic import (
 from tvbjax.forward._dipoles import dipoles_of as dipoles_of, fitted_sphere as fitted_sphere
 from tvbjax.forward._gain import Gain as Gain, gain_of as gain_of
 from tvbjax.forward._mne import bem_gain as bem_gain, gain_from_mne as gain_from_mne
+from tvbjax.forward._noise import with_noise as with_noise
 from tvbjax.forward._placing import projected_onto as projected_onto
 from tvbjax.forward._sensors import Sensors as Sensors

@@ -18,14 +18,21 @@ def dipoles_of(
     `sphere_eeg_gain(sensors, *dipoles_of(connectome.regions), radius=90.0)`.
 
     Vertices point along their normals. Regions' orientations are as given: where they are means
-    over a folded cortex they are shorter than 1, by as much as its dipoles cancel.
+    over a folded cortex they are shorter than 1, by as much as its dipoles cancel; a region of the
+    orientation 0 is silent.
 
-    Raises ValueError where regions have no centres or no orientations.
+    Raises ValueError where regions have no centres or no orientations, or where all of these are 0.
     """
     if isinstance(sources, Surface):
         return sources.vertices, sources.normals
     if isinstance(sources, Regions):
-        return _of_regions(sources, np.arange(len(sources.labels)))
+        positions, orientations = _of_regions(sources, np.arange(len(sources.labels)))
+        if not orientations.any():
+            raise ValueError(
+                "dipoles_of: all orientations of the regions are 0, as in files that do not know "
+                "them; give the connectome orientations, or use a surface."
+            )
+        return positions, orientations
     vertices = len(sources.surface)
     if sources.nodes == vertices:
         return dipoles_of(sources.surface)
