@@ -191,9 +191,11 @@ def test_what_has_no_boundary_elements_is_refused(monkeypatch):
 def test_boundary_elements_of_tvbs_head():
     """The skulls and the skin of tvb-data (4,096 vertices each): as their nearest spheres, to what
     a head differs from one."""
-    skulls = {name: datasets.surface(name) for name in ("inner_skull", "outer_skull", "outer_skin")}
-    centre, _ = forward.fitted_sphere(skulls["outer_skin"].vertices)
-    radii = [float(np.linalg.norm(s.vertices - centre, axis=1).mean()) for s in skulls.values()]
+    inner, outer, skin = map(datasets.surface, ("inner_skull", "outer_skull", "outer_skin"))
+    centre, _ = forward.fitted_sphere(skin.vertices)
+    radii = [
+        float(np.linalg.norm(s.vertices - centre, axis=1).mean()) for s in (inner, outer, skin)
+    ]
     draw = np.random.default_rng(0)
     rays = unit(draw.normal(size=(30, 3)) + [0.0, 0.0, 1.0])
     sensors = forward.projected_onto(

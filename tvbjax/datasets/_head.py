@@ -65,7 +65,7 @@ def sensors(name: str) -> Sensors:
     where eeg62's of the same names are, to 11 mm on average. eeg62: directions in the file, here
     turned to the cortex's axes and put where they meet the scalp. meg276: for the names only; the
     positions lie on the diagonal x = y = z to a few mm and are those of no helmet. meg151: its axes
-    are the file's. Raises ValueError, ModuleNotFoundError.
+    are the file's, whose front seems to be -y. Raises ValueError, ModuleNotFoundError.
     """
     file = _known("sensors", name, _SENSORS)
     found = read_sensors(tvb_data() / "sensors" / file, oriented=name.startswith("meg"))
