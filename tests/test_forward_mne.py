@@ -187,37 +187,37 @@ def test_what_has_no_boundary_elements_is_refused(monkeypatch):
 
 
 @needs_tvb_data
-@pytest.mark.slow
 def test_boundary_elements_of_tvbs_head():
-    """The skulls and the skin of tvb-data (4,096 vertices each): as their nearest spheres, to what
-    a head differs from one."""
-    inner, outer, skin = map(datasets.surface, ("inner_skull", "outer_skull", "outer_skin"))
-    centre, _ = forward.fitted_sphere(skin.vertices)
-    radii = [
-        float(np.linalg.norm(s.vertices - centre, axis=1).mean()) for s in (inner, outer, skin)
-    ]
-    draw = np.random.default_rng(0)
-    rays = unit(draw.normal(size=(30, 3)) + [0.0, 0.0, 1.0])
-    sensors = forward.projected_onto(
-        Sensors([f"E{i}" for i in range(30)], centre + rays), skin, centre
+    """The skulls and the skin of tvb-data, at 258 vertices each: the fields are like those of the
+    nearest spheres, as far as a head is one (correlations over electrodes)."""
+    names = ("inner_skull", "outer_skull", "outer_skin")
+    whole = [datasets.surface(name) for name in names]
+    centre, _ = forward.fitted_sphere(whole[-1].vertices)
+    radii = [float(np.linalg.norm(s.vertices - centre, axis=1).mean()) for s in whole]
+    rays = sphere(3)
+    inner, outer, skin = (
+        Surface(forward.projected_onto(points, surface, centre).positions, rays.triangles)
+        for surface in whole
+        for points in [Sensors([str(i) for i in range(258)], centre + rays.vertices)]
     )
+    draw = np.random.default_rng(0)
+    above = unit(draw.normal(size=(30, 3)) + [0.0, 0.0, 1.0])
+    cap = Sensors([f"E{i}" for i in range(30)], centre + above)
+    sensors = forward.projected_onto(cap, skin, centre)
     positions = centre + unit(draw.normal(size=(10, 3))) * 35.0
     orientations = unit(draw.normal(size=(10, 3)))
     found = forward.bem_gain(
-        sensors, positions, orientations, inner_skull=inner, outer_skull=outer, outer_skin=skin
-    )
-    expected = forward.shells_eeg_gain(
         sensors,
         positions,
         orientations,
-        radii=radii,
-        conductivities=[0.3, 0.006, 0.3],
-        centre=centre,
+        inner_skull=inner,
+        outer_skull=outer,
+        outer_skin=skin,
+        conductivities=(0.33, 0.33, 0.33),
     )
-    pairs = zip(
-        np.asarray(found.average_reference().matrix).T,
-        np.asarray(expected.average_reference().matrix).T,
-        strict=True,
+    expected = forward.sphere_eeg_gain(
+        sensors, positions, orientations, radius=radii[-1], centre=centre
     )
+    pairs = zip(np.asarray(found.matrix).T, np.asarray(expected.matrix).T, strict=True)
     alike = [np.corrcoef(one, other)[0, 1] for one, other in pairs]
-    assert min(alike) > 0.8 and np.median(alike) > 0.9
+    assert min(alike) > 0.9
