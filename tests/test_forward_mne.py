@@ -93,6 +93,9 @@ def test_a_forward_is_the_same_whether_free_along_the_surface_or_fixed(quiet):
     fixed = mne.convert_forward_solution(free, surf_ori=True, force_fixed=True)
     first = forward.gain_from_mne(free)
     np.testing.assert_allclose(forward.gain_from_mne(fixed).matrix, first.matrix, rtol=1e-6)
+    turned = mne.convert_forward_solution(free, surf_ori=True)
+    assert not np.allclose(turned["sol"]["data"], free["sol"]["data"])
+    np.testing.assert_allclose(forward.gain_from_mne(turned).matrix, first.matrix, rtol=1e-6)
     some = forward.gain_from_mne(free, picks=["E7", "E2"])
     assert some.channels == ("E7", "E2")
     np.testing.assert_array_equal(some.matrix, first.take(["E7", "E2"]).matrix)
@@ -103,6 +106,11 @@ def test_a_forward_is_the_same_whether_free_along_the_surface_or_fixed(quiet):
         forward.gain_from_mne(free, picks="grad")
     with pytest.raises(TypeError, match=r"expected an mne\.Forward, got dict"):
         forward.gain_from_mne({})
+    mixed = free.copy()
+    mixed["info"]["chs"][0]["kind"] = mne.io.constants.FIFF.FIFFV_SEEG_CH
+    with pytest.raises(ValueError, match="types eeg, seeg have different units; pick one"):
+        forward.gain_from_mne(mixed)
+    assert forward.gain_from_mne(mixed, picks="eeg").channels == sensors.labels[1:]
 
 
 @pytest.mark.parametrize("skull, tolerance", [(0.33, 0.06), (0.02, 0.2)])
