@@ -301,7 +301,7 @@ def test_a_surface_refuses_values_that_fit_neither():
         plot.surface(octahedron(), np.zeros(4))
 
 
-# tvb-data's files have different axes; names tell, and where they do not (meg151), y is front.
+# tvb-data's caps have x to the front; names tell, and where they do not (meg151), y is front.
 @pytest.mark.parametrize(
     "name, front, right",
     [("eeg65", [1, 0, 0], [0, -1, 0]), ("eeg62", [1, 0, 0], [0, -1, 0]),

@@ -13,6 +13,7 @@ import scipy.sparse
 from jax.test_util import check_grads
 
 import tvbjax
+from meshes import sphere
 from networks import linear_model, ring_connectome
 from reference import cases
 from tvbjax import coupling, datasets, equations, integrators, lems, monitors, noise, surface
@@ -60,39 +61,7 @@ def test_a_surface_simulation_is_tvbs():
     assert result["subsample"].dims == ("time", "variable", "vertex")
 
 
-def octahedron(times: int = 2) -> Surface:
-    """A sphere of radius 1 by subdivided triangles of an octahedron: 66 vertices for 2 times."""
-    vertices = np.concatenate([np.eye(3), -np.eye(3)])
-    triangles = [
-        [0, 1, 2],
-        [1, 3, 2],
-        [3, 4, 2],
-        [4, 0, 2],
-        [1, 0, 5],
-        [3, 1, 5],
-        [4, 3, 5],
-        [0, 4, 5],
-    ]
-    for _ in range(times):
-        middles: dict = {}
-        points, finer = list(vertices), []
-
-        def middle(i, j, points=points, middles=middles):
-            key = (min(i, j), max(i, j))
-            if key not in middles:
-                middles[key] = len(points)
-                point = points[i] + points[j]
-                points.append(point / np.linalg.norm(point))
-            return middles[key]
-
-        for a, b, c in triangles:
-            ab, bc, ca = middle(a, b), middle(b, c), middle(c, a)
-            finer += [[a, ab, ca], [ab, b, bc], [ca, bc, c], [ab, bc, ca]]
-        vertices, triangles = np.array(points), finer
-    return Surface(vertices, triangles, name="sphere")
-
-
-SPHERE = octahedron()
+SPHERE = sphere()
 MAPPING = (SPHERE.vertices[:, 0] > 0).astype(int) + 2 * (SPHERE.vertices[:, 2] > 0)
 
 
@@ -268,10 +237,10 @@ def great_circle(surface: Surface) -> np.ndarray:
 def test_distances_along_a_sphere():
     """Geodesics of a mesh are a little shorter than arcs, ways along edges longer than those."""
     pytest.importorskip("pygeodesic")
-    sphere = octahedron(3)
-    arcs = great_circle(sphere)
-    exact = surface.geodesic_distances(sphere, 1.0)
-    edges = surface.edge_distances(sphere, 1.0)
+    ball = sphere(3)
+    arcs = great_circle(ball)
+    exact = surface.geodesic_distances(ball, 1.0)
+    edges = surface.edge_distances(ball, 1.0)
     rows, columns = exact.nonzero()
     found = np.asarray(exact[rows, columns]).ravel()
     assert (exact != exact.T).nnz == 0 or abs(exact - exact.T).max() < 1e-9
@@ -286,8 +255,8 @@ def test_distances_along_a_sphere():
 
 def test_distances_are_the_whole_meshs_where_only_a_patch_is_looked_at():
     geodesic = pytest.importorskip("pygeodesic.geodesic")
-    sphere = octahedron(3)
-    stretched = Surface(sphere.vertices * [1.0, 1.4, 0.7], sphere.triangles)
+    ball = sphere(3)
+    stretched = Surface(ball.vertices * [1.0, 1.4, 0.7], ball.triangles)
     solver = geodesic.PyGeodesicAlgorithmExact(stretched.vertices, stretched.triangles)
     found = surface.geodesic_distances(stretched, 0.6).toarray()
     for vertex in range(0, len(stretched), 29):

@@ -1,7 +1,8 @@
 """Surfaces, region mappings, sensors and gains of one head, from tvb-data.
 
 The cortex's x axis points to the front and y to the left, as its sensors' and connectomes' do; the
-skulls and the skin of 4,096 vertices have y to the front.
+skulls and the skin of 4,096 vertices have y to the front. What files have in other places or under
+other names than their cortex is put right here, and said.
 """
 
 import difflib
@@ -38,6 +39,8 @@ _GAINS = {
     "eeg62": "projection_eeg_62_surface_16k.mat",
     "meg276": "projection_meg_276_surface_16k.npy",
 }
+_CORTEX = 16_384  # vertices
+_EARS = 52.0  # mm by which eeg65's origin is lower than the cortex's
 
 
 def surface(name: str = "cortex") -> Surface:
@@ -48,30 +51,51 @@ def surface(name: str = "cortex") -> Surface:
 
 
 def region_mapping(connectome: str = "tvb76") -> Int[np.ndarray, " vertex"]:
-    """The region of every vertex of the cortex, for the connectome of that name: tvb76 or tvb192.
-    Raises ValueError, ModuleNotFoundError."""
+    """The region of every vertex of the cortex, for the connectome of that name: tvb76 or tvb192
+    (whose file goes on with its 116 subcortical regions, which here are no vertices). Raises
+    ValueError, ModuleNotFoundError."""
     file = _known("region_mapping", connectome, _MAPPINGS)
-    return read_region_mapping(tvb_data() / "regionMapping" / file)
+    return read_region_mapping(tvb_data() / "regionMapping" / file)[:_CORTEX]
 
 
 def sensors(name: str) -> Sensors:
-    """Sensors of tvb-data: eeg65, eeg62 (directions in the file, here where they meet the scalp),
-    meg276, meg151, seeg588, seeg39. Raises ValueError, ModuleNotFoundError."""
+    """Sensors of tvb-data: eeg65, eeg62, meg276, meg151, seeg588, seeg39.
+
+    eeg65: 52 mm lower than in the file, whose origin is between the ears; so its electrodes are
+    where eeg62's of the same names are, to 11 mm on average. eeg62: directions in the file, here
+    turned to the cortex's axes and put where they meet the scalp. meg276: for the names only; the
+    positions lie on the diagonal x = y = z to a few mm and are those of no helmet. meg151: its axes
+    are the file's, whose front seems to be -y. Raises ValueError, ModuleNotFoundError.
+    """
     file = _known("sensors", name, _SENSORS)
     found = read_sensors(tvb_data() / "sensors" / file, oriented=name.startswith("meg"))
     if name == "eeg62":  # its front is -y and its left x
         x, y, z = found.positions.T
         turned = Sensors(found.labels, np.stack([-y, x, z], axis=1))
         found = projected_onto(turned, surface("scalp"))
-    return Sensors(found.labels, found.positions, found.orientations, name=name)
+    lower = [0.0, 0.0, _EARS if name == "eeg65" else 0.0]
+    return Sensors(found.labels, found.positions - lower, found.orientations, name=name)
 
 
 def gain(name: str) -> Gain:
     """The gain of sensors for the vertices of the cortex, along their normals: eeg65, eeg62,
     meg276. Sensors that it does not cover are left out, with a warning; in the file's unit.
-    Raises ValueError, ModuleNotFoundError."""
+
+    eeg62: the file has left and right exchanged; the row of Fp1 is greatest under Fp2, and so for
+    all electrodes. Here every row has the name of the electrode that it is of. TVB has the names as
+    in the file. Raises ValueError, ModuleNotFoundError.
+    """
     file = _known("gain", name, _GAINS)
-    return gain_of(sensors(name), read_gain_matrix(tvb_data() / "projectionMatrix" / file))
+    measured = sensors(name)
+    matrix = read_gain_matrix(tvb_data() / "projectionMatrix" / file)
+    return gain_of(measured, matrix[_mirrored(measured)] if name == "eeg62" else matrix)
+
+
+def _mirrored(measured: Sensors) -> Int[np.ndarray, " sensor"]:
+    """For every sensor the number of that on the other side."""
+    other = measured.positions * [1.0, -1.0, 1.0]
+    apart = np.linalg.norm(other[:, None] - measured.positions[None], axis=-1)
+    return apart.argmin(axis=1)
 
 
 def _known(function: str, name: str, files: Mapping[str, str]) -> str:
