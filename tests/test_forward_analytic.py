@@ -33,8 +33,8 @@ def head(seed=0, electrodes=7, sources=12, farthest=0.85):
 
 
 def legendre_potential(place, source, moment, radii, conductivities, terms=250):
-    """Of one dipole, V: radial and tangential parts with Legendre functions, as textbooks have it
-    (Nunez & Srinivasan 2006, appendix G); coefficients by one linear system for every degree."""
+    """Of one dipole, V: radial and tangential parts by Legendre polynomials; coefficients by
+    one linear system for every degree."""
     r0 = np.linalg.norm(source)
     radial = source / r0
     cosine = np.clip(place @ radial / np.linalg.norm(place), -1, 1)
