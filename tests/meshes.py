@@ -35,3 +35,14 @@ def sphere(times: int = 2, radius: float = 1.0) -> Surface:
             finer += [[a, ab, ca], [ab, b, bc], [ca, bc, c], [ab, bc, ca]]
         vertices, triangles = np.array(points), finer
     return Surface(radius * vertices, triangles, name="sphere")
+
+
+def octahedron() -> Surface:
+    """Six vertices, the size of a brain: right, left, front, back, up, down, in that order."""
+    vertices = [[60, 0, 0], [-60, 0, 0], [0, 80, 0], [0, -80, 0], [0, 0, 50], [0, 0, -50]]
+    # Wound alike, seen from outside.
+    triangles = [
+        [x, y, z] if (x + y + z) % 2 == 0 else [y, x, z]
+        for x in (0, 1) for y in (2, 3) for z in (4, 5)
+    ]  # fmt: skip
+    return Surface(np.array(vertices, float), triangles)

@@ -10,22 +10,10 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from meshes import octahedron
 from tvbjax import datasets, plot
 from tvbjax.connectome import Connectome
 from tvbjax.forward import Sensors
-from tvbjax.surface import Surface
-
-
-def octahedron() -> Surface:
-    """Six vertices: right, left, front, back, up, down, in that order."""
-    vertices = [[60, 0, 0], [-60, 0, 0], [0, 80, 0], [0, -80, 0], [0, 0, 50], [0, 0, -50]]
-    # Wound alike, seen from outside.
-    triangles = [
-        [x, y, z] if (x + y + z) % 2 == 0 else [y, x, z]
-        for x in (0, 1) for y in (2, 3) for z in (4, 5)
-    ]  # fmt: skip
-    return Surface(np.array(vertices, float), triangles)
-
 
 MAPPING = np.array([0, 1, 0, 1, 2, 2])
 

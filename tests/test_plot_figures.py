@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from meshes import octahedron
 from tvbjax import analysis, datasets, plot
 from tvbjax.connectome import Connectome
 from tvbjax.forward import Sensors
 from tvbjax.plot.electrodes import flattened, sphere
 from tvbjax.plot.geometry import sensor_directions, strongest_pairs
-from tvbjax.surface import Surface
 
 pytest.importorskip("matplotlib")
 
@@ -250,16 +250,6 @@ def test_a_glass_brain_needs_centres_and_a_value_for_each_region(mirrored):
         plot.glass_brain(mirrored, [1.0, 2.0, 3.0])
     with pytest.raises(ValueError, match="edges is -1"):
         plot.glass_brain(mirrored, edges=-1)
-
-
-def octahedron() -> Surface:
-    vertices = [[60, 0, 0], [-60, 0, 0], [0, 80, 0], [0, -80, 0], [0, 0, 50], [0, 0, -50]]
-    # Wound alike, seen from outside.
-    triangles = [
-        [x, y, z] if (x + y + z) % 2 == 0 else [y, x, z]
-        for x in (0, 1) for y in (2, 3) for z in (4, 5)
-    ]  # fmt: skip
-    return Surface(np.array(vertices, float), triangles)
 
 
 def test_a_surface_shows_the_triangles_that_face_the_viewer():

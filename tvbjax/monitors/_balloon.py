@@ -17,10 +17,9 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from tvbjax.arrays import as_floats, is_traced
-from tvbjax.monitors._interim import interim_steps, means_of_past, sample_ends
-from tvbjax.monitors._monitor import AbstractMonitor, period_ends
+from tvbjax.monitors._interim import AbstractHaemodynamic, means_of_past, sample_ends
 from tvbjax.monitors._sampling import chosen_variables
-from tvbjax.monitors._windows import add_block, close_windows, open_windows
+from tvbjax.monitors._windows import close_windows
 
 _STOPPED = -12.0  # of ln f: an inflow that will not come back
 _LEAST_FLOW = 0.05  # of the steady state before t = 0; a drive below -1/tau_f has none
@@ -90,7 +89,7 @@ class Haemodynamics(eqx.Module):
         return self.V0 * within
 
 
-class BalloonWindkessel(AbstractMonitor):
+class BalloonWindkessel(AbstractHaemodynamic):
     """BOLD every `period` ms by the Balloon-Windkessel equations, stamped at the end of the period.
 
     `haemodynamics`: the parameters, regional ones included. `interim`: ms over which the activity
@@ -113,7 +112,7 @@ class BalloonWindkessel(AbstractMonitor):
         return all(jnp.ndim(leaf) == 0 for leaf in jax.tree.leaves(self.haemodynamics))
 
     def check(self, nodes, dt):
-        self.window_steps(dt)
+        AbstractHaemodynamic.check(self, nodes, dt)
         for path, leaf in jax.tree_util.tree_leaves_with_path(self.haemodynamics):
             if jnp.shape(leaf) not in ((), (nodes,)):
                 raise ValueError(
@@ -121,21 +120,11 @@ class BalloonWindkessel(AbstractMonitor):
                     f"number, or one value for each of the {nodes} regions."
                 )
 
-    def window_steps(self, dt: float) -> int:
-        """Steps in one mean of the signal."""
-        return interim_steps(self.period_steps(dt), self.interim, dt, "BalloonWindkessel")
-
     def start(self, past, dt):
         means = means_of_past(past, self.window_steps(dt))
         balanced = self._blood.steady(past[0])
         state, _ = lax.scan(lambda x, drive: (self._step(x, drive, dt), None), balanced, means)
         return jnp.zeros_like(past[-1]), state
-
-    def open(self, carried, chunk):
-        return open_windows(carried[0], self.window_steps(chunk.dt), chunk)
-
-    def update(self, buffer, block, offset, chunk):
-        return add_block(buffer, block, offset, self.window_steps(chunk.dt), chunk)
 
     def close(self, carried, buffer, chunk):
         interim = self.window_steps(chunk.dt)
@@ -156,9 +145,6 @@ class BalloonWindkessel(AbstractMonitor):
         blood = jax.tree.map(lambda x: x[None] if jnp.ndim(x) else x, self._blood)
         flows = log_f > _STOPPED
         return (unfinished, state), jnp.where(flows, blood.signal(log_v, log_q), jnp.nan)
-
-    def times(self, first, steps, dt):
-        return period_ends(first, steps, self.period_steps(dt)) * dt
 
     @property
     def _blood(self) -> Haemodynamics:

@@ -13,14 +13,13 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
-from tvbjax.monitors._interim import interim_steps, means_of_past, sample_ends
+from tvbjax.monitors._interim import AbstractHaemodynamic, means_of_past, sample_ends
 from tvbjax.monitors._kernels import AbstractKernel, FirstOrderVolterra
-from tvbjax.monitors._monitor import AbstractMonitor, period_ends
 from tvbjax.monitors._sampling import chosen_variables
-from tvbjax.monitors._windows import add_block, close_windows, open_windows
+from tvbjax.monitors._windows import close_windows
 
 
-class Bold(AbstractMonitor):
+class Bold(AbstractHaemodynamic):
     """BOLD every `period` ms (the repetition time), stamped at the end of the period, `s dt`.
 
     `kernel`: the haemodynamic response. `interim`: ms over which the activity is averaged first, by
@@ -40,21 +39,11 @@ class Bold(AbstractMonitor):
     def pointwise(self) -> bool:
         return True
 
-    def window_steps(self, dt: float) -> int:
-        """Steps in one mean of the signal."""
-        return interim_steps(self.period_steps(dt), self.interim, dt, "Bold")
-
     def start(self, past, dt):
         age = self._stock_length(dt)
         means = means_of_past(past, self.window_steps(dt))[-age:]
         older = jnp.broadcast_to(past[:1], (age - len(means), *past.shape[1:]))
         return jnp.zeros_like(past[-1]), jnp.concatenate([older, means])
-
-    def open(self, carried, chunk):
-        return open_windows(carried[0], self.window_steps(chunk.dt), chunk)
-
-    def update(self, buffer, block, offset, chunk):
-        return add_block(buffer, block, offset, self.window_steps(chunk.dt), chunk)
 
     def close(self, carried, buffer, chunk):
         interim = self.window_steps(chunk.dt)
@@ -73,9 +62,6 @@ class Bold(AbstractMonitor):
         ends = sample_ends(chunk, interim, per_sample, sums.shape[0])
         newest = lax.dynamic_slice_in_dim(stock, finished, age, axis=0)
         return (unfinished, newest), lax.map(sample, ends)
-
-    def times(self, first, steps, dt):
-        return period_ends(first, steps, self.period_steps(dt)) * dt
 
     def _stock_length(self, dt: float) -> int:
         return math.ceil(1e3 * self.kernel.length / (dt * self.window_steps(dt)))

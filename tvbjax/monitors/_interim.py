@@ -1,31 +1,57 @@
 """Means of the neural signal over a few ms: what haemodynamics, which are slow, are driven by."""
 
 import math
+from typing import TYPE_CHECKING
 
+import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from tvbjax.monitors._monitor import Chunk, steps_of_period
+from tvbjax.monitors._monitor import AbstractMonitor, Chunk, period_ends, steps_of_period
+from tvbjax.monitors._windows import add_block, open_windows
 
 _LONGEST = 4.0  # ms: TVB's sampling of the neural signal, far below the time scales of blood
 
 
-def interim_steps(period: int, interim: float | None, dt: float, who: str) -> int:
-    """Steps in one mean: what is asked for, or the period's largest divisor up to 4 ms.
-
-    Raises `ValueError` where the period, in steps, is no multiple of it.
+class AbstractHaemodynamic(AbstractMonitor):
+    """A signal of blood, sampled at the end of every period. `interim`: ms over which the activity
+    is averaged first, None for the period's largest divisor up to 4 ms. Of what is carried on, the
+    first part is the unfinished mean.
     """
-    if interim is None:
-        longest = max(1, min(period, math.floor(_LONGEST / dt + 1e-9)))
-        return next(n for n in range(longest, 0, -1) if period % n == 0)
-    steps = steps_of_period(interim, dt, f"{who}: interim")
-    if period % steps:
-        says = "is shorter than" if period < steps else "is no multiple of"
-        raise ValueError(
-            f"{who}: the period of {period * dt:.10g} ms {says} the interim step of "
-            f"{interim:.10g} ms; give an interim step that fits into it, or leave it out."
-        )
-    return steps
+
+    if TYPE_CHECKING:
+
+        @property
+        def interim(self) -> float | None: ...
+    else:
+        interim: eqx.AbstractVar[float | None]
+
+    def check(self, nodes, dt):
+        self.window_steps(dt)
+
+    def window_steps(self, dt: float) -> int:
+        """Steps in one mean. Raises `ValueError` where the period is no multiple of it."""
+        period, who = self.period_steps(dt), type(self).__name__
+        if self.interim is None:
+            longest = max(1, min(period, math.floor(_LONGEST / dt + 1e-9)))
+            return next(n for n in range(longest, 0, -1) if period % n == 0)
+        steps = steps_of_period(self.interim, dt, f"{who}: interim")
+        if period % steps:
+            says = "is shorter than" if period < steps else "is no multiple of"
+            raise ValueError(
+                f"{who}: the period of {period * dt:.10g} ms {says} the interim step of "
+                f"{self.interim:.10g} ms; give an interim step that fits into it, or leave it out."
+            )
+        return steps
+
+    def open(self, carried, chunk):
+        return open_windows(carried[0], self.window_steps(chunk.dt), chunk)
+
+    def update(self, buffer, block, offset, chunk):
+        return add_block(buffer, block, offset, self.window_steps(chunk.dt), chunk)
+
+    def times(self, first, steps, dt):
+        return period_ends(first, steps, self.period_steps(dt)) * dt
 
 
 def means_of_past(past: Float[Array, "step voi node"], interim: int) -> Float[Array, "mean voi *n"]:

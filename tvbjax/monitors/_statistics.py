@@ -137,31 +137,40 @@ class AbstractStatistic(AbstractMonitor):
         return count, gathered, done + complete.astype(jnp.int32), values
 
 
-class Covariance(AbstractStatistic):
-    """The covariance matrix of the regions over every `samples` samples, `(region, other)`,
-    normalised by their number less one, as `numpy.cov`; stamped at the end.
+class AbstractMoments(AbstractStatistic):
+    """A statistic of pairs of regions by their means and the products of deviations from them.
 
     Updated sample by sample without cancellation: Welford (1962), Technometrics 4:419.
+    """
+
+    def axes(self, nodes, dt):
+        (places,) = self.of.axes(nodes, dt)
+        return places, Axis(f"other_{places.name}", places.coordinate, places.unit)
+
+    def empty(self, sample):
+        return jnp.zeros_like(sample), jnp.zeros((*sample.shape, sample.shape[-1]), sample.dtype)
+
+    def added(self, gathered, sample, number, dt):
+        mean, products = gathered
+        before = sample - mean
+        mean = mean + before / (number + 1).astype(sample.dtype)
+        return mean, products + before[:, :, None] * (sample - mean)[:, None, :]
+
+
+class Covariance(AbstractMoments):
+    """The covariance matrix of the regions over every `samples` samples, `(region, other)`,
+    normalised by their number less one, as `numpy.cov`; stamped at the end.
     """
 
     of: AbstractMonitor
     samples: int = eqx.field(static=True)
     name: str = eqx.field(default="covariance", static=True)
 
-    def axes(self, nodes, dt):
-        return _pairs(self.of.axes(nodes, dt))
-
-    def empty(self, sample):
-        return _no_moments(sample)
-
-    def added(self, gathered, sample, number, dt):
-        return _with_moments(gathered, sample, number)
-
     def value(self, gathered, dt):
         return gathered[1] / (self.samples - 1)
 
 
-class FunctionalConnectivity(AbstractStatistic):
+class FunctionalConnectivity(AbstractMoments):
     """Pearson's correlations of the regions over every `samples` samples, `(region, other)`,
     stamped at the end. A signal that does not vary has none, and the run says so.
     """
@@ -169,15 +178,6 @@ class FunctionalConnectivity(AbstractStatistic):
     of: AbstractMonitor
     samples: int = eqx.field(static=True)
     name: str = eqx.field(default="functional_connectivity", static=True)
-
-    def axes(self, nodes, dt):
-        return _pairs(self.of.axes(nodes, dt))
-
-    def empty(self, sample):
-        return _no_moments(sample)
-
-    def added(self, gathered, sample, number, dt):
-        return _with_moments(gathered, sample, number)
 
     def value(self, gathered, dt):
         return _correlations(gathered[1])
@@ -300,23 +300,6 @@ class PowerSpectrum(AbstractStatistic):
         twice[-1] = 1.0 if self.segment % 2 == 0 else 2.0
         scale = jnp.asarray(twice * every / (hann**2).sum(), recent.dtype)
         return scale[:, None, None] * (spectrum.real**2 + spectrum.imag**2)
-
-
-def _pairs(axes: tuple[Axis, ...]) -> tuple[Axis, Axis]:
-    (nodes,) = axes
-    return nodes, Axis(f"other_{nodes.name}", nodes.coordinate, nodes.unit)
-
-
-def _no_moments(sample: Sample) -> tuple[Array, Array]:
-    """The mean, and the sum of the products of deviations from it."""
-    return jnp.zeros_like(sample), jnp.zeros((*sample.shape, sample.shape[-1]), sample.dtype)
-
-
-def _with_moments(moments, sample: Sample, number: Int[Array, ""]) -> tuple[Array, Array]:
-    mean, products = moments
-    before = sample - mean
-    mean = mean + before / (number + 1).astype(sample.dtype)
-    return mean, products + before[:, :, None] * (sample - mean)[:, None, :]
 
 
 def _correlations(products: Float[Array, "voi place other"]) -> Float[Array, "voi place other"]:
