@@ -19,7 +19,7 @@ RUN = [
             "networks",
             "observation",
             "plots",
-            "stimuli",
+            "stimulus",
             "surface",
         )
     ),

@@ -69,7 +69,7 @@ def test_a_simulation_gives_its_history_to_bold(tmp_path):
     kernel = monitors.Gamma(length=0.02, tau=0.003)
     watch = Bold(1.0, kernel=kernel, interim=0.1)
     simulator = network(tmp_path, monitors=watch)
-    past = np.random.default_rng(0).uniform(0.0, 2.0, (simulator.horizon, 1, 5))
+    past = np.random.default_rng(0).uniform(0.0, 2.0, (150, 1, 5))  # more than the delays need
     found = tvbjax.simulate(simulator, 1.0, initial=past).samples["bold"].values[0, 0]
     raw = tvbjax.simulate(network(tmp_path), 1.0, initial=past).samples["raw"].values
     held = np.tile(past[:1], (200 - len(past), 1, 1))

@@ -24,7 +24,12 @@ def random_point(model: lems.Model, seed: int, shape=()):
     return jnp.asarray(state), jnp.asarray(random.normal(size=(len(model.inputs), *shape)))
 
 
-@pytest.mark.parametrize("name", NAMES)
+def _marked(name: str):
+    """Zerlaut's Jacobians take minutes to compile."""
+    return pytest.param(name, marks=pytest.mark.slow) if name.startswith("Zerlaut") else name
+
+
+@pytest.mark.parametrize("name", [_marked(name) for name in NAMES])
 def test_the_jacobian_is_that_of_automatic_differentiation_and_of_differences(name: str):
     model = lems.load(name)
     whole = lems.jacobian(model)
@@ -54,7 +59,7 @@ def test_the_jacobian_of_rateml_models_is_that_of_automatic_differentiation(name
 LONG = "ZerlautAdaptationSecondOrder"  # minutes to write out in one
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name != LONG])
+@pytest.mark.parametrize("name", [_marked(name) for name in NAMES if name != LONG])
 def test_the_matrix_has_the_numbers_of_the_function(name: str):
     model = lems.load(name)
     whole = lems.jacobian(model)

@@ -208,7 +208,7 @@ LENGTH = 20.0  # s, of the kernel
 SCALE = 5.6 * 0.02  # k1 V0
 
 
-def test_bold_is_the_convolution_in_seconds_with_a_past_held_at_its_start():
+def test_bold_is_the_convolution_in_seconds_of_the_past_too():
     case, stored = cases.BOLD, cases.stored("tvb_bold")
     result = simulated(case, (monitors.Bold(cases.BOLD_PERIOD, variables="V"),))
     samples = result.samples["bold"]
@@ -218,7 +218,12 @@ def test_bold_is_the_convolution_in_seconds_with_a_past_held_at_its_start():
     slots = round(LENGTH / window)
     kernel = volterra(window * (np.arange(slots) + 0.5)) * window
     _, past = simulator(case, ())
-    means = np.concatenate([np.tile(past[-1, 0], (slots, 1)), stored["means"]])
+    # Of the past whole windows that end at t = 0; before it what its oldest row has.
+    steps = round(cases.BOLD_WINDOW / case.dt)
+    padded = np.concatenate([np.tile(past[0, 0], (-len(past) % steps, 1)), past[:, 0]])
+    before = padded.reshape(-1, steps, padded.shape[1]).mean(axis=1)[-slots:]
+    oldest = np.tile(past[0, 0], (slots - len(before), 1))
+    means = np.concatenate([oldest, before, stored["means"]])
     for time, value in zip(np.asarray(samples.time), np.asarray(samples.values), strict=True):
         end = slots + round(time / cases.BOLD_WINDOW)
         convolved = kernel @ means[end - slots : end][::-1]

@@ -162,8 +162,8 @@ def test_several_stimuli_are_added_to_the_variables_that_they_name():
 def test_stimuli_vary_among_the_members_of_a_sweep(tmp_path):
     stimulus = tvbjax.Stimulus(PulseTrain(T=7.0, tau=2.0, amp=1.0, onset=3.0), PATTERN, "x")
     simulator = network(tmp_path, stimulus=stimulus)
-    amp = tvbjax.Free(lambda s: s.stimuli[0].temporal.amp)
-    onset = tvbjax.Free(lambda s: s.stimuli[0].temporal.onset)
+    amp = tvbjax.Free(lambda s: s.stimulus[0].temporal.amp)
+    onset = tvbjax.Free(lambda s: s.stimulus[0].temporal.onset)
     found = tvbjax.sweep(simulator, {amp: [0.5, 2.0], onset: [0.0, 5.0]}, 20.0, progress=False)
     for a in (0.5, 2.0):
         for o in (0.0, 5.0):
@@ -178,7 +178,7 @@ def test_a_stimulus_is_found_by_its_gradient(tmp_path):
     """The samples of a stimulus that makes a region follow a given course; x' = -x + s is linear,
     so that the loss is a quadratic and Newton's step finds them."""
     course = np.sin(0.3 * np.arange(1, 41))
-    free = tvbjax.Free(lambda s: s.stimuli[0].temporal.values)
+    free = tvbjax.Free(lambda s: s.stimulus[0].temporal.values)
     simulator = still(tmp_path, tvbjax.Stimulus(Sampled(np.zeros(40), 0.1), PATTERN, "x"))
 
     def missed(values):

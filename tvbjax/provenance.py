@@ -40,7 +40,7 @@ def describe(simulator: "Simulator", key: jax.Array | None, **more) -> str:
             "noise": _value(simulator.noise),
             "monitors": [_value(monitor) for monitor in simulator.monitors],
             "cortex": _value(simulator.cortex),
-            "stimuli": [_value(stimulus) for stimulus in simulator.stimuli],
+            "stimulus": [_value(stimulus) for stimulus in simulator.stimulus],
             "horizon": simulator.horizon,
             "key": _key(key),
             "dtype": str(jnp.result_type(float)),

@@ -57,9 +57,10 @@ def simulate(
     """Simulate `duration` ms (rounded up to whole steps).
 
     `initial`: the state at t = 0, `(state, region)`, held in the past as well; or a history
-    `(horizon, state, region)` of at least `simulator.horizon` steps, oldest first, whose last row
-    is t = 0; or an earlier `Result`, which is then continued, with the same numbers as one long
-    run; or None, the middle of each state variable's initial range.
+    `(step, state, region)` of at least `simulator.horizon` steps, oldest first, whose last row is
+    t = 0, of which haemodynamic monitors see all; or an earlier `Result`, which is then continued,
+    with the same numbers as one long run; or None, the middle of each state variable's initial
+    range.
     `key`: random key, needed where the simulator has noise.
     `progress`: show a bar on a terminal when the run is long.
 
@@ -90,7 +91,7 @@ def simulate(
         return result_of(simulator, first, steps, carry, values, "{}", complete=True)
     simulator = fitted(simulator)
     dt = simulator.integrator.dt
-    check_times(simulator.stimuli, first * dt, (first + steps) * dt)
+    check_times(simulator.stimulus, first * dt, (first + steps) * dt)
     if isinstance(initial, Result):
         carry, origin = continued(simulator, initial), {"continues_from_step": first}
     else:
@@ -277,7 +278,7 @@ def continued(simulator: Simulator, earlier: Result) -> Carry:
     return earlier.final
 
 
-def past_of(simulator: Simulator, initial) -> Float[Array, "horizon state node"]:
+def past_of(simulator: Simulator, initial) -> Float[Array, "step state node"]:
     """The history up to t = 0 as the engine wants it."""
     model, nodes = simulator.model, simulator.nodes
     shape = (len(model.state_variables), nodes)
@@ -301,7 +302,7 @@ def past_of(simulator: Simulator, initial) -> Float[Array, "horizon state node"]
             f"simulate: initial holds {past.shape[0]} steps of history and the longest delay needs "
             f"{simulator.horizon}; give more, or one state (state variable, region) that is held."
         )
-    past = _of_members(model, past[-simulator.horizon :])
+    past = _of_members(model, past)
     if not isinstance(past, Tracer):
         _check_initial(simulator, np.asarray(past))
     return past

@@ -70,7 +70,7 @@ class Simulator(eqx.Module):
     integrator: AbstractIntegrator
     noise: AbstractNoise | None
     monitors: tuple[AbstractMonitor, ...]
-    stimuli: tuple[Stimulus, ...]
+    stimulus: tuple[Stimulus, ...]
     cortex: Cortex | None
     edges: Edges = eqx.field(init=False)
     layout: Layout = eqx.field(init=False)
@@ -113,7 +113,7 @@ class Simulator(eqx.Module):
         self.integrator = integrator
         self.noise = None if noise is None else noise.bind(model.state_variables, nodes)
         self.monitors = tuple(monitors)
-        self.stimuli = _stimuli(stimulus)
+        self.stimulus = _stimuli(stimulus)
         self.cortex = cortex
         self.edges = edges_of(concrete("connectome.weights", connectome.weights))
         self.block = checked_block(block)
@@ -130,7 +130,7 @@ class Simulator(eqx.Module):
         check_shapes(self)
         check_senders(self)
         _check_monitors(self.monitors, nodes, integrator.dt)
-        check_stimuli(self.stimuli, model.state_variables, nodes)
+        check_stimuli(self.stimulus, model.state_variables, nodes)
         delays = delays_of(self)
         self.layout = layout_for(self, delays, delays)
 

@@ -97,14 +97,14 @@ def check_times(stimuli: tuple[Stimulus, ...], begin: float, end: float) -> None
 
 def applied(simulator: "Simulator", times: Float[Array, " step"]) -> Float[Array, "step stimulus"]:
     """The values of all stimuli at times in ms, without their patterns."""
-    return jnp.stack([stimulus.temporal(times) for stimulus in simulator.stimuli], axis=1)
+    return jnp.stack([stimulus.temporal(times) for stimulus in simulator.stimulus], axis=1)
 
 
 def spread(simulator: "Simulator", values: Float[Array, " stimulus"]) -> Float[Array, "state node"]:
     """What these values add to the derivatives."""
     names = simulator.model.state_variables
-    rows = [jnp.zeros(simulator.stimuli[0].pattern.shape, values.dtype) for _ in names]
-    for value, stimulus in zip(values, simulator.stimuli, strict=True):
+    rows = [jnp.zeros(simulator.stimulus[0].pattern.shape, values.dtype) for _ in names]
+    for value, stimulus in zip(values, simulator.stimulus, strict=True):
         here = value * stimulus.pattern.astype(values.dtype)
         for name in stimulus.variables:
             rows[names.index(name)] = rows[names.index(name)] + here

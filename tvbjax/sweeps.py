@@ -159,9 +159,9 @@ def _planned(simulator, space, duration, initial, key, measure, tile) -> Plan:
     keys = _keys(simulator, key, members)
     initial_values, first = _initial(simulator, initial, members)
     steps = whole_steps(duration, simulator.integrator.dt)
-    if not any(getattr(path[0], "name", "") == "stimuli" for path in paths):
+    if not any(getattr(path[0], "name", "") == "stimulus" for path in paths):
         dt = simulator.integrator.dt
-        check_times(simulator.stimuli, first * dt, (first + steps) * dt)
+        check_times(simulator.stimulus, first * dt, (first + steps) * dt)
     own = isinstance(key, PerMember), isinstance(initial, PerMember)
     ensemble = Ensemble(paths, steps, measure, first, *own)
     # The vertices of a surface fill a core's cache alone: each member is a tile of its own.

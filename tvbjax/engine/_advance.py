@@ -56,9 +56,12 @@ def axes_of(carry: Carry) -> Carry:
     return jax.tree_util.tree_map_with_path(axis, carry)
 
 
-def start(simulator: "Simulator", past: Float[Array, "horizon state node"]) -> Carry:
-    """The carry at t = 0 of a network with the given history, oldest first, last row t = 0."""
-    sent = jax.vmap(lambda x: _afferent.sent(simulator, x))(past[:-1])
+def start(simulator: "Simulator", past: Float[Array, "step state node"]) -> Carry:
+    """The carry at t = 0 of a network with the given history, oldest first, last row t = 0.
+
+    Monitors see all of it, and the coupling as much as the delays need.
+    """
+    sent = jax.vmap(lambda x: _afferent.sent(simulator, x))(past[-simulator.horizon : -1])
     missing = simulator.horizon - 1 - len(sent)
     if missing > 0:  # one state that is held
         oldest = _afferent.sent(simulator, past[0])[None]

@@ -131,7 +131,7 @@ def _stimuli(
 ) -> Float[Array, "step stimulus member"] | None:
     """The values of all stimuli at the beginning of each step."""
     simulator = members.simulator
-    if not simulator.stimuli:
+    if not simulator.stimulus:
         return None
 
     def values(simulator, state):
