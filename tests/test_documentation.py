@@ -19,7 +19,7 @@ RUN = [
             "networks",
             "observation",
             "plots",
-            "stimulus",
+            "stimuli",
             "surface",
         )
     ),

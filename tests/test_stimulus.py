@@ -258,3 +258,20 @@ def test_a_stimulus_outside_of_the_run_is_told(tmp_path, temporal):
         tvbjax.simulate(simulator, 20.0)
     with pytest.raises(ValueError, match="move it"):
         tvbjax.sweep(simulator, {tvbjax.Free(lambda s: s.coupling.a): [0.1]}, 20.0)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("frequency", "width"), [(100.0, 0.2), (100.0, 0.1), (50.0, 0.5)])
+def test_pulses_on_the_grid_of_steps_have_all_their_steps(dtype, frequency, width):
+    """Whatever rounding does to the times: no charge is left over."""
+    time = jnp.asarray(0.1 * np.arange(20_000), dtype)
+
+    def values(equation):
+        in_dtype = jax.tree.map(lambda leaf: leaf.astype(dtype), equation)
+        return np.asarray(in_dtype(time))
+
+    train = values(equations.deep_brain_stimulation(frequency, width))
+    pulses, steps = round(2.0 * frequency), round(width / 0.1)
+    assert (train > 0).sum() == (train < 0).sum() == pulses * steps
+    burst = values(equations.BurstTrain(T=10.0, width=width, burst=50.0, interval=200.0))
+    assert (burst > 0).sum() == 10 * 5 * steps

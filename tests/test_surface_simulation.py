@@ -283,6 +283,19 @@ def test_distances_are_the_whole_meshs_where_only_a_patch_is_looked_at():
         (lambda: local_connectivity(np.ones((2, 3))), "give a square one"),
         (lambda: local_connectivity([[1.0, np.nan], [0.0, 1.0]]), "a weight to vertex 0 is NaN"),
         (lambda: surface.edge_distances(SPHERE, -1.0), "give a positive length"),
+        (
+            lambda: local_kernel(surface.edge_distances(SPHERE, 1.0), Gaussian(sigma=0.01)),
+            "next to nothing at all distances",
+        ),
+        (lambda: local_kernel(surface.edge_distances(SPHERE, 0.01), Gaussian()), "none, or NaN"),
+        (
+            lambda: Cortex(SPHERE, MAPPING, connectome().regions).to_nodes(np.ones(4)),
+            "one for each of the 5 regions",
+        ),
+        (
+            lambda: Cortex(SPHERE, MAPPING, connectome().regions).of_vertices(np.ones(5)),
+            "one for each of the 66 vertices",
+        ),
     ],
 )
 def test_what_does_not_fit_is_told(make, says):

@@ -11,6 +11,10 @@ from jaxtyping import Array
 from tvbjax.arrays import as_floats
 from tvbjax.equations._equation import AbstractEquation
 
+# Of a pulse's width: a step that rounding put just before the pulse belongs to it, and one just
+# before its end does not; else pulses on the grid of steps would have a step too many or too few.
+_EARLY = 0.01
+
 
 class BiphasicTrain(AbstractEquation):
     """Charge-balanced pulses: `amp` for `width`, then `-amp` for `width`, every `T` ms from the
@@ -23,11 +27,12 @@ class BiphasicTrain(AbstractEquation):
     onset: Array = eqx.field(default=0.0, converter=as_floats)
 
     def __call__(self, x):
-        x = jnp.asarray(x)
-        since = (x - self.onset) % self.T
+        x, early = jnp.asarray(x), _EARLY * self.width
+        since = (x - self.onset + early) % self.T
         first, second = since < self.width, (since >= self.width) & (since < 2.0 * self.width)
         sign = first.astype(x.dtype) - second.astype(x.dtype)
-        return jnp.where(x >= self.onset, self.amp * sign, jnp.zeros_like(x)).astype(x.dtype)
+        begun = x >= self.onset - early
+        return jnp.where(begun, self.amp * sign, jnp.zeros_like(x)).astype(x.dtype)
 
     def support(self):
         return float(self.onset), float("inf")
@@ -45,9 +50,10 @@ class BurstTrain(AbstractEquation):
     onset: Array = eqx.field(default=0.0, converter=as_floats)
 
     def __call__(self, x):
-        x = jnp.asarray(x)
-        since = (x - self.onset) % self.interval
-        on = (x >= self.onset) & (since < self.burst) & (since % self.T < self.width)
+        x, early = jnp.asarray(x), _EARLY * self.width
+        since = (x - self.onset + early) % self.interval
+        begun = x >= self.onset - early
+        on = begun & (since < self.burst) & (since % self.T < self.width)
         return jnp.where(on, self.amp, jnp.zeros_like(self.amp)).astype(x.dtype)
 
     def support(self):

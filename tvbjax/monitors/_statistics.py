@@ -140,7 +140,8 @@ class AbstractStatistic(AbstractMonitor):
 class AbstractMoments(AbstractStatistic):
     """A statistic of pairs of regions by their means and the products of deviations from them.
 
-    Updated sample by sample without cancellation: Welford (1962), Technometrics 4:419.
+    Updated sample by sample without cancellation: Welford (1962), Technometrics 4:419; counted from
+    the first sample, so that a mean far above the deviations costs no digits.
     """
 
     def axes(self, nodes, dt):
@@ -148,13 +149,16 @@ class AbstractMoments(AbstractStatistic):
         return places, Axis(f"other_{places.name}", places.coordinate, places.unit)
 
     def empty(self, sample):
-        return jnp.zeros_like(sample), jnp.zeros((*sample.shape, sample.shape[-1]), sample.dtype)
+        zeros = jnp.zeros_like(sample)
+        return zeros, jnp.zeros((*sample.shape, sample.shape[-1]), sample.dtype), zeros
 
     def added(self, gathered, sample, number, dt):
-        mean, products = gathered
+        mean, products, first = gathered
+        first = jnp.where(number == 0, sample, first)
+        sample = sample - first
         before = sample - mean
         mean = mean + before / (number + 1).astype(sample.dtype)
-        return mean, products + before[:, :, None] * (sample - mean)[:, None, :]
+        return mean, products + before[:, :, None] * (sample - mean)[:, None, :], first
 
 
 class Covariance(AbstractMoments):

@@ -105,7 +105,13 @@ class Cortex(eqx.Module):
         self, values: Float[Array | np.ndarray, "*rows region"]
     ) -> Float[Array, "*rows node"]:
         """Every node's value by its region, e.g. of regional parameters."""
-        return jnp.asarray(values).at[..., self.region_of].get(mode="promise_in_bounds")
+        values = jnp.asarray(values)
+        if values.shape[-1:] != (len(self.regions),):
+            raise ValueError(
+                f"Cortex.to_nodes: values have the shape {values.shape}; give one for each of the "
+                f"{len(self.regions)} regions, along the last axis."
+            )
+        return values.at[..., self.region_of].get(mode="promise_in_bounds")
 
     def of_vertices(
         self, values: Float[Array | np.ndarray, "*rows vertex"]
@@ -113,6 +119,11 @@ class Cortex(eqx.Module):
         """Every node's value where vertices have these, and regions without vertices 0; e.g. of a
         stimulus's pattern."""
         values = jnp.asarray(values)
+        if values.shape[-1:] != (len(self.surface),):
+            raise ValueError(
+                f"Cortex.of_vertices: values have the shape {values.shape}; give one for each of "
+                f"the {len(self.surface)} vertices, along the last axis."
+            )
         missing = self.nodes - values.shape[-1]
         return jnp.concatenate([values, jnp.zeros((*values.shape[:-1], missing))], axis=-1)
 

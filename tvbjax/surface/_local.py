@@ -100,6 +100,11 @@ def local_kernel(
     weight and others have: the mesh is too coarse for the kernel.
     """
     found = _square(distances, "local_kernel")
+    if not len(found.data) or not np.isfinite(found.data).all():
+        raise ValueError(
+            "local_kernel: the distances are none, or NaN or infinite; give a cutoff that reaches "
+            "the next vertices."
+        )
     weights = kernel(jnp.asarray(found.data, dtype=jnp.result_type(float)))
     if balanced:
         degrees = np.diff(found.indptr)
@@ -111,7 +116,13 @@ def local_kernel(
         weights = positive + negative
     if not is_traced(weights):
         size = np.abs(np.asarray(weights))
-        kept = np.flatnonzero(size > negligible * size.max(initial=0.0))
+        least = negligible * size.max(initial=0.0)
+        kept = np.flatnonzero(size > least)
+        if not len(kept) or not np.isfinite(size).all() or size.max() < np.finfo(np.float32).tiny:
+            raise ValueError(
+                "local_kernel: the kernel is 0, NaN or next to nothing at all distances; make it "
+                "wider (sigma against the mesh's edges), or the surface finer."
+            )
         found, weights = _only(found, kept), weights[kept]
     return _listed(found, weights)
 
