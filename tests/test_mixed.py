@@ -1,5 +1,7 @@
 """Mixed networks: each region follows its own model, coupled by channels, delays included."""
 
+import dataclasses
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -113,6 +115,16 @@ def test_what_a_region_does_not_have_is_missing(tmp_path):
     more = tvbjax.simulate(built, 1.0, initial=again, key=jax.random.key(0), progress=False)
     whole = tvbjax.simulate(built, 3.0, key=jax.random.key(0), progress=False)
     np.testing.assert_array_equal(more.samples["raw"].values[-1], whole.samples["raw"].values[-1])
+
+
+def test_what_is_absent_is_in_no_mean(tmp_path):
+    """Zeros in its place would be counted."""
+    model = oscillators(tmp_path)
+    partial = next(n for n in model.observables if model.absent((n,))[0])
+    inner = monitors.SubSample(1.0, variables=partial)
+    for watch in (monitors.GlobalAverage(inner), monitors.Covariance(inner, 5)):
+        with pytest.raises(ValueError, match="is not in all regions"):
+            dataclasses.replace(simulator(model), monitors=watch)
 
 
 def test_gradients_reach_the_parameters_of_populations(tmp_path):

@@ -295,6 +295,14 @@ def _observed(model: Model | Mixed, monitor: AbstractMonitor) -> tuple[str, ...]
                 f"{type(monitor).__name__}: '{name}' cannot be observed of {model.name}; "
                 f"it has {', '.join(known)}."
             )
+    if isinstance(model, Mixed) and monitor.combines and not monitor.afferent:
+        partial = [n for n, absent in zip(chosen, model.absent(chosen), strict=True) if absent]
+        if partial:
+            raise ValueError(
+                f"{type(monitor).__name__}: '{partial[0]}' is not in all regions, and what is "
+                "absent cannot be combined with the rest; choose variables that all regions have, "
+                "or combine the samples yourself (absent ones are NaN there)."
+            )
     return chosen
 
 

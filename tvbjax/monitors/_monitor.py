@@ -60,6 +60,11 @@ class AbstractMonitor(eqx.Module):
         return False
 
     @property
+    def combines(self) -> bool:
+        """Whether a sample depends on several regions, which then must have what is observed."""
+        return False
+
+    @property
     def afferent(self) -> bool:
         """Whether it observes the coupling inputs, and not the state: `variables` are names of
         inputs then, None for all."""

@@ -45,6 +45,10 @@ class AbstractOver(AbstractMonitor):
     def afferent(self) -> bool:
         return self.of.afferent
 
+    @property
+    def combines(self) -> bool:
+        return True
+
     def check(self, nodes, dt):
         self.of.check(nodes, dt)
         own = Axis("node", ("",) * nodes)
@@ -189,6 +193,10 @@ class AfferentCoupling(AbstractOver):
     @property
     def afferent(self) -> bool:
         return True
+
+    @property
+    def combines(self) -> bool:
+        return self.of.combines
 
     @property
     def pointwise(self) -> bool:

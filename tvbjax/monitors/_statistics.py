@@ -60,6 +60,10 @@ class AbstractStatistic(AbstractMonitor):
     def afferent(self) -> bool:
         return self.of.afferent
 
+    @property
+    def combines(self) -> bool:
+        return True
+
     def check(self, nodes, dt):
         self.of.check(nodes, dt)
         who = type(self).__name__
