@@ -19,6 +19,7 @@ import xarray as xr
 from jaxtyping import Array, Float
 
 from tvbjax import coupling, datasets, integrators, lems, monitors, noise, plot
+from tvbjax.analysis import functional_connectivity
 from tvbjax.connectome import Connectome, largest_in_strength
 from tvbjax.free import Free, Interval
 from tvbjax.io.atomic import atomic_path
@@ -87,17 +88,6 @@ def run(
     with _timed(seconds, "write results and figure"):
         files = _write(folder, connectome, result, fc, swept)
     return Demo(files, seconds)
-
-
-def functional_connectivity(
-    series: Float[Array, "time region"],
-) -> Float[Array, "region region"]:
-    """Pearson correlation of the regions' time series; 0 where a region does not vary."""
-    centred = series - series.mean(axis=0)
-    covariance = centred.T @ centred
-    scale = jnp.sqrt(jnp.diagonal(covariance))
-    safe = jnp.where(scale > 0, scale, 1.0)
-    return covariance / (safe[:, None] * safe[None, :])
 
 
 def structure_function(

@@ -63,10 +63,14 @@ class Batch(eqx.Module):
     initial: Any
 
 
-def tile_for(simulator: Simulator, members: int) -> int:
-    """Members side by side: few enough that their past stays at hand."""
+def tile_for(simulator: Simulator, members: int, asked: int | None = None) -> int:
+    """Members side by side: as many as are asked for, else few enough that their past stays at
+    hand. The vertices of a surface fill a core's cache alone: each member is a tile of its own.
+    """
     if simulator.cortex is not None:
         return 1
+    if asked is not None:
+        return whole_tile(min(asked, members))
     per_member = member_bytes(simulator)
     on_cpu = jax.default_backend() == "cpu"
     most = _MOST_ON_CPU if on_cpu else _MOST_ON_GPU

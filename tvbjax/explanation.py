@@ -119,9 +119,9 @@ def explain(simulator: Simulator, *, members: int = 1, duration: float = 1000.0)
     batch = members_per_call(simulator, steps, members, tile)
     samples = sum(
         len(monitor.times(0, steps, dt))
-        * len(names)
-        * math.prod(map(len, monitor.axes(simulator.node_axis, dt)))
-        for monitor, names in zip(simulator.monitors, simulator.observed, strict=True)
+        * len(simulator.observed[number])
+        * math.prod(map(len, simulator.sample_axes(number)))
+        for number, monitor in enumerate(simulator.monitors)
     )
     per_member = samples * jnp.dtype(jnp.result_type(float)).itemsize
     generator = None if simulator.noise is None else simulator.noise.draws_from

@@ -90,8 +90,7 @@ def simulate(
         values = _cut(simulator, values, first, steps)
         return result_of(simulator, first, steps, carry, values, "{}", complete=True)
     simulator = fitted(simulator)
-    dt = simulator.integrator.dt
-    check_times(simulator.stimulus, first * dt, (first + steps) * dt)
+    check_times(simulator, first, steps)
     if isinstance(initial, Result):
         carry, origin = continued(simulator, initial), {"continues_from_step": first}
     else:
@@ -142,8 +141,7 @@ def _in_chunks(simulator, first, steps, carry, key, provenance, progress) -> Res
 
 def _none_of(simulator: Simulator, number: int) -> tuple[int, ...]:
     """The shape of no samples of a monitor."""
-    axes = simulator.monitors[number].axes(simulator.node_axis, simulator.integrator.dt)
-    return (0, len(simulator.observed[number]), *map(len, axes))
+    return (0, len(simulator.observed[number]), *map(len, simulator.sample_axes(number)))
 
 
 def _cut(simulator: Simulator, values, first: int, steps: int) -> list:
@@ -193,13 +191,12 @@ def result_of(simulator, first, steps, carry, values, provenance, complete) -> R
     samples = {}
     for i, (monitor, value) in enumerate(zip(simulator.monitors, values, strict=True)):
         variables = simulator.observed[i]
-        axes = monitor.axes(simulator.node_axis, dt)
         samples[monitor.name] = Samples(
             monitor.times(first, steps, dt),
             value,
             variables,
             tuple(units.get(name, "") for name in variables),
-            axes,
+            simulator.sample_axes(i),
             absent_of(simulator, i),
         )
     labels = simulator.connectome.labels
@@ -209,8 +206,7 @@ def result_of(simulator, first, steps, carry, values, provenance, complete) -> R
 def absent_of(simulator: Simulator, number: int) -> tuple[tuple[int, ...], ...]:
     """Per variable of a monitor, the regions that do not have it, in mixed networks."""
     model, monitor = simulator.model, simulator.monitors[number]
-    axes = monitor.axes(simulator.node_axis, simulator.integrator.dt)
-    regional = axes == (simulator.node_axis,) and not monitor.afferent
+    regional = simulator.sample_axes(number) == (simulator.node_axis,) and not monitor.afferent
     if not isinstance(model, Mixed) or not regional:
         return ()
     return model.absent(simulator.observed[number])

@@ -174,6 +174,10 @@ class Simulator(eqx.Module):
         labels = self.connectome.labels
         return Axis("region", labels) if self.cortex is None else self.cortex.axis
 
+    def sample_axes(self, number: int) -> tuple[Axis, ...]:
+        """The axes of a monitor's samples after time and variable; `number`: of the monitor."""
+        return self.monitors[number].axes(self.node_axis, self.integrator.dt)
+
     @property
     def neighbourly(self) -> tuple[tuple[int, AbstractCoupling, tuple[str, ...]], ...]:
         """The rules by which vertices hear their neighbours: each with the number of its input, and

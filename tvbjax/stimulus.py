@@ -81,16 +81,17 @@ def check_stimuli(stimuli: tuple[Stimulus, ...], variables: tuple[str, ...], nod
             )
 
 
-def check_times(stimuli: tuple[Stimulus, ...], begin: float, end: float) -> None:
-    """Raises `ValueError` for a stimulus that is 0 from `begin` to `end` (ms) all the time."""
-    for number, stimulus in enumerate(stimuli):
+def check_times(simulator: "Simulator", first: int, steps: int) -> None:
+    """Raises `ValueError` for a stimulus that is 0 in all steps of a run from step `first` on."""
+    begin, end = (simulator.integrator.dt * step for step in (first, first + steps))
+    for number, stimulus in enumerate(simulator.stimulus):
         if is_traced(stimulus):
             continue
-        first, last = stimulus.temporal.support()
-        if first >= end or last <= begin:
+        onset, offset = stimulus.temporal.support()
+        if onset >= end or offset <= begin:
             raise ValueError(
-                f"simulate: stimulus {number} acts from {first:g} to {last:g} ms, and the run goes "
-                f"from {begin:g} to {end:g} ms; move it (time goes on where a run is continued), "
+                f"simulate: stimulus {number} acts from {onset:g} to {offset:g} ms, and the run "
+                f"goes from {begin:g} to {end:g} ms; move it (time goes on where a run is continued), "
                 "or leave it out."
             )
 

@@ -95,7 +95,7 @@ def _sample_coords(
         f"time{suffix}": (f"time{suffix}", times, {"units": "ms"}),
         f"variable{suffix}": (f"variable{suffix}", variables),
     }
-    for axis in monitor.axes(simulator.node_axis, dt):
+    for axis in simulator.sample_axes(number):
         dim = axis.name if axis == simulator.node_axis else f"{axis.name}{suffix}"
         dims[dim] = coordinate_of(axis, dim)
     return dims

@@ -160,15 +160,10 @@ def _planned(simulator, space, duration, initial, key, measure, tile) -> Plan:
     initial_values, first = _initial(simulator, initial, members)
     steps = whole_steps(duration, simulator.integrator.dt)
     if not any(getattr(path[0], "name", "") == "stimulus" for path in paths):
-        dt = simulator.integrator.dt
-        check_times(simulator.stimulus, first * dt, (first + steps) * dt)
+        check_times(simulator, first, steps)
     own = isinstance(key, PerMember), isinstance(initial, PerMember)
     ensemble = Ensemble(paths, steps, measure, first, *own)
-    # The vertices of a surface fill a core's cache alone: each member is a tile of its own.
-    if tile is None or simulator.cortex is not None:
-        tile = tile_for(simulator, members)
-    else:
-        tile = whole_tile(min(tile, members))
+    tile = tile_for(simulator, members, tile)
     batch = members_per_call(simulator, steps, members, tile)
     plan = Plan(
         simulator,

@@ -122,7 +122,7 @@ class BalloonWindkessel(AbstractHaemodynamic):
 
     def start(self, past, dt):
         means = means_of_past(past, self.window_steps(dt))
-        balanced = self._blood.steady(past[0])
+        balanced = self._blood(2).steady(past[0])
         state, _ = lax.scan(lambda x, drive: (self._step(x, drive, dt), None), balanced, means)
         return jnp.zeros_like(past[-1]), state
 
@@ -142,19 +142,18 @@ class BalloonWindkessel(AbstractHaemodynamic):
         ends = sample_ends(chunk, interim, per_sample, sums.shape[0])
         last = jnp.clip(ends - 1, 0, max(0, sums.shape[0] - 1))
         log_f, log_v, log_q = (jax.vmap(lambda row, of=of: of[row])(last) for of in rows)
-        blood = jax.tree.map(lambda x: x[None] if jnp.ndim(x) else x, self._blood)
         flows = log_f > _STOPPED
-        return (unfinished, state), jnp.where(flows, blood.signal(log_v, log_q), jnp.nan)
+        return (unfinished, state), jnp.where(flows, self._blood(3).signal(log_v, log_q), jnp.nan)
 
-    @property
-    def _blood(self) -> Haemodynamics:
-        """The parameters in shapes that meet (voi, node)."""
-        return jax.tree.map(lambda x: x[None] if jnp.ndim(x) else x, self.haemodynamics)
+    def _blood(self, axes: int) -> Haemodynamics:
+        """The parameters in shapes that meet arrays of so many axes, nodes last."""
+        first = (1,) * (axes - 1)
+        return jax.tree.map(lambda x: x.reshape(*first, -1) if x.ndim else x, self.haemodynamics)
 
     def _step(self, state, drive, dt):
         """Over one mean, by the classical Runge-Kutta method."""
         step = 1e-3 * dt * self.window_steps(dt)
-        blood = self._blood
+        blood = self._blood(2)
         k1 = blood.slope(state, drive)
         k2 = blood.slope(state + step / 2.0 * k1, drive)
         k3 = blood.slope(state + step / 2.0 * k2, drive)

@@ -6,7 +6,7 @@ that it does not matter whether they are taken before an average over time or af
 
 import abc
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -17,37 +17,19 @@ from jaxtyping import Array, Float
 from tvbjax.axes import Axis
 from tvbjax.forward import Gain
 from tvbjax.monitors._monitor import AbstractMonitor
+from tvbjax.monitors._nested import AbstractNested
 
 
-class AbstractOver(AbstractMonitor):
-    """A monitor of another monitor's samples. `of`: that one."""
-
-    if TYPE_CHECKING:
-
-        @property
-        def of(self) -> AbstractMonitor: ...
-    else:
-        of: eqx.AbstractVar[AbstractMonitor]
+class AbstractOver(AbstractNested):
+    """A monitor that combines each of another monitor's samples. `of`: that one."""
 
     @property
     def period(self) -> float | None:
         return self.of.period
 
-    @property
-    def variables(self) -> tuple[str, ...] | None:
-        return self.of.variables
-
     @abc.abstractmethod
     def combined(self, samples: Float[Array, "sample voi node"]) -> Array:
         """What is seen of the other monitor's samples, `(sample, voi, place)`."""
-
-    @property
-    def afferent(self) -> bool:
-        return self.of.afferent
-
-    @property
-    def combines(self) -> bool:
-        return True
 
     def check(self, nodes, dt):
         self.of.check(nodes, dt)
@@ -64,19 +46,12 @@ class AbstractOver(AbstractMonitor):
     def open(self, carried, chunk):
         return self.of.open(carried, chunk)
 
-    def update(self, buffer, block, offset, chunk):
-        return self.of.update(buffer, block, offset, chunk)
-
     def close(self, carried, buffer, chunk):
         carried, samples = self.of.close(carried, buffer, chunk)
         return carried, self.combined(samples)
 
     def times(self, first, steps, dt):
         return self.of.times(first, steps, dt)
-
-    def window_steps(self, dt: float) -> int:
-        """The steps that are reduced together."""
-        return self.of.window_steps(dt)
 
 
 class GlobalAverage(AbstractOver):

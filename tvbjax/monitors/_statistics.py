@@ -16,21 +16,19 @@ from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from tvbjax.axes import Axis
 from tvbjax.monitors._monitor import AbstractMonitor, period_ends
+from tvbjax.monitors._nested import AbstractNested
 
 Sample = Float[Array, "voi node"]
 
 
-class AbstractStatistic(AbstractMonitor):
+class AbstractStatistic(AbstractNested):
     """`of`: the monitor whose samples are summarised. `samples`: how many make one value."""
 
     if TYPE_CHECKING:
 
         @property
-        def of(self) -> AbstractMonitor: ...
-        @property
         def samples(self) -> int: ...
     else:
-        of: eqx.AbstractVar[AbstractMonitor]
         samples: eqx.AbstractVar[int]
 
     @abc.abstractmethod
@@ -52,18 +50,6 @@ class AbstractStatistic(AbstractMonitor):
         inner = self.of.period
         return None if inner is None else inner * self.samples
 
-    @property
-    def variables(self) -> tuple[str, ...] | None:
-        return self.of.variables
-
-    @property
-    def afferent(self) -> bool:
-        return self.of.afferent
-
-    @property
-    def combines(self) -> bool:
-        return True
-
     def check(self, nodes, dt):
         self.of.check(nodes, dt)
         who = type(self).__name__
@@ -82,10 +68,6 @@ class AbstractStatistic(AbstractMonitor):
         """Steps from one value to the next."""
         return self.of.period_steps(dt) * self.samples
 
-    def window_steps(self, dt: float) -> int:
-        """The steps that the other monitor reduces together."""
-        return self.of.window_steps(dt)
-
     def start(self, past, dt):
         (places,) = self.of.axes(Axis("region", ("",) * past.shape[-1]), dt)
         sample = jnp.zeros((past.shape[1], len(places)), past.dtype)
@@ -93,9 +75,6 @@ class AbstractStatistic(AbstractMonitor):
 
     def open(self, carried, chunk):
         return self.of.open(self._split(carried)[2], chunk)
-
-    def update(self, buffer, block, offset, chunk):
-        return self.of.update(buffer, block, offset, chunk)
 
     def close(self, carried, buffer, chunk):
         count, gathered, inner = self._split(carried)
@@ -116,8 +95,7 @@ class AbstractStatistic(AbstractMonitor):
         return (count, *gathered, *inner), values
 
     def times(self, first, steps, dt):
-        ends = period_ends(first, steps, self.period_steps(dt))
-        return ends * dt
+        return period_ends(first, steps, self.period_steps(dt)) * dt
 
     def _split(self, carried: tuple[Array, ...]):
         """How many samples there are, what is gathered of them, what the other monitor carries."""

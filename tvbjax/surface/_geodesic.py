@@ -17,11 +17,7 @@ def edge_distances(surface: Surface, cutoff: float) -> scipy.sparse.csr_array:
     without those of 0; longer than geodesics, by a tenth or so, and quick. Dijkstra's algorithm.
     """
     _check(cutoff)
-    first, second = surface.edges.T
-    graph = scipy.sparse.csr_array(
-        (surface.edge_lengths, (first, second)), shape=(len(surface),) * 2
-    )
-    rows = []
+    graph, rows = _edge_graph(surface), []
     for begin in range(0, len(surface), _ROWS):  # a dense row for every vertex would be gigabytes
         chosen = np.arange(begin, min(begin + _ROWS, len(surface)))
         near = dijkstra(graph, directed=False, indices=chosen, limit=cutoff)
@@ -45,11 +41,7 @@ def focal_pattern(
             f"focal_pattern: the vertices are {vertices!r:.60}; give numbers from 0 to "
             f"{len(surface) - 1}."
         )
-    first, second = surface.edges.T
-    graph = scipy.sparse.csr_array(
-        (surface.edge_lengths, (first, second)), shape=(len(surface),) * 2
-    )
-    near = dijkstra(graph, directed=False, indices=chosen)
+    near = dijkstra(_edge_graph(surface), directed=False, indices=chosen)
     there = np.isfinite(near)
     values = kernel(jnp.asarray(np.where(there, near, 0.0), dtype=jnp.result_type(float)))
     return jnp.where(there, values, jnp.zeros_like(values)).sum(axis=0)
@@ -88,6 +80,13 @@ def geodesic_distances(surface: Surface, cutoff: float) -> scipy.sparse.csr_arra
         rows.append((np.full(len(near), vertex), patch[near], found[near]))
     targets, sources, lengths = (np.concatenate(part) for part in zip(*rows, strict=True))
     return scipy.sparse.csr_array((lengths, (targets, sources)), shape=(len(surface),) * 2)
+
+
+def _edge_graph(surface: Surface) -> scipy.sparse.csr_array:
+    """The lengths of the edges, each once."""
+    first, second = surface.edges.T
+    shape = (len(surface),) * 2
+    return scipy.sparse.csr_array((surface.edge_lengths, (first, second)), shape=shape)
 
 
 def _triangles_of(surface: Surface) -> scipy.sparse.csr_array:
