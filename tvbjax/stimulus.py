@@ -91,8 +91,8 @@ def check_times(simulator: "Simulator", first: int, steps: int) -> None:
         if onset >= end or offset <= begin:
             raise ValueError(
                 f"simulate: stimulus {number} acts from {onset:g} to {offset:g} ms, and the run "
-                f"goes from {begin:g} to {end:g} ms; move it (time goes on where a run is continued), "
-                "or leave it out."
+                f"goes from {begin:g} to {end:g} ms; move it (time goes on where a run is "
+                "continued), or leave it out."
             )
 
 
