@@ -1,9 +1,8 @@
 """tvbjax on a GPU: whether it gives the CPU's numbers, and how near it comes to the memory's speed.
 
-As of now no figure of this script has been confirmed on a GPU.
-
 `make bench-gpu`, on a machine with one NVIDIA GPU (of several, choose by CUDA_VISIBLE_DEVICES) and
-`pip install 'tvbjax[gpu]'`. The network is that of benchmarks/scaling.py. Writes
+`pip install 'tvbjax[gpu]'`. The network is that of benchmarks/scaling.py, the cortex that of
+benchmarks/surface.py, the ten minutes of BOLD those of benchmarks/memory.py. Writes
 benchmarks/results/gpu.json and gpu.md.
 
     python -m benchmarks.gpu [--most 100000] [--repeats 3] [--profile DIR] [--anyway]
@@ -25,6 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import tvbjax
+from benchmarks import memory as memory_cases, surface
 from benchmarks.compare import keep, make_networks
 from benchmarks.peers import common
 from benchmarks.scaling import (
@@ -39,7 +39,7 @@ from benchmarks.scaling import (
 )
 from tvbjax import Connectome, Simulator, monitors, sizes
 
-DURATION = 100.0  # ms, of every sweep whose speed is measured
+DURATION = 500.0  # ms, of every sweep whose speed is measured
 TILES = (64, 512, 4096)
 COMPARED = 64  # members of the sweeps that are compared with the CPU's
 GIB = 1 << 30
@@ -63,7 +63,13 @@ def main() -> None:
         "bandwidth": copy_bandwidth(GIB // 16 if options.anyway else GIB),
         "bytes_per_node_step": bytes_per_node_step(simulator),
         "duration": duration,
+        "cortex": list(cortex(duration, options.repeats, 4 if options.anyway else 64)),
         "sweeps": list(curve(simulator, duration, most, options.repeats)),
+        "bold": list(
+            ten_minutes(duration, (4,), None)
+            if options.anyway
+            else ten_minutes(duration, (4, 256, 4096), 256)
+        ),
     }
     if options.profile:
         profile(simulator, duration, min(most, 1000), options.profile)
@@ -133,7 +139,10 @@ def agreement(connectome: Connectome) -> dict[str, float]:
 
 def on_both(compute: Callable[[], np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """What it gives on the device, and on the CPU."""
-    with settings(jax_default_device=jax.devices("cpu")[0]):
+    cpu, probe = jax.devices("cpu")[0], jnp.zeros(())
+    with settings(jax_default_device=cpu):
+        if jax.jit(lambda x: x + 1)(probe).devices() != {cpu}:
+            raise RuntimeError("what should run on the CPU runs elsewhere")
         reference = compute()
     return compute(), reference
 
@@ -158,9 +167,12 @@ def curve(
     """Speed by members, for the tile that tvbjax chooses and for others."""
     counts = [10**power for power in range(6) if 10**power <= most]
     for members in counts:
-        for tile in (None, *(tile for tile in TILES if tile <= members)):
+        chosen = tvbjax.explain(simulator, members=members).tile
+        # Many tiles one after another are as fast as few.
+        others = [t for t in TILES if t <= members <= 25 * t and t != chosen]
+        for tile in (None, *others):
             case = sweep_case(simulator, members, duration, tile, repeats)
-            print(f"{members} members, tile {case['tile']} done", file=sys.stderr, flush=True)
+            print(f"sweep: {case}", file=sys.stderr, flush=True)
             yield case
 
 
@@ -195,6 +207,61 @@ def sweep_case(
         "seconds": seconds[1:],
         "peak_bytes": memory("peak_bytes_in_use"),
     }
+
+
+def cortex(duration: float, repeats: int, most: int) -> Iterator[dict[str, Any]]:
+    """ms a step of a neural field on 16,384 vertices, alone and in a sweep, and how far it is from
+    the CPU's numbers."""
+    for name, local in surface.neighbourhoods()[0].items():
+        yield from field(name, surface.simulator_of(local), duration, repeats, most)
+
+
+def field(
+    name: str, simulator: Simulator, duration: float, repeats: int, most: int
+) -> Iterator[dict[str, Any]]:
+    state, steps = surface.start_of(simulator), round(duration / surface.DT)
+
+    def values(members: int, steps: int) -> np.ndarray:
+        found = surface.sweep_of(simulator, members, steps, state)
+        return found["temporal_average"].values
+
+    def timed(members: int) -> float:
+        return seconds_of(lambda: values(members, steps))
+
+    here, there = on_both(lambda: values(1, 100))
+    for members in (1, most):
+        seconds = [timed(members) for _ in range(repeats + 1)]
+        case = {
+            "local": name,
+            "members": members,
+            "steps": steps,
+            "first_seconds": seconds[0],
+            "seconds": seconds[1:],
+            "difference": float(np.abs(here - there).max()),
+            "size": float(np.abs(there).max()),
+        }
+        print(f"cortex: {case}", file=sys.stderr, flush=True)
+        yield case
+
+
+def ten_minutes(
+    duration: float, counts: tuple[int, ...], whole: int | None
+) -> Iterator[dict[str, Any]]:
+    """Seconds that ten minutes of BOLD would take of sweeps, from `duration` ms and twice that;
+    and really take of `whole` members."""
+
+    def seconds(members: int, duration: float) -> float:
+        return seconds_of(lambda: memory_cases.bold_sweep(members, duration))
+
+    for members in counts:
+        for _ in range(2):  # what is compiled once does not count
+            short, long = (seconds(members, duration * factor) for factor in (10, 20))
+        each = (long - short) / (10 * duration)
+        case = {"members": members, "predicted": memory_cases.TEN_MINUTES * each}
+        if members == whole:
+            case["seconds"] = seconds(members, memory_cases.TEN_MINUTES)
+        print(f"BOLD: {case}", file=sys.stderr, flush=True)
+        yield case
 
 
 def copy_bandwidth(most: int) -> float:
@@ -261,7 +328,41 @@ def tables(whole: dict[str, Any]) -> list[str]:
         "| members | tile | speed | range | share | compile | peak |",
         "| ---: | --- | ---: | --- | ---: | ---: | ---: |",
     ]
-    return [*lines, *(line_of(case, ceiling) for case in whole["sweeps"])]
+    lines += [line_of(case, ceiling) for case in whole["sweeps"]]
+    lines += [
+        "",
+        "## The cortex",
+        "",
+        "16,384 vertices of the oscillator, 76 regions with delays, Heun with 0.1 ms. Local "
+        "connectivity: tvb-data's matrix of neighbours, or TVB's default kernel, a Gaussian of 1 "
+        "mm. *Difference*: the greatest in 10 ms, from the CPU's.",
+        "",
+        "| local connectivity | members | ms a step of one member | range | difference | "
+        "largest state |",
+        "| --- | ---: | ---: | --- | ---: | ---: |",
+    ]
+    for case in whole["cortex"]:
+        size = case["steps"] * case["members"] / 1e3
+        each = [seconds / size for seconds in case["seconds"]]
+        lines.append(
+            f"| {case['local']} | {case['members']} | {statistics.median(each):.3g} | "
+            f"{min(each):.3g} to {max(each):.3g} | {case['difference']:.1e} | {case['size']:.2g} |"
+        )
+    lines += [
+        "",
+        "## Ten minutes of BOLD",
+        "",
+        "76 regions with delays and noise, 6,000,000 steps of 0.1 ms; members in a sweep. "
+        "*Predicted*: by the rate of a second run of 1 and 2 s.",
+        "",
+        "| members | s predicted | s a member | s measured |",
+        "| ---: | ---: | ---: | ---: |",
+    ]
+    for case in whole["bold"]:
+        each = case["predicted"] / case["members"]
+        measured = f"{case['seconds']:.3g}" if "seconds" in case else "-"
+        lines.append(f"| {case['members']} | {case['predicted']:.3g} | {each:.3g} | {measured} |")
+    return lines
 
 
 def line_of(case: dict[str, Any], ceiling: float) -> str:

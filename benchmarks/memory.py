@@ -4,6 +4,8 @@
 Montbrió-Pazó-Roxin, delays and noise. Writes benchmarks/results/memory.md.
 
 - bold: ten minutes at 0.1 ms steps, of which BOLD alone is kept.
+- balloon: the same with the balloon's equations in the loop.
+- bold_sweep: 256 members of the first, with noise of their own (a quarter of an hour).
 - features: 10,000 members of 2 s, of which means and functional connectivity are kept.
 - store: 100,000 members of a model of one variable and 20 regions, to a store on disk.
 """
@@ -18,7 +20,8 @@ import time
 from pathlib import Path
 
 RESULTS = Path(__file__).parent / "results"
-CASES = ("bold", "features", "store")
+CASES = ("bold", "balloon", "bold_sweep", "features", "store")
+TEN_MINUTES = 600_000.0  # ms
 
 
 def main() -> None:
@@ -50,8 +53,14 @@ def _peak() -> float:
 
 
 def _case(name: str) -> None:
-    prepare = {"bold": _bold, "features": _features, "store": _store}[name]
-    run = prepare()
+    prepare = {
+        "bold": _bold,
+        "balloon": _balloon,
+        "bold_sweep": _bold_sweep,
+        "features": _features,
+        "store": _store,
+    }
+    run = prepare[name]()
     before, begun = _peak(), time.perf_counter()
     what = run()
     seconds = time.perf_counter() - begun
@@ -70,18 +79,46 @@ def _network(watch):
 
 
 def _bold():
+    from tvbjax import monitors
+
+    simulator = _network(monitors.Bold(1000.0))
+    return lambda: _alone(simulator)
+
+
+def _balloon():
+    from tvbjax import monitors
+
+    simulator = _network(monitors.BalloonWindkessel(1000.0))
+    return lambda: _alone(simulator)
+
+
+def _alone(simulator) -> str:
     import jax
+
+    import tvbjax
+
+    result = tvbjax.simulate(simulator, TEN_MINUTES, key=jax.random.key(0), progress=False)
+    (samples,) = result.samples.values()
+    return f"BOLD {samples.values.shape}"
+
+
+def _bold_sweep():
+    return lambda: f"BOLD {bold_sweep(256, TEN_MINUTES).shape}"
+
+
+def bold_sweep(members: int, duration: float):
+    """BOLD of members of different gains, with noise of their own, on JAX's device."""
+    import jax
+    import numpy as np
 
     import tvbjax
     from tvbjax import monitors
 
+    gain = tvbjax.Free(lambda s: s.coupling[s.model.inputs[0]].a)
+    space = {gain: np.linspace(0.0, 0.04, members)}
     simulator = _network(monitors.Bold(1000.0))
-
-    def run():
-        result = tvbjax.simulate(simulator, 600_000.0, key=jax.random.key(0), progress=False)
-        return f"BOLD {result.samples['bold'].values.shape}"
-
-    return run
+    found = tvbjax.sweep(simulator, space, duration, key=jax.random.key(0), progress=False)
+    return found["bold"].values
 
 
 def _features():

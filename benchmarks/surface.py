@@ -22,11 +22,12 @@ import scipy.sparse
 
 import tvbjax
 from benchmarks.compare import BUILD, HERE, RESULTS, SCRIPTS, machine
-from tvbjax import coupling, datasets, integrators, monitors, surface
+from tvbjax import Simulator, coupling, datasets, integrators, monitors, surface
 from tvbjax.datasets._package import tvb_data
 from tvbjax.equations import Gaussian
 
 STRENGTH, GAIN, MEMBERS = 2.0**-6, 2.0**-8, 8
+DT = 0.1  # ms
 STEPS = {"neighbours": 2000, "kernel": 500}
 
 
@@ -55,52 +56,49 @@ def main() -> None:
 
 def connectivities():
     """For TVB as a matrix, for tvbjax as it is built."""
-    shipped = tvb_data() / "local_connectivity" / "local_connectivity_16384.mat"
-    matrix = scipy.io.loadmat(shipped)["LocalCoupling"].tocsr()
-    distances = surface.edge_distances(datasets.surface(), 40.0)
-    local = surface.local_kernel(distances, Gaussian(sigma=1.0))
+    ours, distances = neighbourhoods()
     every = surface.local_kernel(distances, Gaussian(sigma=1.0), negligible=0.0).matrix()
     # With what is too small for float32, as TVB keeps it.
     zeros = scipy.sparse.csr_array(
         (np.full(len(distances.data), 1e-300), distances.indices, distances.indptr)
     )
     return {
-        "neighbours": (matrix, surface.local_connectivity(matrix)),
-        "kernel": (scipy.sparse.csr_array(every + zeros), local),
+        "neighbours": (shipped_matrix(), ours["neighbours"]),
+        "kernel": (scipy.sparse.csr_array(every + zeros), ours["kernel"]),
     }
 
 
+def neighbourhoods():
+    """Both local connectivities, and the distances to 40 mm."""
+    distances = surface.edge_distances(datasets.surface(), 40.0)
+    local = {
+        "neighbours": surface.local_connectivity(shipped_matrix()),
+        "kernel": surface.local_kernel(distances, Gaussian(sigma=1.0)),
+    }
+    return local, distances
+
+
+def shipped_matrix() -> scipy.sparse.csr_matrix:
+    """The weights of neighbours that tvb-data has."""
+    shipped = tvb_data() / "local_connectivity" / "local_connectivity_16384.mat"
+    return scipy.io.loadmat(shipped)["LocalCoupling"].tocsr()
+
+
 def case(name: str, matrix, local, rounds: int) -> str:
-    connectome = datasets.connectome("tvb76")
-    simulator = tvbjax.Simulator(
-        tvbjax.lems.load("Generic2dOscillator"),
-        connectome,
-        coupling.Linear(a=GAIN),
-        integrators.Heun(dt=0.1),
-        monitors=monitors.TemporalAverage(1.0),
-        cortex=surface.Cortex(
-            datasets.surface(),
-            datasets.region_mapping("tvb76"),
-            connectome.regions,
-            local,
-            coupling.Linear(a=STRENGTH),
-        ),
-    )
-    state = np.random.default_rng(0).uniform(-1.0, 1.0, (2, simulator.nodes))
+    simulator = simulator_of(local)
+    state = start_of(simulator)
     task, states = BUILD / f"surface_{name}.npz", BUILD / f"surface_{name}.npy"
     parts = dict(data=matrix.data, indices=matrix.indices, indptr=matrix.indptr)
     steps = STEPS[name]
     np.savez(task, **parts, state=state, strength=STRENGTH, gain=GAIN, steps=steps)
     python = HERE.parent / ".venv-parity" / "bin" / "python"  # with tvb-data
     command = [str(python), str(SCRIPTS / "run_tvb_surface.py"), str(task), str(states)]
-    free = tvbjax.Free(lambda s: s.cortex.coupling.a)
-    space = {free: np.linspace(0.5, 1.0, MEMBERS) * STRENGTH}
 
     def alone():
-        return tvbjax.simulate(simulator, 0.1 * steps, initial=state, progress=False)
+        return tvbjax.simulate(simulator, DT * steps, initial=state, progress=False)
 
     def swept():
-        return tvbjax.sweep(simulator, space, 0.1 * steps, initial=state, progress=False)
+        return sweep_of(simulator, MEMBERS, steps, state)
 
     ours = np.asarray(alone().samples["temporal_average"].values[:, 0])
     swept()
@@ -116,6 +114,37 @@ def case(name: str, matrix, local, rounds: int) -> str:
         f"| {name} | {told(theirs)} | {told(single)} | {ratios[0]:.1f} | {told(many)} | "
         f"{ratios[1]:.1f} | {difference:.1e} |"
     )
+
+
+def simulator_of(local) -> Simulator:
+    """The oscillator on the cortex, with the regions' tracts."""
+    connectome = datasets.connectome("tvb76")
+    return Simulator(
+        tvbjax.lems.load("Generic2dOscillator"),
+        connectome,
+        coupling.Linear(a=GAIN),
+        integrators.Heun(dt=DT),
+        monitors=monitors.TemporalAverage(1.0),
+        cortex=surface.Cortex(
+            datasets.surface(),
+            datasets.region_mapping("tvb76"),
+            connectome.regions,
+            local,
+            coupling.Linear(a=STRENGTH),
+        ),
+    )
+
+
+def start_of(simulator: Simulator) -> np.ndarray:
+    """The oscillator's states at time 0."""
+    return np.random.default_rng(0).uniform(-1.0, 1.0, (2, simulator.nodes))
+
+
+def sweep_of(simulator: Simulator, members: int, steps: int, state: np.ndarray):
+    """Members with different strengths of the local connections."""
+    free = tvbjax.Free(lambda s: s.cortex.coupling.a)
+    space = {free: np.linspace(0.5, 1.0, members) * STRENGTH}
+    return tvbjax.sweep(simulator, space, DT * steps, initial=state, progress=False)
 
 
 def timed(run) -> float:

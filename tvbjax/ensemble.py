@@ -65,14 +65,14 @@ class Batch(eqx.Module):
 
 def tile_for(simulator: Simulator, members: int, asked: int | None = None) -> int:
     """Members side by side: as many as are asked for, else few enough that their past stays at
-    hand. The vertices of a surface fill a core's cache alone: each member is a tile of its own.
+    hand. The vertices of a surface fill a core's cache alone: there each member is a tile.
     """
-    if simulator.cortex is not None:
+    on_cpu = jax.default_backend() == "cpu"
+    if simulator.cortex is not None and on_cpu:
         return 1
     if asked is not None:
         return whole_tile(min(asked, members))
     per_member = member_bytes(simulator)
-    on_cpu = jax.default_backend() == "cpu"
     most = _MOST_ON_CPU if on_cpu else _MOST_ON_GPU
     room = _CACHE if on_cpu else _memory() // 4
     fitting = 1 << max(0, int(math.log2(max(1, room // per_member))))

@@ -121,7 +121,9 @@ def steps_of_block(
     numbers = jnp.arange(length, dtype=jnp.int32)
     pushed = _stimuli(members, state, first + numbers)
     scanned = (numbers, now, soon, stream.drawn(first, length), pushed)
-    (state, _, memory), (taken, sent) = lax.scan(one, (state, window, memory), scanned)
+    unroll = 1 if jax.default_backend() == "cpu" else _UNROLLED_ON_GPU
+    loop = (state, window, memory)
+    (state, _, memory), (taken, sent) = lax.scan(one, loop, scanned, unroll=unroll)
     ring = None if ring is None else ring.written(sent, position)
     return Running(state, ring, memory), taken
 
@@ -247,6 +249,9 @@ def _product(weights: Array, signals: Sent) -> Array:
 
 
 _UNROLLED = 64
+
+# Steps that are written out one after another: fewer copies of the state, fewer kernels to start.
+_UNROLLED_ON_GPU = 4
 
 
 def _vector_product(signals: Array, weights: Array) -> Array:

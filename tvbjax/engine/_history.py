@@ -8,6 +8,7 @@ import abc
 import math
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, ArrayLike, Float, Int
@@ -76,18 +77,19 @@ class SharedDelays(AbstractRing):
         return _slices(self.columns, sources, position + self.slots - delays, length)
 
     def weighted(self, position, sources, delays, weights, length):
-        if length < WIDE and weights.ndim == 2:
+        on_cpu = jax.default_backend() == "cpu"
+        if on_cpu and length < WIDE and weights.ndim == 2:
             return weighted(weights, self.slices(position, sources, delays, length))
-        first = position + self.slots - delays
-        return _in_turn(self.columns, sources, first, weights, length=length)
+        first, together = position + self.slots - delays, _TOGETHER if on_cpu else _TOGETHER_ON_GPU
+        return _in_turn(self.columns, sources, first, weights, length=length, together=together)
 
     def recent(self, position, steps):
         first = position + self.slots - steps
         return jnp.moveaxis(lax.dynamic_slice_in_dim(self.columns, first, steps, axis=1), 1, 0)
 
 
-# As many slices are added up together.
-_TOGETHER = 4
+# As many slices are added up together. On a GPU every sum that is written down on the way costs.
+_TOGETHER, _TOGETHER_ON_GPU = 4, 32
 
 
 @eqx.filter_custom_jvp
@@ -98,6 +100,7 @@ def _in_turn(
     weights: Float[Array, "row slot *member"],
     *,
     length: int,
+    together: int,
 ) -> Sums:
     """Slices of `length` columns from `first` on, weighted and added up slot by slot.
 
@@ -111,19 +114,20 @@ def _in_turn(
             sums = sums + weight.reshape(rows, 1, 1, *(own or (1,))) * values
         return sums
 
-    groups, rest = divmod(slots, _TOGETHER)
+    groups, rest = divmod(slots, together)
     in_turn = tuple(jnp.moveaxis(x, 1, 0) for x in (sources, first, weights))
-    grouped = tuple(x[: slots - rest].reshape(groups, _TOGETHER, *x.shape[1:]) for x in in_turn)
+    grouped = tuple(x[: slots - rest].reshape(groups, together, *x.shape[1:]) for x in in_turn)
     sums = jnp.zeros((rows, length, *columns.shape[2:]), columns.dtype)
-    sums, _ = lax.scan(lambda sums, some: (added(sums, some), None), sums, grouped)
+    if groups:
+        sums, _ = lax.scan(lambda sums, some: (added(sums, some), None), sums, grouped)
     return added(sums, tuple(x[slots - rest :] for x in in_turn))
 
 
 @_in_turn.def_jvp
-def _in_turn_jvp(primals, tangents, *, length):
+def _in_turn_jvp(primals, tangents, *, length, together):
     # Reverse mode would add up a whole ring for every slot: here, one for all.
     columns, sources, first, weights = primals
-    sums = _in_turn(columns, sources, first, weights, length=length)
+    sums = _in_turn(columns, sources, first, weights, length=length, together=together)
     tangent = jnp.zeros_like(sums)
     for ring, factor in ((tangents[0], weights), (columns, tangents[3])):
         if ring is not None and factor is not None:
