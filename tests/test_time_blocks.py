@@ -154,6 +154,24 @@ def test_a_network_of_hubs_is_bundled_by_degree(tmp_path):
     )
 
 
+def test_a_gpu_s_way_gives_the_same(tmp_path, monkeypatch):
+    """Sums of 32 slices at once and of the rest, steps written out by four: run on the CPU here."""
+    draws = np.random.default_rng(2)
+    weights, lengths = draws.uniform(0.0, 0.02, (41, 41)), draws.uniform(5.0, 9.0, (41, 41))
+    brain = tvbjax.Connectome(weights, lengths, speed=2.0)
+    simulators = [network(tmp_path, connectome=brain, block=block) for block in (1, (8, 16))]
+    shape = (simulators[0].horizon, 1, 41)
+    history = draws.uniform(0.0, 2.0, shape)
+
+    def values(simulator):
+        run = tvbjax.simulate(simulator, STEPS * 0.1, initial=history, progress=False)
+        return run.samples["raw"].values
+
+    expected = values(simulators[0])
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    np.testing.assert_allclose(values(simulators[1]), expected, rtol=0, atol=1e-12)
+
+
 @pytest.mark.parametrize("mode", [jax.jacrev, jax.jacfwd])
 def test_derivatives_do_not_depend_on_the_block(tmp_path, mode):
     """With respect to the weights, the coupling and the past, in both modes, batched."""
