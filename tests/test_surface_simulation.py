@@ -306,7 +306,7 @@ def test_what_does_not_fit_is_told(make, says):
 @pytest.mark.parametrize(
     ("local", "rule", "says"),
     [
-        (np.eye(66), None, r"local is array.*local_connectivity\(matrix\)"),
+        (np.eye(66), None, r"local is of the type ndarray; .*local_connectivity\(matrix\)"),
         (None, "Linear", r"coupling is 'Linear'; give a rule such as"),
         (None, coupling.Linear, r"coupling is <class .*Linear.*; give a rule such as"),
         (None, {"c_0": 0.3}, r"coupling is {'c_0': 0.3}; give .* by input"),
