@@ -138,8 +138,9 @@ class Cortex(eqx.Module):
 def _check_neighbours(local: object, coupling: object) -> None:
     if not isinstance(local, LocalConnectivity | None):
         raise TypeError(
-            f"Cortex: local is of the type {type(local).__name__}; give tvbjax.surface.neighbour_average(surface), "
-            "local_kernel(distances, kernel), or local_connectivity(matrix) of a matrix of weights."
+            f"Cortex: local is of the type {type(local).__name__}; give tvbjax.surface."
+            "neighbour_average(surface), local_kernel(distances, kernel), or "
+            "local_connectivity(matrix) of a matrix of weights."
         )
     rules = coupling.values() if isinstance(coupling, dict) else [coupling]
     for rule in rules:
