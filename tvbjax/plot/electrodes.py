@@ -105,7 +105,10 @@ def draw_topography(
     if shown is not None:
         known = np.isfinite(shown)
         if known.sum() < 3:
-            raise ValueError(f"sensors: {known.sum()} values are finite; a map takes three.")
+            raise ValueError(
+                f"sensors: {known.sum()} values are finite; a map takes three; without values "
+                "the sensors alone are drawn."
+            )
         low, high, diverging = colour_limits(shown[known], limits, "sensors")
         line = np.linspace(-radius, radius, _GRID)
         grid = np.stack(np.meshgrid(line, line), axis=-1).reshape(-1, 2)
