@@ -146,9 +146,9 @@ def test_channels_have_traces_and_samples_alone_are_marked():
     assert [text.get_text() for text in axes.get_yticklabels()] == ["Cz", "Oz"]
     assert [line.get_markevery() for line in axes.get_lines()[:2]] == [[0, 2], []]
     (first, *_) = plot.traces(eeg[:1]).axes[0].get_lines()
-    assert first.get_markevery() == [0] and first.get_xdata().tolist() == [0]
+    assert first.get_markevery() == [0] and list(np.asarray(first.get_xdata())) == [0]
     only = plot.spectra(np.array([0.0, 2.0]), np.array([1.0, 3.0])).axes[0].get_lines()[0]
-    assert only.get_marker() == "." and only.get_ydata().tolist() == [3.0]
+    assert only.get_marker() == "." and list(np.asarray(only.get_ydata())) == [3.0]
 
 
 def test_one_member_stands_at_its_parameter():
