@@ -386,6 +386,17 @@ def test_what_no_formula_covers_is_refused():
         forward.sphere_meg_gain(named(sensors.positions, sensors.positions), far, orientations)
     with pytest.raises(ValueError, match="conductivity is not positive"):
         forward.homogeneous_gain(sensors, positions, orientations, conductivity=0.0)
+    for radius in (-90.0, 0.0, np.nan, np.inf):
+        with pytest.raises(ValueError, match=rf"radius is not positive and finite .it is {radius}"):
+            forward.sphere_eeg_gain(sensors, positions, orientations, radius=radius)
+    for radii in ([-80.0, 90.0], [80.0, np.nan], [80.0, np.inf]):
+        with pytest.raises(ValueError, match=r"radii must grow from the inside.*it is \["):
+            forward.shells_eeg_gain(
+                sensors, positions, orientations, radii=radii, conductivities=[1.0, 1.0]
+            )
+    coils = named(sensors.positions, sensors.positions)
+    with pytest.raises(ValueError, match="centre is not finite"):
+        forward.sphere_meg_gain(coils, positions, orientations, centre=(0.0, np.nan, 0.0))
     positions[2, 1] = np.nan
     with pytest.raises(ValueError, match="positions of 1 sources, the first 2, are not finite"):
         forward.homogeneous_gain(sensors, positions, orientations)

@@ -138,7 +138,11 @@ def test_the_gain_is_differentiable(tmp_path):
     [
         (
             lambda: Projection(Raw(), Gain(np.ones((2, 7)), ("a", "b"))),
-            "columns for 7 sources, and the network has 5 nodes",
+            r"7 sources, and the network has 5 nodes; .* gain.summed_over_regions\(.*, 5\), or",
+        ),
+        (
+            lambda: Projection(Raw(), Gain(np.ones((2, 3)), ("a", "b"))),
+            r"3 sources, .*dipoles_of\(cortex\); .*the 2 missing regions by gain.with_sources",
         ),
         (lambda: SpatialAverage(Raw(), ["a", "b"]), "given for 2 regions, and the network has 5"),
         (lambda: SpatialAverage(Raw(), np.ones((2, 2))), "groups has the shape"),

@@ -135,6 +135,42 @@ def test_traces_draw_into_given_axes_and_refuse_what_is_not_there(mirrored):
         plot.traces(data.rename(region="node"))
 
 
+def test_channels_have_traces_and_samples_alone_are_marked():
+    values = np.arange(6.0)[:, None, None] * np.ones(2)
+    values[[1, 3], :, 0] = np.nan
+    eeg = xr.DataArray(
+        values, dims=("time", "variable", "channel"), coords={"channel": ["Cz", "Oz"]}
+    )
+    axes = plot.traces(eeg).axes[0]
+    assert axes.get_title(loc="left") == "variable 0, 2 channels"
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["Cz", "Oz"]
+    assert [line.get_markevery() for line in axes.get_lines()[:2]] == [[0, 2], []]
+    (first, *_) = plot.traces(eeg[:1]).axes[0].get_lines()
+    assert first.get_markevery() == [0] and list(np.asarray(first.get_xdata())) == [0]
+    only = plot.spectra(np.array([0.0, 2.0]), np.array([1.0, 3.0])).axes[0].get_lines()[0]
+    assert only.get_marker() == "." and list(np.asarray(only.get_ydata())) == [3.0]
+
+
+def test_one_member_stands_at_its_parameter():
+    one = xr.DataArray([2.0], dims="a", coords={"a": [0.3]}, name="power")
+    axes = plot.sweep(one).axes[0]
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["0.3"]
+
+
+@pytest.mark.parametrize("name", ["eeg62", "seeg39"])
+def test_a_long_label_is_whole(name):
+    sensors = datasets.sensors(name)
+    label = "evoked potential of the stimulus, a mean over many trials, " * 2 + "(µV)"
+    figure = plot.sensors(sensors, np.arange(float(len(sensors))), label=label)
+    figure.draw_without_rendering()
+    bar = next(
+        axes for axes in figure.findobj(type(figure.axes[0])) if "evoked" in axes.get_ylabel()
+    )
+    box, whole = bar.yaxis.label.get_window_extent(), figure.bbox
+    assert bar.get_ylabel().replace("\n", " ") == label
+    assert whole.x0 <= box.x0 and box.x1 <= whole.x1 and whole.y0 <= box.y0 and box.y1 <= whole.y1
+
+
 def test_spectra_peak_where_the_signal_does():
     time = np.arange(4_000) * 1.0
     signal = np.sin(2 * np.pi * 0.025 * time)[:, None] * np.ones((1, 3))

@@ -14,6 +14,7 @@ NAMES = ("Fp1", "Cz", "Pz", "Oz")
 MATRIX = np.random.default_rng(0).normal(size=(4, 6))
 GAIN = Gain(MATRIX, NAMES, "V")
 PLACES = np.arange(12.0).reshape(4, 3)
+CAP = Sensors(NAMES, PLACES)
 
 
 def test_sensors_are_values():
@@ -122,8 +123,29 @@ def test_references_are_differences_of_rows():
         lambda: GAIN.referenced_to("T7"),
         lambda: GAIN.bipolar([("Cz", "T7")]),
     ):
-        with pytest.raises(ValueError, match="no channel 'T7'; there are Fp1, Cz, Pz, Oz"):
+        with pytest.raises(ValueError, match=r"no channel 'T7'; there are Fp1, Cz, Pz, Oz\."):
             wrong()
+
+
+def test_names_of_channels_are_taken_whole():
+    alone = GAIN.take("Cz")
+    assert alone.channels == ("Cz",) and alone.matrix.shape == (1, 6)
+    assert CAP.take("Cz") == CAP.take(["Cz"])
+    for one in (GAIN, CAP):
+        with pytest.raises(ValueError, match="take: there are no names; give one or more"):
+            one.take([])
+        with pytest.raises(ValueError, match="(called|channel) 'CZ'; did you mean 'Cz'"):
+            one.take("CZ")
+    with pytest.raises(ValueError, match="did you mean 'Fp1'"):
+        CAP.take(["FP1"])
+    with pytest.raises(ValueError, match="bipolar: there are no pairs"):
+        GAIN.bipolar([])
+
+
+@pytest.mark.parametrize("pairs", [["Cz", "Oz"], ("Cz", "Oz"), [("Cz", "Oz", "Pz")]])
+def test_what_is_no_pair_is_refused(without_type_checks, pairs):
+    with pytest.raises(ValueError, match=r"pairs\[0\] is .*Cz.*; give pairs of channels"):
+        GAIN.bipolar(pairs)
 
 
 def test_regions_have_the_sum_or_the_mean_of_their_vertices():
@@ -138,10 +160,16 @@ def test_regions_have_the_sum_or_the_mean_of_their_vertices():
     # A region's activity at all of its vertices is measured as the vertices are.
     activity = np.random.default_rng(2).normal(size=5)
     np.testing.assert_allclose(summed.matrix @ activity, MATRIX @ activity[mapping], rtol=1e-12)
-    with pytest.raises(ValueError, match=r"the shape \(3,\) and the gain has columns for 6"):
+    for whole in (mapping.astype(float), mapping.tolist()):  # as numpy.loadtxt gives them
+        np.testing.assert_array_equal(GAIN.summed_over_regions(whole, 5).matrix, summed.matrix)
+        np.testing.assert_array_equal(GAIN.averaged_over_regions(whole, 5).matrix, mean.matrix)
+    with pytest.raises(ValueError, match=r"the shape \(3,\) .* the surface 6 vertices"):
         GAIN.summed_over_regions(mapping[:3], 5)
-    with pytest.raises(ValueError, match=r"names the regions 0 to 3, and there are 0 to 2"):
+    with pytest.raises(ValueError, match="vertex 5 is in region 3, and there are the regions 0 to"):
         GAIN.averaged_over_regions(mapping, 3)
+    for bad in (0.5, np.nan):
+        with pytest.raises(ValueError, match=f"vertex 1 is in region {bad}, and there are"):
+            GAIN.summed_over_regions(np.array([0, bad, 0, 0, 0, 0]), 5)
 
 
 def test_further_sources_are_further_columns():
@@ -161,6 +189,9 @@ def test_gains_that_are_none_are_refused():
     broken[2, 1] = np.inf
     with pytest.raises(ValueError, match="the row of 'Pz' holds NaN or infinity"):
         Gain(broken, NAMES)
+    for make in (lambda: Gain(MATRIX + 0j, NAMES), lambda: gain_of(CAP, MATRIX + 0j)):
+        with pytest.raises(ValueError, match="the matrix is complex.* give its real part"):
+            make()
 
 
 def test_sensors_without_a_gain_are_left_out_by_name():

@@ -43,6 +43,50 @@ def test_normals_point_outwards_however_each_part_is_wound(inwards):
     assert outwards.min() > 0.99
 
 
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_normals_do_not_depend_on_how_each_triangle_is_wound(share):
+    ball = sphere(3)
+    turned = np.random.default_rng(1).random(len(ball.triangles)) < share
+    mixed = np.where(turned[:, None], ball.triangles[:, ::-1], ball.triangles)
+    again = Surface(ball.vertices + [9.0, 0, 0], mixed)
+    np.testing.assert_array_equal(again.triangles, mixed)
+    np.testing.assert_array_equal(again.winding, np.where(turned, -1, 1) * ball.winding)
+    np.testing.assert_allclose(again.normals, ball.normals, atol=1e-12)
+
+
+def strip(rows, *, turned, tube):
+    """A band of squares, or a tube, whose last column meets the first, turned over or not; how
+    triangles hang together is all that counts here, places are by chance."""
+    columns, triangles = 7, []
+
+    def number(column, row):
+        if turned and column == columns:
+            row = rows - 1 - row
+        return column % columns * rows + row % rows
+
+    for i in range(columns):
+        for j in range(rows if tube else rows - 1):
+            a, b, c, d = number(i, j), number(i + 1, j), number(i + 1, j + 1), number(i, j + 1)
+            triangles += [[a, b, c], [a, c, d]]
+    return np.random.default_rng(0).normal(size=(columns * rows, 3)), triangles
+
+
+@pytest.mark.parametrize("tube", [False, True])
+def test_a_surface_of_one_side_is_refused(tube):
+    """Moebius' strip and Klein's bottle; a cylinder and a torus have two sides."""
+    plain = Surface(*strip(5, turned=False, tube=tube), closed=tube)
+    assert set(plain.winding) in ({1}, {-1})
+    with pytest.raises(ValueError, match=r"triangle 0, \[0, 5, 6\], has one side only"):
+        Surface(*strip(5, turned=True, tube=tube), closed=tube)
+
+
+def test_most_triangles_of_a_patch_say_where_its_normals_point():
+    square = np.array([[0.0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0], [0.5, 0.5, 0]])
+    patch = Surface(square, [[1, 0, 4], [1, 2, 4], [2, 3, 4], [3, 0, 4]], closed=False)
+    assert patch.winding.tolist() == [-1, 1, 1, 1]
+    np.testing.assert_array_equal(patch.normals, np.tile([0, 0, 1.0], (5, 1)))
+
+
 def test_a_patch_keeps_its_winding():
     square = np.array([[0.0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]])
     up = Surface(square, [[0, 1, 2], [0, 2, 3]], closed=False)
@@ -85,6 +129,10 @@ def bad(**changed):
         ({"triangles": T - 1}, r"triangle 0 is \[-1, 0, 1\], and there are the vertices 0 to 5\."),
         ({"triangles": T + 0.5}, r"triangle 0 is \[0.5, 1.5, 2.5\]"),
         ({"triangles": np.where(T == 2, 1, T)}, r"triangle 0 is \[0, 1, 1\], no triangle"),
+        (
+            {"vertices": V[[0, 0, 2, 3, 4, 5]]},
+            r"triangle 0 is \[0, 1, 2\], and has no area: .* \(2 such triangles\)",
+        ),
         ({"triangles": T[:-1]}, r"a hole: the edge between the vertices 0 and 4 .*3 such edges"),
         ({"vertices": np.vstack([V, V[:1] * 2])}, r"vertex 6 is in no triangle \(1 such\)"),
         (

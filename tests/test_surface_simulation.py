@@ -303,6 +303,22 @@ def test_what_does_not_fit_is_told(make, says):
         make()
 
 
+@pytest.mark.parametrize(
+    ("local", "rule", "says"),
+    [
+        (np.eye(66), None, r"local is of the type ndarray; .*local_connectivity\(matrix\)"),
+        (None, "Linear", r"coupling is 'Linear'; give a rule such as"),
+        (None, coupling.Linear, r"coupling is <class .*Linear.*; give a rule such as"),
+        (None, {"c_0": 0.3}, r"coupling is {'c_0': 0.3}; give .* by input"),
+    ],
+)
+def test_what_a_cortex_is_not_made_of_is_told(without_type_checks, local, rule, says):
+    with pytest.raises(TypeError, match=says):
+        Cortex(SPHERE, MAPPING, connectome().regions, local, rule)
+    with pytest.raises(TypeError, match="give a tvbjax.surface.Surface"):
+        Cortex("cortex", MAPPING, connectome().regions)  # type: ignore
+
+
 def test_what_does_not_fit_a_simulator_is_told(tmp_path):
     other = tvbjax.Connectome(np.ones((4, 4)), labels=list("abcd"))
     with pytest.raises(ValueError, match="with other labels; give Cortex"):

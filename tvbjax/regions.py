@@ -5,12 +5,13 @@ regions and never traces through a label.
 """
 
 import dataclasses
-import difflib
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
+
+from tvbjax.near import near
 
 Values = np.ndarray | Sequence[Any]
 
@@ -87,8 +88,7 @@ class Regions:
         if isinstance(region, str):
             if region in self.labels:
                 return self.labels.index(region)
-            close = difflib.get_close_matches(region, self.labels, n=3)
-            hint = f"did you mean {' or '.join(map(repr, close))}?" if close else "see `labels`."
+            hint = near(region, self.labels) or "see `labels`."
             raise ValueError(f"Connectome: no region is labelled {region!r}; {hint}")
         if not 0 <= region < len(self):
             raise ValueError(

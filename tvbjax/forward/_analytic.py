@@ -12,7 +12,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
-from tvbjax.arrays import as_floats
+from tvbjax.arrays import as_floats, is_traced
 from tvbjax.forward._dipoles import refused, some
 from tvbjax.forward._gain import Gain
 from tvbjax.forward._sensors import Sensors
@@ -42,9 +42,8 @@ def homogeneous_gain(
     itself; for one inside it is q·(r - r0) / (4 π σ contact³), finite wherever the dipole is.
     """
     positions, orientations = _dipoles("homogeneous_gain", positions, orientations)
-    sigma, ball = as_floats(conductivity), as_floats(contact) * _METRE
-    sigma = _positive("homogeneous_gain", "conductivity", sigma)
-    ball = _positive("homogeneous_gain", "contact", ball)
+    sigma = _positive("homogeneous_gain", "conductivity", as_floats(conductivity))
+    ball = _positive("homogeneous_gain", "contact", as_floats(contact)) * _METRE
 
     def one(place, position, moment):
         apart = place - position
@@ -76,8 +75,9 @@ def sphere_eeg_gain(
     """
     name = "sphere_eeg_gain"
     positions, orientations = _dipoles(name, positions, orientations)
-    middle, extent, sigma = as_floats(centre), as_floats(radius), as_floats(conductivity)
-    sigma = _positive(name, "conductivity", sigma)
+    middle = _centre(name, centre)
+    extent = _positive(name, "radius", as_floats(radius))
+    sigma = _positive(name, "conductivity", as_floats(conductivity))
     positions = _inside(name, positions - middle[None] * _METRE, extent * _METRE)
     directions = _directions(name, sensors, middle)
     size = extent * _METRE
@@ -117,15 +117,15 @@ def shells_eeg_gain(
     """
     name = "shells_eeg_gain"
     positions, orientations = _dipoles(name, positions, orientations)
-    ends, sigmas, middle = as_floats(radii), as_floats(conductivities), as_floats(centre)
+    ends, sigmas, middle = as_floats(radii), as_floats(conductivities), _centre(name, centre)
     if ends.shape != sigmas.shape or ends.ndim != 1 or not len(ends) or terms < 1:
         raise ValueError(
             f"{name}: there are radii of the shape {ends.shape}, conductivities of the shape "
             f"{sigmas.shape} and {terms} terms; give one of each for a shell, and terms >= 1."
         )
     sigmas = _positive(name, "a conductivity", sigmas)
-    steps = jnp.diff(ends, prepend=0.0)
-    ends = refused(ends, some(steps <= 0), f"{name}: radii must grow from the inside, above 0 mm.")
+    message = f"{name}: radii must grow from the inside, above 0 mm{_known(ends)}."
+    ends = refused(ends, some(~((jnp.diff(ends, prepend=0.0) > 0) & jnp.isfinite(ends))), message)
     positions = _inside(name, positions - middle[None] * _METRE, ends[0] * _METRE)
     weights = _weights(ends / ends[-1], sigmas, terms)
     scale = 4.0 * np.pi * sigmas[0] * (ends[-1] * _METRE) ** 2
@@ -160,7 +160,7 @@ def sphere_meg_gain(
     name = "sphere_meg_gain"
     positions, orientations = _dipoles(name, positions, orientations)
     coils = _coils(sensors)
-    middle = as_floats(centre) * _METRE
+    middle = _centre(name, centre) * _METRE
     positions = positions - middle[None]
     places = as_floats(sensors.positions) * _METRE - middle[None]
     reach = jnp.sqrt((places * places).sum(axis=1).min())
@@ -208,7 +208,7 @@ def _dipoles(name: str, positions: Vectors, orientations: Vectors) -> tuple[Arra
 
 
 def _inside(name: str, positions: Array, radius: Array) -> Array:
-    outside = (positions * positions).sum(axis=1) >= radius**2
+    outside = ~((positions * positions).sum(axis=1) < radius**2)
     message = (
         f"{name}: {{count}} of {len(positions)} dipoles lie outside the (innermost) sphere, the "
         "first is source {first}; enlarge or move it (radius, centre), or leave them out."
@@ -217,7 +217,19 @@ def _inside(name: str, positions: Array, radius: Array) -> Array:
 
 
 def _positive(name: str, label: str, values: Array) -> Array:
-    return refused(values, some(~(values > 0)), f"{name}: {label} is not positive.")
+    message = f"{name}: {label} is not positive and finite{_known(values)}."
+    return refused(values, some(~((values > 0) & jnp.isfinite(values))), message)
+
+
+def _centre(name: str, centre: Place) -> Array:
+    middle = as_floats(centre)
+    message = f"{name}: centre is not finite{_known(middle)}; give (x, y, z) in mm."
+    return refused(middle, some(~jnp.isfinite(middle)), message)
+
+
+def _known(values: Array) -> str:
+    """What they are, for messages, where that is known."""
+    return "" if is_traced(values) else f" (it is {values})"
 
 
 def _directions(name: str, sensors: Sensors, centre: Array) -> Array:

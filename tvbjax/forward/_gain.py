@@ -6,6 +6,7 @@ is one with another gain.
 
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -13,8 +14,19 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from tvbjax.arrays import as_floats, is_traced
-from tvbjax.forward._sensors import Sensors
-from tvbjax.surface import Surface
+from tvbjax.forward._sensors import Sensors, several
+from tvbjax.near import near
+from tvbjax.surface import Mapping, Surface, region_indices
+
+
+def _real(matrix: Any) -> Array:
+    """As floats: an imaginary part must not be lost without a word."""
+    if np.iscomplexobj(matrix):
+        raise ValueError(
+            "Gain: the matrix is complex, and measurements are real; give its real part, or two "
+            "gains, of the real and of the imaginary part."
+        )
+    return as_floats(matrix)
 
 
 class Gain(eqx.Module):
@@ -24,7 +36,7 @@ class Gain(eqx.Module):
     by `gain_of`, from a matrix for sensors, or by the analytic formulas.
     """
 
-    matrix: Float[Array, "channel source"] = eqx.field(converter=as_floats)
+    matrix: Float[Array, "channel source"] = eqx.field(converter=_real)
     channels: tuple[str, ...] = eqx.field(static=True)
     unit: str = eqx.field(static=True, default="")
 
@@ -50,8 +62,9 @@ class Gain(eqx.Module):
         """The number of regions or vertices."""
         return self.matrix.shape[1]
 
-    def take(self, channels: Sequence[str]) -> "Gain":
-        """The channels of these names, in that order. Raises ValueError."""
+    def take(self, channels: Sequence[str] | str) -> "Gain":
+        """The channels of these names, in that order, or the one of this. Raises ValueError."""
+        channels = several("Gain.take", channels)
         rows = np.array([self._row(channel) for channel in channels])
         return Gain(self.matrix[rows], tuple(channels), self.unit)
 
@@ -66,24 +79,36 @@ class Gain(eqx.Module):
         return Gain(self.matrix - self.matrix[row : row + 1], self.channels, self.unit)
 
     def bipolar(self, pairs: Sequence[tuple[str, str]]) -> "Gain":
-        """The differences of pairs of channels, first minus second, named `first-second`."""
+        """The differences of pairs of channels, first minus second, named `first-second`.
+        Raises ValueError for what is no pair, or no name of a channel."""
+        for number, pair in enumerate(pairs):
+            if isinstance(pair, str) or len(pair) != 2:
+                raise ValueError(
+                    f"Gain.bipolar: pairs[{number}] is {pair!r}; give pairs of channels, e.g. "
+                    "[('F3', 'C3'), ('C3', 'P3')]."
+                )
+        if not len(pairs):
+            raise ValueError("Gain.bipolar: there are no pairs; give one or more.")
         rows = np.array([[self._row(first), self._row(second)] for first, second in pairs])
         names = tuple(f"{first}-{second}" for first, second in pairs)
         return Gain(self.matrix[rows[:, 0]] - self.matrix[rows[:, 1]], names, self.unit)
 
-    def summed_over_regions(self, mapping: Int[np.ndarray, " vertex"], regions: int) -> "Gain":
+    def summed_over_regions(self, mapping: Mapping, regions: int) -> "Gain":
         """From vertices to regions, where every vertex of a region has the region's activity: the
         sum over its vertices, as TVB does. Columns of regions without vertices are 0.
 
-        `mapping`: every vertex's region; `regions`: how many there are.
+        `mapping`: every vertex's region, by index from 0; `regions`: how many there are. Raises
+        ValueError where it does not fit.
         """
-        return Gain(self._by_region(mapping, regions), self.channels, self.unit)
+        regional = self._by_region(region_indices(mapping, regions, self.sources), regions)
+        return Gain(regional, self.channels, self.unit)
 
-    def averaged_over_regions(self, mapping: Int[np.ndarray, " vertex"], regions: int) -> "Gain":
+    def averaged_over_regions(self, mapping: Mapping, regions: int) -> "Gain":
         """From vertices to regions, where a region's activity is that of one source in all: the
         mean over its vertices. Columns of regions without vertices are 0."""
-        counts = np.maximum(1, np.bincount(mapping, minlength=regions)).astype(self.matrix.dtype)
-        return Gain(self._by_region(mapping, regions) / counts[None], self.channels, self.unit)
+        chosen = region_indices(mapping, regions, self.sources)
+        counts = np.maximum(1, np.bincount(chosen, minlength=regions)).astype(self.matrix.dtype)
+        return Gain(self._by_region(chosen, regions) / counts[None], self.channels, self.unit)
 
     def with_sources(self, other: "Gain") -> "Gain":
         """These sources and then another gain's, e.g. of subcortical regions, for the same
@@ -97,22 +122,12 @@ class Gain(eqx.Module):
 
     def _row(self, channel: str) -> int:
         if channel not in self.channels:
-            known = ", ".join(self.channels[:8])
-            raise ValueError(f"Gain: there is no channel {channel!r}; there are {known}, ...")
+            known = ", ".join(self.channels[:8]) + ", ..." * (len(self.channels) > 8)
+            hint = near(channel, self.channels) or f"there are {known}."
+            raise ValueError(f"Gain: there is no channel {channel!r}; {hint}")
         return self.channels.index(channel)
 
-    def _by_region(self, mapping: np.ndarray, regions: int) -> Array:
-        mapping = np.asarray(mapping)
-        if mapping.shape != (self.sources,):
-            raise ValueError(
-                f"Gain: the mapping has the shape {mapping.shape} and the gain has columns for "
-                f"{self.sources} vertices; give the region of each."
-            )
-        if mapping.min() < 0 or mapping.max() >= regions:
-            raise ValueError(
-                f"Gain: the mapping names the regions {mapping.min()} to {mapping.max()}, and "
-                f"there are 0 to {regions - 1}."
-            )
+    def _by_region(self, mapping: Int[np.ndarray, " vertex"], regions: int) -> Array:
         zeros = jnp.zeros((len(self.channels), regions), self.matrix.dtype)
         return zeros.at[:, mapping].add(self.matrix)
 
@@ -149,4 +164,4 @@ def gain_of(
             stacklevel=2,
         )
     names = tuple(np.array(sensors.labels, dtype=object)[covered])
-    return Gain(jnp.asarray(values[covered], dtype=jnp.result_type(float)), names, unit)
+    return Gain(values[covered], names, unit)

@@ -163,9 +163,7 @@ def _wound_outward(name: str, surface: Surface) -> np.ndarray:
             f"bem_gain: {name} has holes or several parts; give one closed surface, e.g. its "
             "largest part."
         )
-    first, second, third = (surface.vertices[column] for column in surface.triangles.T)
-    volume = np.einsum("ij,ij->", first, np.cross(second, third))
-    return surface.triangles if volume > 0 else surface.triangles[:, ::-1]
+    return np.where(surface.winding[:, None] > 0, surface.triangles, surface.triangles[:, ::-1])
 
 
 @contextmanager

@@ -1,12 +1,13 @@
 """Sensors: where a signal is measured, by name. Hashable, equal by value; knows no gain."""
 
 import dataclasses
-import difflib
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
+
+from tvbjax.near import near
 
 Values = np.ndarray | Sequence[Any]
 
@@ -70,16 +71,22 @@ class Sensors:
         """Index of the sensor of that name. Raises ValueError if there is none."""
         if label in self.labels:
             return self.labels.index(label)
-        close = difflib.get_close_matches(label, self.labels, n=3)
-        hint = f"did you mean {' or '.join(map(repr, close))}?" if close else "see `labels`."
+        hint = near(label, self.labels) or "see `labels`."
         raise ValueError(f"Sensors: no sensor is called {label!r}; {hint}")
 
-    def take(self, labels: Sequence[str]) -> "Sensors":
-        """The sensors of these names, in that order. Raises ValueError."""
-        rows = [self.index(label) for label in labels]
+    def take(self, labels: Sequence[str] | str) -> "Sensors":
+        """The sensors of these names, in that order, or the one of this name. Raises ValueError."""
+        rows = [self.index(label) for label in several("Sensors.take", labels)]
         turned = None if self.orientations is None else self.orientations[rows]
         chosen = tuple(self.labels[row] for row in rows)
         return Sensors(chosen, self.positions[rows], turned, name=self.name)
+
+
+def several(who: str, names: Sequence[str] | str) -> Sequence[str]:
+    """Names, of which there is one at least; a text is one, and not its letters."""
+    if not len(names):
+        raise ValueError(f"{who}: there are no names; give one or more.")
+    return [names] if isinstance(names, str) else names
 
 
 def _checked_labels(labels: Sequence[str]) -> tuple[str, ...]:

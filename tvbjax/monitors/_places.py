@@ -142,8 +142,7 @@ class Projection(AbstractOver):
         if self.gain.sources != nodes:
             raise ValueError(
                 f"Projection: the gain has columns for {self.gain.sources} sources, and the "
-                f"network has {nodes} nodes; give a gain of its regions (or vertices), e.g. "
-                "gain.summed_over_regions(region_mapping, regions)."
+                f"network has {nodes} nodes; {_way_to(nodes, self.gain.sources)}."
             )
 
     def axes(self, nodes, dt):
@@ -185,6 +184,20 @@ class AfferentCoupling(AbstractOver):
 
     def combined(self, samples):
         return samples
+
+
+def _way_to(nodes: int, sources: int) -> str:
+    """How one gets a gain for so many nodes from one of another number of sources."""
+    if sources > nodes:
+        return (
+            "where the columns are vertices and the nodes regions, take "
+            f"gain.summed_over_regions(region_mapping, {nodes}), or averaged_over_regions"
+        )
+    return (
+        "on a cortex every vertex is a node, and then every region without vertices: where the "
+        "columns are regions, compute a gain of forward.dipoles_of(cortex); where they are "
+        f"vertices, add the {nodes - sources} missing regions by gain.with_sources(theirs)"
+    )
 
 
 def _product(samples: Float[Array, "sample voi node"], columns: Float[Array, "node place"]):

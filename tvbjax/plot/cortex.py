@@ -8,7 +8,7 @@ import numpy as np
 from tvbjax.connectome import Connectome
 from tvbjax.plot.geometry import directions, shades, vertex_hemispheres
 from tvbjax.plot.ranges import colour_limits
-from tvbjax.plot.style import STYLE, load_matplotlib
+from tvbjax.plot.style import STYLE, common_colour_bar, load_matplotlib
 from tvbjax.regions import Regions
 from tvbjax.surface import Surface, checked_mapping
 
@@ -63,8 +63,7 @@ def surface(
             draw_mesh(axes, surface, frame, view, faces, kept)
             axes.set_title(title, fontsize=12, color="#444444")
         if scale is not None:
-            bar = figure.colorbar(scale, ax=list(panels), shrink=0.6, aspect=26, label=label)
-            bar.outline.set_visible(False)
+            common_colour_bar(panels, scale, label)
     return figure
 
 

@@ -11,7 +11,7 @@ from tvbjax.forward import Sensors
 from tvbjax.plot.geometry import directions, sensor_directions
 from tvbjax.plot.glass import SIDES, draw_body
 from tvbjax.plot.ranges import colour_limits
-from tvbjax.plot.style import STYLE, colour_bar, load_matplotlib
+from tvbjax.plot.style import STYLE, colour_bar, common_colour_bar, load_matplotlib
 from tvbjax.surface import Surface
 
 if TYPE_CHECKING:
@@ -105,7 +105,10 @@ def draw_topography(
     if shown is not None:
         known = np.isfinite(shown)
         if known.sum() < 3:
-            raise ValueError(f"sensors: {known.sum()} values are finite; a map takes three.")
+            raise ValueError(
+                f"sensors: {known.sum()} values are finite; a map takes three; without values "
+                "the sensors alone are drawn."
+            )
         low, high, diverging = colour_limits(shown[known], limits, "sensors")
         line = np.linspace(-radius, radius, _GRID)
         grid = np.stack(np.meshgrid(line, line), axis=-1).reshape(-1, 2)
@@ -187,6 +190,5 @@ def _draw_views(figure: "Figure", sensors: Sensors, places, body, shown, label: 
         axes.axis("off")
         axes.set_title(title, fontsize=12, color="#444444")
     if points is not None:
-        bar = figure.colorbar(points, ax=list(panels), shrink=0.7, aspect=24, label=label)
-        bar.outline.set_visible(False)
+        common_colour_bar(panels, points, label)
     figure.suptitle(f"{sensors.name}: {len(places)} sensors", x=0.01, ha="left", fontsize=14)

@@ -10,7 +10,7 @@ from scipy.spatial import ConvexHull
 from tvbjax.connectome import Connectome
 from tvbjax.plot.geometry import directions, strongest_pairs
 from tvbjax.plot.ranges import colour_limits
-from tvbjax.plot.style import STYLE, hemisphere_colours, load_matplotlib
+from tvbjax.plot.style import STYLE, common_colour_bar, hemisphere_colours, load_matplotlib
 from tvbjax.surface import Surface
 
 if TYPE_CHECKING:
@@ -69,8 +69,7 @@ def glass_brain(
             axes.axis("off")
             axes.set_title(title, fontsize=12, color="#444444")
         if shown is not None:
-            bar = figure.colorbar(points, ax=panels, shrink=0.7, aspect=24, label=label)
-            bar.outline.set_visible(False)
+            common_colour_bar(panels, points, label)
     return figure
 
 

@@ -118,6 +118,8 @@ def functional_connectivity_dynamics(
         axes.spines[:].set_visible(False)
         name = "window" if times is None else "time of window (s)"
         axes.set(xlabel=name, ylabel=name)
+        if times is None and size < 10:  # else there are marks between windows
+            axes.set(xticks=middle, yticks=middle)
         axes.set_title("Functional connectivity dynamics", loc="left")
         colour_bar(axes, image, "correlation of FC")
     return figure_of(axes)

@@ -35,14 +35,18 @@ def traces(
 ) -> "Figure":
     """Regions' signals one above another on one scale, each about its mean, with a bar of units.
 
-    `data`: dims (time, variable, region), as `result["temporal_average"]`, or (time, region).
-    `variable`: by default the first. `regions`: labels, in that order from above; by default all,
-    up to 200, the left hemisphere first where labels tell the hemispheres, which are then blue and
-    red. NaN is a gap. `ax`: draws there and returns its figure.
+    `data`: dims (time, variable, region), as `result["temporal_average"]`, or (time, region); what
+    sensors measure has `channel` for `region`. `variable`: by default the first. `regions`: labels,
+    in that order from above; by default all, up to 200, the left hemisphere first where labels tell
+    the hemispheres, which are then blue and red. NaN is a gap; a sample between gaps, or the only
+    one, is a point. `ax`: draws there and returns its figure.
 
     Raises ModuleNotFoundError without matplotlib, ValueError for data or labels that do not fit.
     """
-    shown = _of_one_variable(data, variable)
+    place = "channel" if "channel" in data.dims else "region"
+    shown = _of_one_variable(
+        data.rename({place: "region"}) if place in data.dims else data, variable
+    )
     count = shown.sizes["region"]
     if 0 in shown.shape:
         raise ValueError(f"traces: data is empty, {dict(shown.sizes)}; simulate for longer.")
@@ -63,7 +67,7 @@ def traces(
             f"traces: {len(chosen)} regions are more than {_MOST} rows; pass the labels of some."
         )
     with panel(ax, 9.5, 2.2 + 0.28 * min(len(chosen), 12) + 0.1 * max(len(chosen) - 12, 0)) as axes:
-        _draw_rows(axes, shown, where, np.asarray(chosen))
+        _draw_rows(axes, shown, where, np.asarray(chosen), place)
     return figure_of(axes)
 
 
@@ -93,17 +97,18 @@ def spectra(
         raise ValueError("spectra: there is no power above 0 Hz; give signals that change.")
     shown = np.ma.masked_less_equal(np.ma.masked_invalid(each[kept]), 0.0)
     with panel(ax, 7.6, 5.0) as axes:
-        several = each.shape[1] > 1
+        several, alone = each.shape[1] > 1, "." if kept.sum() == 1 else ""
         if several:
-            axes.plot(frequencies[kept], shown, color="#5B6573", alpha=0.25, lw=0.8)
+            axes.plot(frequencies[kept], shown, alone, color="#5B6573", alpha=0.25, lw=0.8)
         axes.plot(
-            frequencies[kept], np.ma.median(shown, axis=1), color="#0072B2", lw=2.0,
+            frequencies[kept], np.ma.median(shown, axis=1), alone, color="#0072B2", lw=2.0,
             label=f"median of {each.shape[1]} regions" if several else None,
         )  # fmt: skip
         axes.set(xscale="log", yscale="log", xlabel="frequency (Hz)")
         squared = f"{unit}²/Hz" if unit and unit.isalpha() else f"({unit})²/Hz" if unit else "1/Hz"
         axes.set_ylabel(f"power spectral density ({squared})")
-        axes.set_xlim(frequencies[kept].min(), frequencies[kept].max())
+        if not alone:
+            axes.set_xlim(frequencies[kept].min(), frequencies[kept].max())
         axes.grid(alpha=0.25, which="major", lw=0.6)
         if several:
             axes.legend(frameon=False, loc="lower left")
@@ -115,7 +120,7 @@ def _of_one_variable(data: "xr.DataArray", variable: str | None) -> "xr.DataArra
     if set(data.dims) not in ({"time", "variable", "region"}, {"time", "region"}):
         raise ValueError(
             f"traces: data has the dims {data.dims}; pass (time, variable, region) or (time, "
-            "region), as a Result gives them."
+            "region), as a Result gives them, or channel for region."
         )
     if "variable" not in data.dims:
         data = data.expand_dims(variable=[str(data.name or "value")])
@@ -129,7 +134,7 @@ def _of_one_variable(data: "xr.DataArray", variable: str | None) -> "xr.DataArra
     return data.isel(variable=slice(first, first + 1))
 
 
-def _draw_rows(axes: "Axes", shown: "xr.DataArray", where: Regions, chosen: np.ndarray):
+def _draw_rows(axes: "Axes", shown: "xr.DataArray", where: Regions, chosen: np.ndarray, place: str):
     values = np.asarray(shown.values[:, 0], dtype=float)[:, chosen]
     values = np.where(np.isfinite(values), values, np.nan)
     # Of what is known of each: a region without any value has a row that stays empty.
@@ -139,8 +144,13 @@ def _draw_rows(axes: "Axes", shown: "xr.DataArray", where: Regions, chosen: np.n
     step = _ROOM[len(chosen) > _MANY] * (swing or 1.0)
     time, label = time_axis(shown)
     colours = hemisphere_colours(where)[chosen]
+    there = np.pad(np.isfinite(values), ((1, 1), (0, 0)))
+    alone = there[1:-1] & ~there[:-2] & ~there[2:]  # no line goes through them
     for row, colour in enumerate(colours):
-        axes.plot(time, centred[:, row] - row * step, color=colour, lw=0.8)
+        axes.plot(
+            time, centred[:, row] - row * step, color=colour, lw=0.8,
+            marker=".", markevery=np.flatnonzero(alone[:, row]).tolist(),
+        )  # fmt: skip
     count = len(chosen)
     small = float(np.clip(260 / count, 5.5, 11))
     names = [where.labels[i] for i in chosen]
@@ -149,12 +159,15 @@ def _draw_rows(axes: "Axes", shown: "xr.DataArray", where: Regions, chosen: np.n
         text.set_color(colour)
     axes.spines["left"].set_visible(False)
     axes.tick_params(axis="y", length=0)
-    axes.set_xlim(time[0], time[-1] if len(time) > 1 else time[0] + 1.0)
+    if len(time) > 1:
+        axes.set_xlim(time[0], time[-1])
+    else:
+        axes.set_xticks(time)
     room = max(0.65 * step, 1.05 * swing)
     axes.set_ylim(-(count - 1) * step - room, room)
     axes.set_xlabel(label)
     variable, unit = variable_of(shown)
-    axes.set_title(f"{variable}, {count} region{'s' if count > 1 else ''}", loc="left")
+    axes.set_title(f"{variable}, {count} {place}{'s' if count > 1 else ''}", loc="left")
     draw_scale(axes, step, unit, -(count - 1) * step)
 
 

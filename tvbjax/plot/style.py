@@ -1,7 +1,8 @@
 """How figures look: fonts, colours of hemispheres, colour bars, names and units of axes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 # Okabe and Ito's blue and vermilion, told apart by all common kinds of colour vision.
 LEFT, RIGHT, NEITHER = "#0072B2", "#D55E00", "#555555"
 NO_DATA = "#E6E6E6"
+_LINE = 40  # letters of a colour bar's label beside a panel of 3.6 inches
 STYLE = {
     "font.size": 12,
     "axes.titlesize": 14,
@@ -70,9 +72,19 @@ def hemisphere_colours(regions: Regions) -> np.ndarray:
 
 def colour_bar(axes: "Axes", image: Any, label: str):
     """As high as the panel, whatever its aspect."""
+    _colour_bar(axes, image, label, cax=axes.inset_axes((1.03, 0.0, 0.045, 1.0)))
+
+
+def common_colour_bar(panels: "Sequence[Axes]", image: Any, label: str):
+    """Right of all panels."""
+    _colour_bar(panels[0], image, label, ax=list(panels), shrink=0.7, aspect=24)
+
+
+def _colour_bar(axes: "Axes", image: Any, label: str, **place):
     figure = axes.get_figure()
     assert figure is not None
-    bar = figure.colorbar(image, cax=axes.inset_axes((1.03, 0.0, 0.045, 1.0)), label=label)
+    # A label that is longer than its bar would be cut, or leave the panels no room.
+    bar = figure.colorbar(image, label=fill(label, _LINE), **place)
     bar.outline.set_visible(False)
 
 

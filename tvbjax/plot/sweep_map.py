@@ -106,7 +106,7 @@ def _draw_line(axes: "Axes", measured: "xr.DataArray"):
     dim = str(measured.dims[0])
     places, values = _places(measured[dim].values), np.asarray(measured.values, dtype=float)
     axes.plot(places, values, color=_LINE, lw=1.6, marker="o", ms=4)
-    if measured[dim].dtype.kind not in "iuf":
+    if measured[dim].dtype.kind not in "iuf" or len(places) == 1:
         axes.set_xticks(places, [str(value) for value in measured[dim].values])
     for place in places[~np.isfinite(values)]:
         axes.axvline(place, color=NO_DATA, lw=4, zorder=0)

@@ -13,7 +13,9 @@ from tvbjax.surface._local import (
     neighbour_average as neighbour_average,
 )
 from tvbjax.surface._mapping import (
+    Mapping as Mapping,
     checked_mapping as checked_mapping,
+    region_indices as region_indices,
     without_vertices as without_vertices,
 )
 from tvbjax.surface._surface import Surface as Surface

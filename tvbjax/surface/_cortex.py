@@ -73,6 +73,7 @@ class Cortex(eqx.Module):
                 "Cortex: give a tvbjax.surface.Surface, the region of each vertex, and the "
                 f"connectome's regions (connectome.regions); got {surface!r:.40}, {regions!r:.40}."
             )
+        _check_neighbours(local, coupling)
         vertices = len(surface)
         found = checked_mapping(mapping, regions, vertices)
         alone = without_vertices(found, len(regions))
@@ -89,8 +90,6 @@ class Cortex(eqx.Module):
                 f"Cortex: the local connectivity is for {local.vertices} vertices, and the surface "
                 f"has {vertices}."
             )
-        if local is None and coupling is not None:
-            raise ValueError("Cortex: there is a coupling and no local connectivity; give local=.")
 
     @property
     def nodes(self) -> int:
@@ -134,6 +133,24 @@ class Cortex(eqx.Module):
         vertices = len(self.surface)
         heard = self.local(values[:vertices])
         return jnp.concatenate([heard, jnp.zeros_like(values[vertices:])])
+
+
+def _check_neighbours(local: object, coupling: object) -> None:
+    if not isinstance(local, LocalConnectivity | None):
+        raise TypeError(
+            f"Cortex: local is of the type {type(local).__name__}; give tvbjax.surface."
+            "neighbour_average(surface), local_kernel(distances, kernel), or "
+            "local_connectivity(matrix) of a matrix of weights."
+        )
+    rules = coupling.values() if isinstance(coupling, dict) else [coupling]
+    for rule in rules:
+        if not isinstance(rule, AbstractCoupling) and coupling is not None:
+            raise TypeError(
+                f"Cortex: coupling is {coupling!r:.80}; give a rule such as "
+                'tvbjax.coupling.Linear(a=1.0), or rules by input, {"c_0": rule}.'
+            )
+    if local is None and coupling is not None:
+        raise ValueError("Cortex: there is a coupling and no local connectivity; give local=.")
 
 
 def _averaging(nodes: np.ndarray, regions: int) -> Averaging:

@@ -15,6 +15,7 @@ from jaxtyping import Float, Int
 from scipy.sparse.csgraph import connected_components
 
 Values = np.ndarray | Sequence[Any]
+_FLAT = 1e-12  # twice a triangle's area, of its longest edge squared: no more than rounding
 
 
 @dataclasses.dataclass(frozen=True, eq=False, init=False)
@@ -23,16 +24,19 @@ class Surface:
 
     `vertices`: mm, one row (x, y, z) each. `triangles`: indices of three vertices each, from 0.
     `closed`: whether the surface must be without holes; say False for a patch of one. `name`: for
-    people.
+    people. `winding`: found, for each triangle 1, or -1 where it must be turned for all to be wound
+    alike, seen from outside; without an outside as most of their part are. Triangles stay as given.
 
-    Raises ValueError for a triangle of vertices that do not exist or are not three, an edge of
-    three triangles or more, a hole, or a vertex without a triangle.
+    Raises ValueError for a triangle of vertices that do not exist or are not three, or without an
+    area, an edge of three triangles or more, a hole, a vertex without a triangle, or a surface of
+    one side only.
     """
 
     vertices: Float[np.ndarray, "vertex 3"]
     triangles: Int[np.ndarray, "triangle 3"]
     closed: bool
     name: str
+    winding: Int[np.ndarray, " triangle"]
     _hash: int = dataclasses.field(repr=False)
 
     def __init__(
@@ -41,12 +45,14 @@ class Surface:
         vertices = _vertices(vertices)
         triangles = _triangles(triangles, len(vertices))
         _check_mesh(vertices, triangles, closed)
-        vertices.setflags(write=False)
-        triangles.setflags(write=False)
+        winding = _winding(vertices, triangles, closed)
+        for array in (vertices, triangles, winding):
+            array.setflags(write=False)
         object.__setattr__(self, "vertices", vertices)
         object.__setattr__(self, "triangles", triangles)
         object.__setattr__(self, "closed", closed)
         object.__setattr__(self, "name", name)
+        object.__setattr__(self, "winding", winding)
         # Computed once: jit asks for it at every call.
         value = (vertices.tobytes(), triangles.tobytes(), closed, name)
         object.__setattr__(self, "_hash", hash(value))
@@ -82,7 +88,7 @@ class Surface:
     @cached_property
     def triangle_areas(self) -> Float[np.ndarray, " triangle"]:
         """mm²."""
-        return np.linalg.norm(_normals(self), axis=1) / 2.0
+        return np.linalg.norm(_across(self.vertices, self.triangles), axis=1) / 2.0
 
     @cached_property
     def areas(self) -> Float[np.ndarray, " vertex"]:
@@ -92,10 +98,8 @@ class Surface:
     @cached_property
     def normals(self) -> Float[np.ndarray, "vertex 3"]:
         """Unit normals at the vertices, the area-weighted mean of their triangles', that point out
-        of a closed surface however its triangles are wound."""
-        across = _normals(self)
-        if self.closed:
-            across = across * _outward(self)[:, None]
+        of a closed surface, and to one side of a patch, however triangles are wound."""
+        across = _across(self.vertices, self.triangles) * self.winding[:, None]
         sums = np.stack([_gathered(self, across[:, axis]) for axis in range(3)], axis=1)
         lengths = np.linalg.norm(sums, axis=1, keepdims=True)
         return sums / np.where(lengths == 0, 1.0, lengths)
@@ -168,6 +172,16 @@ def _check_mesh(vertices: np.ndarray, triangles: np.ndarray, closed: bool) -> No
             f"one triangle ({(counts == 1).sum()} such edges); close the mesh, or say closed=False "
             "for a patch of a surface."
         )
+    corners = vertices[triangles]
+    longest = np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2).max(axis=1)
+    flat = np.linalg.norm(_across(vertices, triangles), axis=1) <= _FLAT * longest**2
+    if flat.any():
+        row = int(flat.argmax())
+        raise ValueError(
+            f"Surface: triangle {row} is {triangles[row].tolist()}, and has no area: its corners "
+            f"lie at one place or on a line ({flat.sum()} such triangles); merge vertices that lie "
+            "at one place, and remove or mend the triangle, e.g. with trimesh or MeshLab."
+        )
 
 
 def _pair(edge: np.ndarray) -> str:
@@ -178,9 +192,9 @@ def _sides(triangles: np.ndarray) -> np.ndarray:
     return np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
 
 
-def _normals(surface: Surface) -> np.ndarray:
-    """Of every triangle, as long as twice its area."""
-    first, second, third = (surface.vertices[column] for column in surface.triangles.T)
+def _across(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
+    """Normals of triangles as they are wound, as long as twice their areas."""
+    first, second, third = (vertices[column] for column in triangles.T)
     return np.cross(second - first, third - first)
 
 
@@ -191,12 +205,35 @@ def _gathered(surface: Surface, per_triangle: np.ndarray) -> np.ndarray:
     )
 
 
-def _outward(surface: Surface) -> np.ndarray:
-    """Of every triangle 1, or -1 where its part of the surface is wound inwards."""
-    corners = surface.vertices[surface.triangles]
-    volumes = np.einsum("ij,ij->i", corners[:, 0], np.cross(corners[:, 1], corners[:, 2]))
-    parts = surface.components[surface.triangles[:, 0]]
-    return np.where(np.bincount(parts, weights=volumes) < 0, -1.0, 1.0)[parts]
+def _winding(vertices: np.ndarray, triangles: np.ndarray, closed: bool) -> np.ndarray:
+    """Of every triangle 1, or -1 where it must be turned."""
+    count, sides = len(triangles), _sides(triangles)
+    ends = np.sort(sides, axis=1)
+    order = np.lexsort(ends.T)
+    shared = (ends[order[1:]] == ends[order[:-1]]).all(axis=1)
+    one, other = order[:-1][shared], order[1:][shared]
+    # A graph of every triangle twice, as it is and turned, that joins neighbours that are alike,
+    # which go along their edge in opposite directions: it has two components for each part of the
+    # surface, each the other turned, and one where there is only one side.
+    turned = count * (sides[one, 0] == sides[other, 0])
+    here, there = one % count, other % count
+    pairs = np.concatenate([[here, there + turned], [here + count, there + count - turned]], axis=1)
+    as_it_is, as_turned = _components(2 * count, pairs.T).reshape(2, count)
+    if (as_it_is == as_turned).any():
+        row = int((as_it_is == as_turned).argmax())
+        raise ValueError(
+            f"Surface: the part with triangle {row}, {triangles[row].tolist()}, has one side only, "
+            "like a Moebius strip or a Klein bottle, so that it has no normals; repair the mesh, "
+            "e.g. with trimesh or MeshLab."
+        )
+    alike = np.where(as_it_is < as_turned, 1, -1)
+    part = np.minimum(as_it_is, as_turned)
+    # Positive where a part is as it should be: its volume, else how many are wound so.
+    size = np.ones(count)
+    if closed:
+        corners = vertices[triangles]
+        size = np.einsum("ij,ij->i", corners[:, 0], np.cross(corners[:, 1], corners[:, 2]))
+    return alike * np.where(np.bincount(part, weights=alike * size) < 0, -1, 1)[part]
 
 
 def _components(vertices: int, edges: np.ndarray) -> np.ndarray:
