@@ -1,5 +1,7 @@
 """Spectra, filters, envelopes and wavelets against SciPy, closed forms and slow definitions."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -248,3 +250,94 @@ def test_frequencies_of_another_spectrum_are_refused(signals, without_type_check
     density = np.ones((33, 4))
     with pytest.raises(ValueError, match=r"shape \(33, 4\) and 51 frequencies"):
         analysis.band_power(density, analysis.frequencies(PERIOD, 100), 8.0, 12.0)
+
+
+OF_NO_UNIT = {
+    "functional_connectivity": analysis.functional_connectivity,
+    "partial_correlation": analysis.partial_correlation,
+    "cross_correlation": lambda x: analysis.cross_correlation(x, 5),
+    "dynamics": lambda x: analysis.functional_connectivity_dynamics(x, 60, 25),
+    "loadings": lambda x: analysis.principal_components(x).loadings,
+    "imaginary_coherence": FUNCTIONS["imaginary_coherence"],
+    "envelope_correlation": FUNCTIONS["envelope_correlation"],
+    "orthogonal": FUNCTIONS["orthogonal"],
+    "spectral_entropy": lambda x: analysis.spectral_entropy(jnp.abs(x)),
+    "metastability": lambda x: analysis.proxy_metastability(x) * analysis.proxy_synchrony(x),
+}
+
+
+@pytest.fixture(scope="module")
+def of_unit_scale(signals):
+    return {name: np.asarray(function(signals)) for name, function in OF_NO_UNIT.items()}
+
+
+@pytest.mark.parametrize("scale", [1e-28, 1e-19, 1e18, 1e33])
+def test_a_signals_unit_does_not_matter_in_single_precision(signals, of_unit_scale, scale):
+    """Squares of 1e-28 and 1e33 are 0 and infinite; against double precision at a scale of 1."""
+    single = jnp.asarray(scale * signals, jnp.float32)
+    for name, function in OF_NO_UNIT.items():
+        expected = of_unit_scale[name]
+        np.testing.assert_allclose(function(single), expected, atol=2e-3, err_msg=name)
+
+
+def test_every_signal_has_a_unit_of_its_own(signals):
+    """Correlations and coherences of signals far apart in scale, against SciPy and NumPy."""
+    units = np.array([1e-25, 1.0, 1e18, 1e-12])
+    mixed = jnp.asarray(signals * units, jnp.float32)
+    found = analysis.functional_connectivity(mixed)
+    np.testing.assert_allclose(found, np.corrcoef(signals.T), atol=1e-5)
+    _, expected = scipy.signal.coherence(
+        signals[:, 0], signals[:, 2], fs=1000.0 / PERIOD, nperseg=64
+    )
+    found = analysis.coherence(mixed, PERIOD, 64)[1:-1, 0, 2]
+    np.testing.assert_allclose(found, expected[1:-1], atol=1e-3)
+    slope = jax.grad(lambda x: analysis.functional_connectivity(x)[0, 1])
+    expected = slope(jnp.asarray(signals))
+    np.testing.assert_allclose(np.asarray(slope(mixed)) * units, expected, atol=1e-5)
+
+
+def test_whole_numbers_of_numpy_are_whole_numbers(signals, without_type_checks):
+    untyped: Any = analysis
+    counts = np.round(100 * signals).astype(np.int32)
+    small, period = np.int64(64), np.float32(4.0)
+    for call in (
+        lambda x, n, p: untyped.power_spectrum(x, p, n),
+        lambda x, n, p: untyped.imaginary_coherence(x, p, n),
+        lambda x, n, p: untyped.functional_connectivity_dynamics(x, n, n),
+        lambda x, n, p: untyped.cross_correlation(x, n),
+        lambda x, n, p: untyped.band_pass(x, p, 8, 12, n // 16),
+        lambda x, n, p: untyped.wavelet_transform(x, p, np.array([8, 12])),
+        lambda x, n, p: untyped.frequencies(p, n),
+        lambda x, n, p: untyped.principal_components(x, n // 32).scores,
+        lambda x, n, p: untyped.sample_entropy(x, n // 32),
+        lambda x, n, p: untyped.multiscale_entropy(x, np.array([1, 2])),
+        lambda x, n, p: untyped.permutation_entropy(x, n // 16),
+        lambda x, n, p: untyped.spectral_entropy(abs(x)),
+        lambda x, n, p: untyped.ks_distance(x[:, 0], x[:, 1]),
+        lambda x, n, p: untyped.band_power(x, np.arange(len(x)), 3, 9),
+    ):
+        found = call(counts, small, period)
+        expected = call(counts.astype(float), 64, 4.0)
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
+    for call, says in [
+        (lambda: untyped.power_spectrum(signals, 4.0, 64.0), "power_spectrum: segment=64.0; give"),
+        (lambda: untyped.cross_correlation(signals, 2.5), "longest=2.5; give a whole number"),
+        (lambda: untyped.functional_connectivity_dynamics(signals, "a"), "window='a'; give"),
+        (lambda: untyped.permutation_entropy(signals, 3.0), "order=3.0; give a whole"),
+        (lambda: untyped.amplitude_envelope(1j * signals), "are of the type complex128; give"),
+        (lambda: untyped.covariance([["a", "b"]]), "are of the type <U1; give real"),
+    ]:
+        with pytest.raises(TypeError, match=says):
+            call()
+    for call, says in [
+        (lambda: untyped.ks_distance(signals, signals), r"shapes \(400, 4\) and \(400, 4\)"),
+        (lambda: untyped.frequencies(0.0, 4), "frequencies: the period is 0.0 ms"),
+        (lambda: untyped.frequencies(1.0, 1), "frequencies: segment=1; give two"),
+        (
+            lambda: untyped.band_pass(signals, np.ones(2), 8, 9),
+            r"the period is array\(\[1., 1.\]\)",
+        ),
+        (lambda: untyped.band_power(3.0, np.arange(4.0), 1, 2), r"density of shape \(\)"),
+    ]:
+        with pytest.raises(ValueError, match=says):
+            call()

@@ -73,6 +73,28 @@ def test_an_alpha_pulse_has_the_area_one_and_no_overflow():
     assert np.isfinite(slope).all()
 
 
+def test_an_alpha_pulse_of_equal_rates_is_the_limit():
+    time = jnp.linspace(0.0, 60.0, 50)
+
+    def pulse(alpha, beta):
+        return Alpha(onset=20.0, alpha=alpha, beta=beta)(time)
+
+    since = np.maximum(np.asarray(time) - 20.0, 0.0)
+    np.testing.assert_allclose(pulse(0.3, 0.3), 0.09 * since * np.exp(-0.3 * since), rtol=1e-12)
+    np.testing.assert_array_equal(pulse(0.9, 0.3), pulse(0.3, 0.9))
+    slopes = jax.jacobian(pulse, argnums=(0, 1))(0.3, 0.3)
+    for slope, change in zip(slopes, ((1e-6, 0.0), (0.0, 1e-6)), strict=True):
+        ahead, behind = (pulse(0.3 + s * change[0], 0.3 + s * change[1]) for s in (1, -1))
+        np.testing.assert_allclose(slope, (ahead - behind) / 2e-6, atol=1e-8)
+
+
+def test_pulses_have_equally_many_steps_with_an_onset_beside_the_steps():
+    """What the documentation advises; on the steps TVB's comparison has 3 and 4."""
+    train = PulseTrain(T=0.7, tau=0.3, onset=1.05)
+    on = np.asarray(train(jnp.asarray(0.1 * np.arange(7011)))) > 0
+    assert (on[11:].reshape(-1, 7) == [True] * 3 + [False] * 4).all() and not on[:11].any()
+
+
 def test_samples_are_held_and_end():
     signal = Sampled([1.0, -2.0, 3.0], period=0.5, onset=10.0)
     time = 0.1 * np.arange(95, 125)
@@ -233,11 +255,108 @@ def test_what_does_not_fit_is_told(tmp_path, make, says):
         network(tmp_path, stimulus=make())
 
 
+class Short(equations.AbstractEquation):
+    """One of a user, that forgets the shape."""
+
+    def __call__(self, x):
+        return x[:2]
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda: PulseTrain(T=0.0), "PulseTrain: T is 0; give a finite number above 0"),
+        (lambda: PulseTrain(T=-3.0), "T is -3"),
+        (lambda: PulseTrain(tau=0.0), "tau is 0; .*above 0"),
+        (lambda: PulseTrain(T=5.0, tau=6.0), "tau is 6 and T 5; give tau <= T"),
+        (lambda: PulseTrain(onset=np.nan), "onset is nan; give a finite number[.]"),
+        (lambda: PulseTrain(amp=np.ones(3)), r"amp has the shape \(3,\); give one number"),
+        (lambda: BiphasicTrain(T=1.0, width=0.6), "width is 0.6 and T 1; give width <= T / 2"),
+        (lambda: equations.BurstTrain(interval=0.0), "BurstTrain: interval is 0"),
+        (
+            lambda: equations.BurstTrain(interval=50.0),
+            "burst is 60 and interval 50; give burst <= interval",
+        ),
+        (lambda: equations.theta_burst(width=21.0), "width is 21 and T 20"),
+        (lambda: equations.deep_brain_stimulation(0.0), "deep_brain_stimulation: frequency is 0"),
+        (lambda: Sinusoid(frequency=0.0), "Sinusoid: frequency is 0"),
+        (lambda: equations.Cosine(frequency=-1.0), "Cosine: frequency is -1"),
+        (lambda: Alpha(beta=0.0), "Alpha: beta is 0"),
+        (lambda: Gaussian(sigma=0.0), "Gaussian: sigma is 0"),
+        (lambda: Gaussian(amp=np.inf), "amp is inf"),
+        (lambda: equations.DoubleGaussian(sigma_2=-1.0), "sigma_2 is -1"),
+        (lambda: equations.Sigmoid(sigma=0.0), "Sigmoid: sigma is 0"),
+        (lambda: equations.GeneralizedSigmoid(sigma=0.0), "Sigmoid: sigma is 0"),
+        (lambda: equations.Linear(a=[1.0]), r"Linear: a has the shape \(1,\)"),
+        (lambda: Sampled([1.0], np.inf), "Sampled: values of shape"),
+        (lambda: Sampled([], 1.0), r"Sampled: values of shape \(0,\)"),
+        (lambda: Sampled([1.0], 1.0, np.nan), "Sampled: onset is nan"),
+        (lambda: Expression("a * t", a=1.0, b=2.0), "'b' is given and not in .* names a, t"),
+        (lambda: Expression("t", t=1.0), "'t', which is the variable"),
+        (lambda: Expression("pi * t", pi=3.0), "'pi', which"),
+        (lambda: Expression("a * t", a=np.nan), "'a' is nan"),
+        (lambda: Expression("a * t", a=np.ones(2)), r"'a' has the shape \(2,\)"),
+        (lambda: Function(lambda t, p: t, {"k": np.nan}), "'k' is nan"),
+        (
+            lambda: Function(lambda t, p: np.interp(t, [0, 1], [0, 1])),
+            "fails on .* function of jax",
+        ),
+        (lambda: Function(lambda t, p: t if t > 0 else 0.0), "ambiguous.*where.* for a choice"),
+        (lambda: Function(lambda t, p: t[:3]), "fails on an array of 7 times.*broadcast"),
+        (lambda: Function(lambda t, p: None), "fails on .*NoneType"),  # type: ignore
+        (lambda: Function(lambda t: t), "fails on .*positional argument"),  # type: ignore
+        (
+            lambda: tvbjax.Stimulus(Short(), PATTERN, "x"),
+            r"temporal, Short, gives .*\(2,\)|float64.2",
+        ),
+        (lambda: tvbjax.Stimulus(Gaussian(), PATTERN, ("x", "x")), "has 'x' twice"),
+        (
+            lambda: tvbjax.pattern_of(ring_connectome(), {"region_1": np.ones(2)}),
+            r"weight of 'region_1' has the shape \(2,\)",
+        ),
+    ],
+)
+def test_parameters_that_make_no_sense_are_told(make, says):
+    with pytest.raises(ValueError, match=says):
+        make()
+
+
+def test_equations_are_built_of_traced_numbers():
+    """Their values are not known: what is known of them still is checked."""
+
+    def value(period, onset):
+        return PulseTrain(T=period, tau=1.0, onset=onset, amp=onset)(jnp.asarray(3.5))
+
+    assert jax.jit(value)(5.0, 3.0) == 3.0
+    assert jax.grad(value, argnums=1)(5.0, 3.0) == 1.0
+    np.testing.assert_array_equal(jax.vmap(value)(jnp.ones(2) * 5.0, jnp.array([1.0, 3.0])), [0, 3])
+    with pytest.raises(ValueError, match="PulseTrain: T is 0"):
+        jax.grad(lambda onset: value(0.0, onset))(3.0)
+
+
 def test_what_is_no_stimulus_is_told(tmp_path, without_type_checks):
     with pytest.raises(TypeError, match="give e.g. tvbjax.Stimulus"):
         network(tmp_path, stimulus="pulse")
-    with pytest.raises(TypeError, match="give an equation of time"):
-        tvbjax.Stimulus(np.sin, np.ones(5), "x")  # type: ignore
+    stimulus_of: Any = tvbjax.Stimulus
+    pattern_of: Any = tvbjax.pattern_of
+    for call, says in [
+        (lambda: stimulus_of(np.sin, np.ones(5), "x"), "give an equation of time"),
+        (
+            lambda: stimulus_of(Gaussian(), {"a": 1.0}, "x"),
+            r"pattern is \{'a': 1.0\}; .*pattern_of",
+        ),
+        (lambda: stimulus_of(Gaussian(), "all", "x"), "pattern is 'all'"),
+        (lambda: stimulus_of(Gaussian(), np.ones(5), 3), "variables is 3; give the name"),
+        (lambda: stimulus_of(Gaussian(), np.ones(5), ("x", None)), "give the name"),
+        (lambda: pattern_of(ring_connectome(), [1.0]), r"weights is \[1.0\]; give a dictionary"),
+        (lambda: pattern_of(5, {"a": 1.0}), "connectome is 5; give a tvbjax.Connectome"),
+        (lambda: Windowed(5, 0, 1), "of is 5; give an equation, e.g."),  # type: ignore
+        (lambda: Expression(5), "the text is 5; give a string"),  # type: ignore
+        (lambda: Function(jnp.sin, [1.0]), r"params is \[1.0\]; give a dictionary"),  # type: ignore
+        (lambda: Gaussian(amp="high"), "'high' is no number"),
+    ]:
+        with pytest.raises(TypeError, match=says):
+            call()
 
 
 @pytest.mark.parametrize(

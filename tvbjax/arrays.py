@@ -12,9 +12,15 @@ from jaxtyping import Array
 def as_floats(values: Any) -> Array:
     """`values` in JAX's default float type, float64 where x64 is on.
 
-    As a converter of Module fields: a Python float would recompile at every new value.
+    As a converter of Module fields: a Python float would recompile at every new value. Raises
+    `TypeError` for what is no number and no array of numbers.
     """
-    return jnp.asarray(values, dtype=jnp.result_type(float))
+    try:
+        return jnp.asarray(values, dtype=jnp.result_type(float))
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"{values!r:.60} is no number and no array of numbers; give one."
+        ) from error
 
 
 def strong(tree: Any) -> Any:

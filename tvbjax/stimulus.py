@@ -6,7 +6,7 @@ run is continued: TVB's begins anew at 0.
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -16,13 +16,36 @@ from jaxtyping import Array, ArrayLike, Float
 from tvbjax.arrays import as_floats, is_traced
 from tvbjax.connectome import Connectome
 from tvbjax.equations import AbstractEquation
+from tvbjax.equations._equation import check_equation
 
 if TYPE_CHECKING:
     from tvbjax.simulator import Simulator
 
 
-def _names(variables: str | tuple[str, ...]) -> tuple[str, ...]:
-    return (variables,) if isinstance(variables, str) else tuple(variables)
+def _names(variables: Any) -> tuple[str, ...]:
+    names = (variables,) if isinstance(variables, str) else variables
+    if not isinstance(names, tuple | list) or not all(isinstance(name, str) for name in names):
+        raise TypeError(
+            f"Stimulus: variables is {variables!r:.60}; give the name of a state variable, or a "
+            "tuple of names."
+        )
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise ValueError(
+            f"Stimulus: variables has {twice[0]!r} twice; name each once (and double the pattern, "
+            "if that is meant)."
+        )
+    return tuple(names)
+
+
+def _weights(pattern: Any) -> Array:
+    try:
+        return as_floats(pattern)
+    except TypeError as error:
+        raise TypeError(
+            f"Stimulus: the pattern is {pattern!r:.60}; give one weight for each region, such as "
+            "pattern_of(connectome, {label: weight, ...}) makes."
+        ) from error
 
 
 class Stimulus(eqx.Module):
@@ -34,7 +57,7 @@ class Stimulus(eqx.Module):
     """
 
     temporal: AbstractEquation
-    pattern: Float[Array, " node"] = eqx.field(converter=as_floats)
+    pattern: Float[Array, " node"] = eqx.field(converter=_weights)
     variables: tuple[str, ...] = eqx.field(static=True, converter=_names)
 
     def __check_init__(self):
@@ -51,16 +74,30 @@ class Stimulus(eqx.Module):
         if not is_traced(self.pattern) and not np.isfinite(np.asarray(self.pattern)).all():
             first = int(np.argmin(np.isfinite(np.asarray(self.pattern))))
             raise ValueError(f"Stimulus: pattern[{first}] is {self.pattern[first]}.")
+        check_equation(f"Stimulus: temporal, {type(self.temporal).__name__},", self.temporal)
 
 
 def pattern_of(connectome: Connectome, weights: Mapping[str, ArrayLike]) -> Float[Array, " region"]:
     """A pattern with these weights in the regions of these names, and 0 in all others.
 
-    `pattern_of(connectome, {"rA1": 1.0, "lA1": 0.5})`. Raises `ValueError` for an unknown region.
+    `pattern_of(connectome, {"rA1": 1.0, "lA1": 0.5})`. Raises `ValueError` for an unknown region or
+    several weights for one, `TypeError` for what is no mapping.
     """
+    if not isinstance(connectome, Connectome):
+        raise TypeError(f"pattern_of: connectome is {connectome!r:.60}; give a tvbjax.Connectome.")
+    if not isinstance(weights, Mapping):
+        raise TypeError(
+            f'pattern_of: weights is {weights!r:.60}; give a dictionary, e.g. {{"rA1": 1.0}}. (One '
+            "weight for each region is a pattern already.)"
+        )
     pattern = jnp.zeros(len(connectome.labels))
     for label, weight in weights.items():
         row = connectome.regions.index(label)
+        if jnp.shape(weight) != ():
+            raise ValueError(
+                f"pattern_of: the weight of {label!r} has the shape {jnp.shape(weight)}; give one "
+                "number."
+            )
         pattern = pattern.at[row].set(jnp.asarray(weight, pattern.dtype))
     return pattern
 

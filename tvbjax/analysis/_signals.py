@@ -1,5 +1,10 @@
-"""What the functions of signals ask of them: two dimensions, enough samples, for some no NaN."""
+"""What the functions of signals ask of them: two dimensions, enough samples, for some no NaN; and
+of their other arguments."""
 
+import operator
+from typing import Any
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -9,8 +14,13 @@ Signals = Float[Array | np.ndarray, "time region"]
 
 def as_signals(name: str, signals: Signals, samples: int = 1) -> Float[Array, "time region"]:
     """The signals as a JAX array; `name`: of the function that asks, for the error."""
-    _check_shape(name, signals, samples)
-    found = jnp.asarray(signals)
+    _check(name, signals, samples)
+    return as_floating(signals)
+
+
+def as_floating(values: Any) -> Array:
+    """A JAX array of floats: whole numbers in the default type, floats in their own."""
+    found = jnp.asarray(values)
     return found if jnp.issubdtype(found.dtype, jnp.floating) else found.astype(float)
 
 
@@ -18,7 +28,7 @@ def as_finite_signals(
     name: str, signals: Signals, samples: int = 1
 ) -> Float[np.ndarray, "time region"]:
     """The signals as a NumPy array without NaN or infinity."""
-    _check_shape(name, signals, samples)
+    _check(name, signals, samples)
     found = np.asarray(signals, float)
     bad = np.argwhere(~np.isfinite(found))
     if len(bad):
@@ -30,10 +40,29 @@ def as_finite_signals(
     return found
 
 
-def check_period(name: str, period: float) -> None:
-    """Raises `ValueError` where the time between samples, ms, is not positive and finite."""
-    if not 0 < period < np.inf:
-        raise ValueError(f"{name}: the period is {period!r} ms; give a positive time.")
+def size_of(values: Array, axis: int | None = None) -> Array:
+    """The largest magnitude, its axis kept, 1 where there is none; to gradients a constant.
+
+    Squares of 1e-23 or 1e20 are 0 or infinite in single precision: what is computed by squares and
+    does not depend on scale, or only as its unit does, is computed of `values / size_of(values)`.
+    """
+    largest = jax.lax.stop_gradient(jnp.abs(values).max(axis=axis, keepdims=True))
+    return jnp.where(largest > 0, largest, jnp.ones_like(largest))
+
+
+def as_whole(name: str, what: str, value: Any) -> int:
+    """A whole number of Python's, of NumPy's or JAX's as well. Raises `TypeError` for others."""
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name}: {what}={value!r:.60}; give a whole number.") from None
+
+
+def as_period(name: str, period: Any) -> float:
+    """Time between samples, ms. Raises `ValueError` where it is not one positive finite number."""
+    if np.shape(period) != () or not 0 < period < np.inf:
+        raise ValueError(f"{name}: the period is {period!r:.60} ms; give a positive time.")
+    return float(period)
 
 
 def check_band(name: str, low: float, high: float, period: float) -> None:
@@ -46,7 +75,13 @@ def check_band(name: str, low: float, high: float, period: float) -> None:
         )
 
 
-def _check_shape(name: str, signals: Signals, samples: int) -> None:
+def _check(name: str, signals: Signals, samples: int) -> None:
+    kind = getattr(signals, "dtype", None) or np.asarray(signals).dtype
+    if not any(jnp.issubdtype(kind, real) for real in (jnp.floating, jnp.integer, jnp.bool_)):
+        raise TypeError(
+            f"{name}: signals are of the type {kind}; give real numbers (of complex ones abs(...) "
+            "or signals.real)."
+        )
     shape = np.shape(signals)
     if len(shape) != 2:
         raise ValueError(

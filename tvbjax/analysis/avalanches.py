@@ -7,7 +7,7 @@ import scipy.optimize
 import scipy.special
 from jaxtyping import Bool, Float, Int, Shaped
 
-from tvbjax.analysis._signals import Signals, as_finite_signals
+from tvbjax.analysis._signals import Signals, as_finite_signals, as_whole
 
 Events = Shaped[np.ndarray, "time region"]
 # With fewer values a power law's exponent and beginning are worth little (Clauset et al. 2009).
@@ -66,7 +66,7 @@ def find_avalanches(events: Events, width: int = 1) -> Avalanches:
     run that the recording's beginning or end cuts off is no avalanche. Raises `ValueError` for
     events that are not whole numbers from 0, or no bin.
     """
-    counts = np.asarray(events)
+    counts, width = np.asarray(events), as_whole("find_avalanches", "width", width)
     if counts.ndim != 2 or not 1 <= width <= len(counts):
         raise ValueError(
             f"find_avalanches: events of shape {counts.shape}, width={width}; give (time, region), "

@@ -9,7 +9,7 @@ import numpy as np
 import scipy.spatial
 from jaxtyping import Array, Float
 
-from tvbjax.analysis._signals import Signals, as_finite_signals
+from tvbjax.analysis._signals import Signals, as_finite_signals, as_floating, as_whole, size_of
 
 
 def sample_entropy(
@@ -38,8 +38,9 @@ def multiscale_entropy(
     `scales`: samples in a mean; what is left at the end is left out. Raises `ValueError` for a NaN,
     or where a scale leaves fewer than length + 2 means.
     """
-    if not len(scales) or min(scales) < 1:
-        raise ValueError(f"multiscale_entropy: scales={list(scales)}; give whole numbers from 1.")
+    scales = [as_whole("multiscale_entropy", "scales", scale) for scale in scales]
+    if not scales or min(scales) < 1:
+        raise ValueError(f"multiscale_entropy: scales={scales}; give whole numbers from 1.")
     values = _checked("multiscale_entropy", signals, length, tolerance, max(scales))
     within = tolerance * values.std(axis=0)
     rows = []
@@ -60,6 +61,10 @@ def permutation_entropy(
     0 for a signal that only rises, 1 for white noise. Of equal samples the earlier counts as the
     smaller. Raises `ValueError` for a NaN, an order not from 2 to 10, or too few samples.
     """
+    order, lag = (
+        as_whole("permutation_entropy", what, value)
+        for what, value in (("order", order), ("lag", lag))
+    )
     if not 2 <= order <= 10 or lag < 1:
         raise ValueError(
             f"permutation_entropy: order={order}, lag={lag}; give 2 to 10, and 1 or more."
@@ -82,20 +87,21 @@ def spectral_entropy(
     `density`: a `power_spectrum`, or the part of its frequencies that counts. NaN where there is no
     power. Raises `ValueError` for fewer than two frequencies.
     """
-    values = jnp.asarray(density)
+    values = as_floating(density)
     if values.ndim != 2 or len(values) < 2:
         raise ValueError(
             f"spectral_entropy: a density of shape {values.shape}; give (frequency, region) with "
             "two frequencies or more."
         )
-    shares = values / values.sum(axis=0, keepdims=True)
+    scaled = values / size_of(values, axis=0)
+    shares = scaled / scaled.sum(axis=0, keepdims=True)
     # x ln x is 0 at 0; the inner choice keeps its gradient from being NaN there.
     logs = jnp.log(jnp.where(shares == 0, 1.0, shares))
     return -(shares * logs).sum(axis=0) / math.log(len(values))
 
 
 def _checked(name: str, signals: Signals, length: int, tolerance: float, scale: int) -> np.ndarray:
-    if length < 1 or not tolerance >= 0:
+    if as_whole(name, "length", length) < 1 or not tolerance >= 0:
         raise ValueError(
             f"{name}: length={length}, tolerance={tolerance}; give a length of 1 or more and a "
             "tolerance that is not negative."

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from tvbjax.analysis._extras import fast_ica
-from tvbjax.analysis._signals import Signals, as_finite_signals, as_signals
+from tvbjax.analysis._signals import Signals, as_finite_signals, as_signals, as_whole, size_of
 from tvbjax.analysis.connectivity import covariance
 
 
@@ -40,7 +40,8 @@ def principal_components(signals: Signals, count: int | None = None) -> Principa
     """
     values = as_signals("principal_components", signals, samples=2)
     count = _checked_count("principal_components", count, values.shape[1])
-    variance, directions = jnp.linalg.eigh(covariance(values))
+    size = size_of(values)
+    variance, directions = jnp.linalg.eigh(covariance(values / size))
     # A rounding may leave a variance below zero that is none.
     variance = jnp.maximum(variance[::-1], 0.0)
     loadings = directions.T[::-1][:count]
@@ -48,6 +49,7 @@ def principal_components(signals: Signals, count: int | None = None) -> Principa
     loadings = loadings * jnp.sign(jnp.take_along_axis(loadings, largest, axis=1))
     centred = values - values.mean(axis=0, keepdims=True)
     shares = variance / variance.sum()
+    variance = variance * size[0] ** 2
     return PrincipalComponents(centred @ loadings.T, loadings, variance[:count], shares[:count])
 
 
@@ -84,7 +86,7 @@ def independent_components(
 
 
 def _checked_count(name: str, count: int | None, most: int) -> int:
-    found = most if count is None else count
+    found = most if count is None else as_whole(name, "count", count)
     if not 1 <= found <= most:
         raise ValueError(f"{name}: count={count}; give 1 to {most}.")
     return found

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from tvbjax.analysis._signals import Signals, as_signals
+from tvbjax.analysis._signals import Signals, as_floating, as_signals, as_whole, size_of
 
 # Where a smooth distance is evaluated: as fine as a distribution need be to find its largest gap.
 _PLACES = 256
@@ -64,6 +64,7 @@ def cross_correlation(signals: Signals, longest: int) -> Float[Array, "lag regio
     the longest lag is not less than the number of samples.
     """
     values = as_signals("cross_correlation", signals)
+    longest = as_whole("cross_correlation", "longest", longest)
     samples = len(values)
     if not 0 <= longest < samples:
         raise ValueError(
@@ -82,6 +83,8 @@ def functional_connectivity_dynamics(
     samples than two windows take, or fewer than three regions.
     """
     values = as_signals("functional_connectivity_dynamics", signals)
+    window = as_whole("functional_connectivity_dynamics", "window", window)
+    step = as_whole("functional_connectivity_dynamics", "step", step)
     samples, regions = values.shape
     if window < 2 or step < 1 or samples < window + step:
         raise ValueError(
@@ -108,7 +111,7 @@ def fcd_distance(
     `apart`: windows that are closer than this many steps are left out; `window / step` of them and
     more do not overlap. `width`: see `ks_distance`. Raises `ValueError` where nothing is left.
     """
-    values = []
+    values, apart = [], as_whole("fcd_distance", "apart", apart)
     for name, matrix in (("first", first), ("second", second)):
         shape = np.shape(matrix)
         if len(shape) != 2 or shape[0] != shape[1]:
@@ -135,19 +138,21 @@ def ks_distance(
     is then a logistic function exp(v/w) / (1 + exp(v/w)) of this width, and the gap is the largest
     at 256 places from the least to the greatest value. Raises `ValueError` for empty samples.
     """
-    if np.size(first) == 0 or np.size(second) == 0:
+    one, other = as_floating(first), as_floating(second)
+    if one.ndim != 1 or other.ndim != 1 or not one.size or not other.size:
         raise ValueError(
-            f"ks_distance: samples of {np.size(first)} and {np.size(second)} values; give one or "
-            "more in both."
+            f"ks_distance: samples of the shapes {one.shape} and {other.shape}; give one value or "
+            "more in both, in one dimension."
         )
     if width is not None and not width > 0:
         raise ValueError(f"ks_distance: width={width}; give a positive one, or None.")
-    return _largest_gap(jnp.asarray(first), jnp.asarray(second), width)
+    return _largest_gap(one, other, None if width is None else float(width))
 
 
 def _standardised(values: Float[Array, "time region"]) -> Float[Array, "time region"]:
     """Without their means and with squares that sum to 1; NaN where a signal is constant."""
-    centred = values - jnp.mean(values, axis=0, keepdims=True)
+    scaled = values / size_of(values, axis=0)
+    centred = scaled - jnp.mean(scaled, axis=0, keepdims=True)
     norms = jnp.sqrt(jnp.sum(centred**2, axis=0, keepdims=True))
     # The mean of equal values may differ from them by a rounding, which is no variance.
     constant = values.max(axis=0, keepdims=True) == values.min(axis=0, keepdims=True)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float
 
-from tvbjax.analysis._signals import Signals, as_signals, check_band, check_period
+from tvbjax.analysis._signals import Signals, as_period, as_signals, as_whole, check_band, size_of
 from tvbjax.analysis.connectivity import functional_connectivity
 from tvbjax.analysis.phases import analytic_signal
 
@@ -23,7 +23,7 @@ def band_pass(
     rate.
     """
     values = as_signals("band_pass", signals, samples=2)
-    check_period("band_pass", period)
+    period, order = as_period("band_pass", period), as_whole("band_pass", "order", order)
     check_band("band_pass", low, high, period)
     if order < 1:
         raise ValueError(f"band_pass: order={order}; give 1 or more.")
@@ -47,7 +47,8 @@ def envelope_correlation(signals: Signals) -> Float[Array, "region region"]:
 
     Where sensors or beamformers mix the regions' signals, see `orthogonal_envelope_correlation`.
     """
-    return functional_connectivity(amplitude_envelope(signals))
+    values = as_signals("envelope_correlation", signals)
+    return functional_connectivity(amplitude_envelope(values / size_of(values, axis=0)))
 
 
 def orthogonal_envelope_correlation(signals: Signals) -> Float[Array, "region region"]:
@@ -58,7 +59,8 @@ def orthogonal_envelope_correlation(signals: Signals) -> Float[Array, "region re
     0 on the diagonal: no part of a signal is orthogonal to itself. NaN where a signal is zero, or
     two differ by a factor alone.
     """
-    return _orthogonal(analytic_signal(as_signals("orthogonal_envelope_correlation", signals)))
+    values = as_signals("orthogonal_envelope_correlation", signals)
+    return _orthogonal(analytic_signal(values / size_of(values, axis=0)))
 
 
 @jax.jit

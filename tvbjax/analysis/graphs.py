@@ -14,6 +14,7 @@ import scipy.sparse.csgraph
 from jaxtyping import Array, Float, Int
 
 from tvbjax.analysis._extras import networkx
+from tvbjax.analysis._signals import as_whole
 
 Weights = Float[Array | np.ndarray, "node source"]
 # How often random connections are looked for that leave no node apart.
@@ -133,6 +134,7 @@ def find_communities(
     `seed`: of the order of nodes; others may find others. `resolution`: above 1 for smaller ones.
     """
     graph = _graph("find_communities", weights)
+    seed = as_whole("find_communities", "seed", seed)
     found = networkx("find_communities").community.louvain_communities(
         graph, weight="weight", resolution=resolution, seed=seed
     )

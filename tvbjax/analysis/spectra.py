@@ -11,7 +11,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float
 
-from tvbjax.analysis._signals import Signals, as_signals, check_period
+from tvbjax.analysis._signals import (
+    Signals,
+    as_floating,
+    as_period,
+    as_signals,
+    as_whole,
+    size_of,
+)
 
 
 def power_spectrum(
@@ -23,14 +30,15 @@ def power_spectrum(
     between samples. Raises `ValueError` where a segment is longer than the signal.
     """
     values = as_signals("power_spectrum", signals)
-    check_period("power_spectrum", period)
-    _check_segment("power_spectrum", segment, len(values))
+    period = as_period("power_spectrum", period)
+    segment = _as_segment("power_spectrum", segment, len(values))
     return _welch(values, period, segment)
 
 
 def frequencies(period: float, segment: int) -> Float[np.ndarray, " frequency"]:
-    """The frequencies of a power spectrum, Hz."""
-    return np.fft.rfftfreq(segment, period / 1000.0)
+    """The frequencies of a power spectrum, Hz. `period`: ms between samples; `segment`: samples."""
+    segment = _as_segment("frequencies", segment)
+    return np.fft.rfftfreq(segment, as_period("frequencies", period) / 1000.0)
 
 
 def band_power(
@@ -45,10 +53,10 @@ def band_power(
     up to the whole, which is about the variance. Divide by the power of a wider band for the
     relative power. Raises `ValueError` where no frequency lies in the band.
     """
-    frequency = np.asarray(frequency)
-    if frequency.ndim != 1 or len(frequency) != len(density) or len(frequency) < 2:
+    frequency, values = np.asarray(frequency), as_floating(density)
+    if frequency.ndim != 1 or values.shape[:1] != frequency.shape or len(frequency) < 2:
         raise ValueError(
-            f"band_power: a density of shape {np.shape(density)} and {frequency.size} frequencies; "
+            f"band_power: a density of shape {values.shape} and {frequency.size} frequencies; "
             "give those of one spectrum, frequencies(period, segment)."
         )
     inside = np.flatnonzero((low <= frequency) & (frequency < high))
@@ -58,7 +66,7 @@ def band_power(
             f"{frequency[0]:g} to {frequency[-1]:g} Hz in steps of {frequency[1] - frequency[0]:g} "
             "(longer segments give finer steps)."
         )
-    return jnp.asarray(density)[inside].sum(axis=0) * float(frequency[1] - frequency[0])
+    return values[inside].sum(axis=0) * float(frequency[1] - frequency[0])
 
 
 def cross_spectrum(
@@ -71,8 +79,8 @@ def cross_spectrum(
     segment is longer than the signal.
     """
     values = as_signals("cross_spectrum", signals)
-    check_period("cross_spectrum", period)
-    _check_segment("cross_spectrum", segment, len(values))
+    period = as_period("cross_spectrum", period)
+    segment = _as_segment("cross_spectrum", segment, len(values))
     return _welch_across(values, period, segment)
 
 
@@ -137,15 +145,15 @@ def _welch_across(
 
 
 def _coherency(name: str, signals: Signals, period: float, segment: int) -> Array:
-    samples = len(as_signals(name, signals))
-    check_period(name, period)
-    _check_segment(name, segment, samples)
+    values = as_signals(name, signals)
+    samples, period = len(values), as_period(name, period)
+    segment = _as_segment(name, segment, samples)
     if samples < 2 * segment - segment // 2:
         raise ValueError(
             f"{name}: one window of {segment} samples in {samples}, of which any two signals are "
             "coherent; give shorter windows (segment=), or longer signals."
         )
-    spectrum = cross_spectrum(signals, period, segment)
+    spectrum = _welch_across(values / size_of(values, axis=0), period, segment)
     power = jnp.diagonal(spectrum, axis1=1, axis2=2).real
     # Each root by itself: the product of two small powers may be too small a number.
     root = jnp.sqrt(power)
@@ -153,9 +161,9 @@ def _coherency(name: str, signals: Signals, period: float, segment: int) -> Arra
     return spectrum / scale.astype(spectrum.dtype)
 
 
-def _check_segment(name: str, segment: int, samples: int) -> None:
-    if not isinstance(segment, int) or not 2 <= segment <= samples:
-        raise ValueError(
-            f"{name}: segment={segment} of {samples} samples; give two samples or more, at most "
-            "all."
-        )
+def _as_segment(name: str, segment: int, samples: int | None = None) -> int:
+    found = as_whole(name, "segment", segment)
+    if found < 2 or samples is not None and found > samples:
+        of = "" if samples is None else f" of {samples} samples"
+        raise ValueError(f"{name}: segment={segment}{of}; give two samples or more, at most all.")
+    return found

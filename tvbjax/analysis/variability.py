@@ -5,7 +5,7 @@ They need no phases, so that they serve any model, as The Virtual Brain's metric
 
 from jaxtyping import Array, Float
 
-from tvbjax.analysis._signals import Signals, as_signals
+from tvbjax.analysis._signals import Signals, as_signals, size_of
 
 
 def global_variance(signals: Signals) -> Float[Array, ""]:
@@ -36,4 +36,6 @@ def proxy_synchrony(signals: Signals) -> Float[Array, ""]:
 def proxy_metastability(signals: Signals) -> Float[Array, ""]:
     """Standard deviation over time of `spatial_deviation`: metastability without phases, in the
     unit of the signals (Hellyer et al. 2014)."""
-    return spatial_deviation(signals).std()
+    deviation = spatial_deviation(signals)
+    size = size_of(deviation)
+    return (deviation / size).std() * size[0]

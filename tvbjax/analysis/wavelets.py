@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float
 
-from tvbjax.analysis._signals import Signals, as_signals, check_period
+from tvbjax.analysis._signals import Signals, as_period, as_signals
 
 
 def wavelet_transform(
@@ -25,7 +25,7 @@ def wavelet_transform(
     is not of one sign in frequency.
     """
     values = as_signals("wavelet_transform", signals)
-    check_period("wavelet_transform", period)
+    period = as_period("wavelet_transform", period)
     centres = np.atleast_1d(np.asarray(frequency, float))
     nyquist = 500.0 / period
     bad = centres[~((centres > 0) & (centres < nyquist))]

@@ -1,6 +1,6 @@
 """Equations of the user's own: samples, functions of JAX, text in LEMS's expression language."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import equinox as eqx
@@ -10,7 +10,7 @@ import sympy
 from jaxtyping import Array, ArrayLike, Float
 
 from tvbjax.arrays import as_floats, is_traced
-from tvbjax.equations._equation import AbstractEquation
+from tvbjax.equations._equation import AbstractEquation, check_equation, check_number
 from tvbjax_lems import evaluate
 from tvbjax_lems.algebra import symbol, to_expression
 from tvbjax_lems.errors import echo
@@ -29,7 +29,8 @@ class Sampled(AbstractEquation):
     onset: float = eqx.field(static=True, default=0.0, converter=float)
 
     def __check_init__(self):
-        if jnp.ndim(self.values) != 1 or not self.period > 0:
+        check_number("Sampled: onset", self.onset)
+        if jnp.ndim(self.values) != 1 or not len(self.values) or not 0 < self.period < np.inf:
             raise ValueError(
                 f"Sampled: values of shape {jnp.shape(self.values)} and period {self.period} ms; "
                 "give one value for each sample, and the time from one to the next."
@@ -58,6 +59,11 @@ class Windowed(AbstractEquation):
     end: float = eqx.field(static=True, converter=float)
 
     def __check_init__(self):
+        if not isinstance(self.of, AbstractEquation):
+            raise TypeError(
+                f"Windowed: of is {self.of!r:.60}; give an equation, e.g. "
+                "tvbjax.equations.Linear(a=0.0, b=5.0) for the number 5."
+            )
         if not self.begin < self.end:
             raise ValueError(
                 f"Windowed: it ends at {self.end} and begins at {self.begin}; give begin < end."
@@ -72,16 +78,31 @@ class Windowed(AbstractEquation):
         return max(first, self.begin), min(last, self.end)
 
 
+def _named_floats(given: Any) -> dict[str, Array]:
+    if not isinstance(given, Mapping):
+        raise TypeError(
+            f'Function: params is {given!r:.60}; give a dictionary, e.g. {{"amp": 1.0}}.'
+        )
+    return {name: as_floats(value) for name, value in given.items()}
+
+
 class Function(AbstractEquation):
-    """A function of JAX, `function(x, params)`; `params`: any leaves that it takes.
+    """A function of JAX, `function(x, params)`; `params`: any leaves that it takes, by name.
 
     `Function(lambda t, p: p["amp"] * jnp.sin(t / p["tau"]), {"amp": 1.0, "tau": 5.0})`
+
+    It is given arrays of any shape, and gives a value for every entry, or one for all. Raises
+    `ValueError` where it does not.
     """
 
-    function: Callable[[Array, Any], Array] = eqx.field(static=True)
-    params: dict[str, Array] = eqx.field(
-        default_factory=dict, converter=lambda given: {n: as_floats(v) for n, v in given.items()}
-    )
+    function: Callable[[Array, Any], ArrayLike] = eqx.field(static=True)
+    params: dict[str, Array] = eqx.field(default_factory=dict, converter=_named_floats)
+
+    def __check_init__(self):
+        for name, value in self.params.items():
+            if not is_traced(value) and not np.isfinite(np.asarray(value)).all():
+                raise ValueError(f"Function: '{name}' is {value}; give finite numbers.")
+        check_equation("Function: its function", self)
 
     def __call__(self, x):
         x = jnp.asarray(x)
@@ -91,7 +112,8 @@ class Function(AbstractEquation):
 class Expression(AbstractEquation):
     """Text in LEMS's expression language, in the variable `t` (ms) or `x`, and in parameters:
     `Expression("amp * exp(-t / tau) * H(t - 10)", amp=2.0, tau=5.0)`. Nothing of it is evaluated by
-    Python. Raises `ValueError` for text that is none, and for names without a value.
+    Python. Raises `ValueError` for text that is none, for names without a value, and for values
+    without a name in the text.
     """
 
     text: str = eqx.field(static=True)
@@ -99,9 +121,23 @@ class Expression(AbstractEquation):
     expression: sympy.Expr = eqx.field(static=True)
 
     def __init__(self, text: str, **params: ArrayLike):
+        if not isinstance(text, str):
+            raise TypeError(f"Expression: the text is {text!r:.60}; give a string, '2.0 * t'.")
         try:
             node = parse(text)
             found = {name.name for name in names(node)} - {PI}
+            reserved = sorted(params.keys() & {"t", "x", PI})
+            if reserved:
+                raise ValueError(
+                    f"Expression: a value is given for '{reserved[0]}', which is the variable (t "
+                    f"or x) or {PI}; give the parameter another name."
+                )
+            unused = sorted(params.keys() - found)
+            if unused:
+                raise ValueError(
+                    f"Expression: '{unused[0]}' is given and not in {text!r}, which has the names "
+                    f"{', '.join(sorted(found)) or 'none'}; leave it out or put it right."
+                )
             unknown = sorted(found - params.keys() - {"t", "x"})
             if unknown:
                 raise ValueError(
@@ -116,6 +152,8 @@ class Expression(AbstractEquation):
             ) from error
         self.text = text
         self.params = {name: as_floats(value) for name, value in params.items()}
+        for name, value in self.params.items():
+            check_number(f"Expression: '{name}'", value)
 
     def __call__(self, x):
         x = jnp.asarray(x)

@@ -1,17 +1,19 @@
 """TVB's equations: of distance, of time, or of both. Parameters have TVB's names and defaults."""
 
+from typing import ClassVar
+
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array
 
 from tvbjax.arrays import as_floats
-from tvbjax.equations._equation import AbstractEquation
+from tvbjax.equations._equation import AbstractParametric
 
 # pi / sqrt(3): a logistic function with this factor has the standard deviation sigma.
 _STEEPNESS = 1.8137993642342178
 
 
-class Linear(AbstractEquation):
+class Linear(AbstractParametric):
     """`a x + b`."""
 
     a: Array = eqx.field(default=1.0, converter=as_floats)
@@ -21,9 +23,10 @@ class Linear(AbstractEquation):
         return self.a * x + self.b
 
 
-class Gaussian(AbstractEquation):
+class Gaussian(AbstractParametric):
     """`amp exp(-(x - midpoint)^2 / (2 sigma^2)) + offset`."""
 
+    positive: ClassVar[tuple[str, ...]] = ("sigma",)
     amp: Array = eqx.field(default=1.0, converter=as_floats)
     sigma: Array = eqx.field(default=1.0, converter=as_floats)
     midpoint: Array = eqx.field(default=0.0, converter=as_floats)
@@ -33,10 +36,11 @@ class Gaussian(AbstractEquation):
         return self.amp * _bell(x, self.midpoint, self.sigma) + self.offset
 
 
-class DoubleGaussian(AbstractEquation):
+class DoubleGaussian(AbstractParametric):
     """A difference of Gaussians, `amp_1 exp(-(x - midpoint_1)^2 / (2 sigma_1^2)) - amp_2 exp(...)`:
     with the first narrower and higher a Mexican hat."""
 
+    positive: ClassVar[tuple[str, ...]] = ("sigma_1", "sigma_2")
     amp_1: Array = eqx.field(default=0.5, converter=as_floats)
     sigma_1: Array = eqx.field(default=20.0, converter=as_floats)
     midpoint_1: Array = eqx.field(default=0.0, converter=as_floats)
@@ -49,9 +53,10 @@ class DoubleGaussian(AbstractEquation):
         return first - self.amp_2 * _bell(x, self.midpoint_2, self.sigma_2)
 
 
-class Sigmoid(AbstractEquation):
+class Sigmoid(AbstractParametric):
     """`amp / (1 + exp(-pi / sqrt(3) (radius - x) / sigma)) + offset`: falls at the radius."""
 
+    positive: ClassVar[tuple[str, ...]] = ("sigma",)
     amp: Array = eqx.field(default=1.0, converter=as_floats)
     radius: Array = eqx.field(default=5.0, converter=as_floats)
     sigma: Array = eqx.field(default=1.0, converter=as_floats)
@@ -62,9 +67,10 @@ class Sigmoid(AbstractEquation):
         return self.amp * falling + self.offset
 
 
-class GeneralizedSigmoid(AbstractEquation):
+class GeneralizedSigmoid(AbstractParametric):
     """`low + (high - low) / (1 + exp(-pi / sqrt(3) (x - midpoint) / sigma))`."""
 
+    positive: ClassVar[tuple[str, ...]] = ("sigma",)
     low: Array = eqx.field(default=0.0, converter=as_floats)
     high: Array = eqx.field(default=1.0, converter=as_floats)
     midpoint: Array = eqx.field(default=1.0, converter=as_floats)
@@ -75,9 +81,10 @@ class GeneralizedSigmoid(AbstractEquation):
         return self.low + (self.high - self.low) * rising
 
 
-class Sinusoid(AbstractEquation):
+class Sinusoid(AbstractParametric):
     """`amp sin(2 pi frequency x)`; the frequency of time is in kHz: 0.01 is 10 Hz."""
 
+    positive: ClassVar[tuple[str, ...]] = ("frequency",)
     amp: Array = eqx.field(default=1.0, converter=as_floats)
     frequency: Array = eqx.field(default=0.01, converter=as_floats)
 
@@ -85,9 +92,10 @@ class Sinusoid(AbstractEquation):
         return self.amp * jnp.sin(2.0 * jnp.pi * self.frequency * x)
 
 
-class Cosine(AbstractEquation):
+class Cosine(AbstractParametric):
     """`amp cos(2 pi frequency x)`; the frequency of time is in kHz: 0.01 is 10 Hz."""
 
+    positive: ClassVar[tuple[str, ...]] = ("frequency",)
     amp: Array = eqx.field(default=1.0, converter=as_floats)
     frequency: Array = eqx.field(default=0.01, converter=as_floats)
 
@@ -95,10 +103,12 @@ class Cosine(AbstractEquation):
         return self.amp * jnp.cos(2.0 * jnp.pi * self.frequency * x)
 
 
-class Alpha(AbstractEquation):
+class Alpha(AbstractParametric):
     """From the onset on `alpha beta / (beta - alpha) (exp(-alpha x) - exp(-beta x))`, x counted
-    from there: a pulse with rates of decay and of rise; `alpha` and `beta` differ."""
+    from there: a pulse with rates of decay and of rise. Of equal rates, `alpha^2 x exp(-alpha x)`.
+    """
 
+    positive: ClassVar[tuple[str, ...]] = ("alpha", "beta")
     onset: Array = eqx.field(default=0.5, converter=as_floats)
     alpha: Array = eqx.field(default=13.0, converter=as_floats)
     beta: Array = eqx.field(default=42.0, converter=as_floats)
@@ -106,18 +116,26 @@ class Alpha(AbstractEquation):
     def __call__(self, x):
         # Held at the onset before it, where the exponentials would overflow.
         since = jnp.maximum(x - self.onset, 0.0)
-        scale = self.alpha * self.beta / (self.beta - self.alpha)
-        return scale * (jnp.exp(-self.alpha * since) - jnp.exp(-self.beta * since))
+        # By the rates' difference, which may be 0: exp(-slow x) (1 - exp(-(fast - slow) x)).
+        slow, fast = jnp.minimum(self.alpha, self.beta), jnp.maximum(self.alpha, self.beta)
+        decay = jnp.exp(-slow * since) * _mean_decay((fast - slow) * since)
+        return self.alpha * self.beta * since * decay
 
     def support(self):
         return float(self.onset), float("inf")
 
 
-class PulseTrain(AbstractEquation):
+class PulseTrain(AbstractParametric):
     """`amp` for `tau` after the onset and after every period `T` since, else 0; as in TVB, a first
     pulse whose onset is on a step begins with the next one. The times have no gradient; `amp` has.
+
+    As in TVB, too, times are compared as they are rounded: pulses that begin or end on steps may
+    have a step more or fewer. With the onset half a step away from the steps, and `T` and `tau`
+    whole steps, all have as many.
     """
 
+    positive: ClassVar[tuple[str, ...]] = ("T", "tau")
+    fits: ClassVar[tuple[tuple[int, str, str], ...]] = ((1, "tau", "T"),)
     T: Array = eqx.field(default=42.0, converter=as_floats)
     tau: Array = eqx.field(default=13.0, converter=as_floats)
     amp: Array = eqx.field(default=1.0, converter=as_floats)
@@ -130,6 +148,12 @@ class PulseTrain(AbstractEquation):
 
     def support(self):
         return float(self.onset), float("inf")
+
+
+def _mean_decay(x):
+    """(1 - exp(-x)) / x, and 1 at 0."""
+    there = jnp.where(x == 0, jnp.ones_like(x), x)
+    return jnp.where(x == 0, 1.0 - 0.5 * x, -jnp.expm1(-there) / there)
 
 
 def _bell(x, midpoint, sigma):

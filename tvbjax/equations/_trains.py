@@ -4,23 +4,27 @@ A pulse begins at its onset and ends before onset + width. Where time is float32
 digits: short pulses late in a long run need JAX's x64. The times have no gradient; `amp` has.
 """
 
+from typing import ClassVar
+
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array
 
 from tvbjax.arrays import as_floats
-from tvbjax.equations._equation import AbstractEquation
+from tvbjax.equations._equation import AbstractParametric, check_number
 
 # Of a pulse's width: a step that rounding put just before the pulse belongs to it, and one just
 # before its end does not; else pulses on the grid of steps would have a step too many or too few.
 _EARLY = 0.01
 
 
-class BiphasicTrain(AbstractEquation):
+class BiphasicTrain(AbstractParametric):
     """Charge-balanced pulses: `amp` for `width`, then `-amp` for `width`, every `T` ms from the
     onset on, as in deep brain stimulation.
     """
 
+    positive: ClassVar[tuple[str, ...]] = ("T", "width")
+    fits: ClassVar[tuple[tuple[int, str, str], ...]] = ((2, "width", "T"),)
     T: Array = eqx.field(default=1000.0 / 130.0, converter=as_floats)
     width: Array = eqx.field(default=0.1, converter=as_floats)
     amp: Array = eqx.field(default=1.0, converter=as_floats)
@@ -38,10 +42,15 @@ class BiphasicTrain(AbstractEquation):
         return float(self.onset), float("inf")
 
 
-class BurstTrain(AbstractEquation):
+class BurstTrain(AbstractParametric):
     """Bursts of pulses: `amp` for `width` every `T` ms, while a burst lasts, `burst` ms every
     `interval` ms, from the onset on."""
 
+    positive: ClassVar[tuple[str, ...]] = ("T", "width", "burst", "interval")
+    fits: ClassVar[tuple[tuple[int, str, str], ...]] = (
+        (1, "width", "T"),
+        (1, "burst", "interval"),
+    )
     T: Array = eqx.field(default=20.0, converter=as_floats)
     width: Array = eqx.field(default=1.0, converter=as_floats)
     burst: Array = eqx.field(default=60.0, converter=as_floats)
@@ -65,6 +74,7 @@ def deep_brain_stimulation(
 ) -> BiphasicTrain:
     """Biphasic pulses at `frequency` Hz, each phase of `width` ms, dt or more. Clinical values are
     130 Hz and 60 to 120 us (Volkmann et al. 2006, Mov. Disord. 21:S284)."""
+    check_number("deep_brain_stimulation: frequency", frequency, positive=True)
     return BiphasicTrain(T=1000.0 / frequency, width=width, amp=amp, onset=onset)
 
 
