@@ -4,6 +4,7 @@ import math
 
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from networks import trajectory, with_params
 from tvbjax import integrators, lems
@@ -59,6 +60,7 @@ def spiking(p: dict[str, float], neurons: int, duration: float, start, dt=0.004)
     return np.array(found)
 
 
+@pytest.mark.slow
 def test_ten_thousand_neurons_burst_as_their_mean_field_does():
     start = np.array([0.05, -0.5, 0.0, 0.0, 0.0])
     neurons = spiking(PARAMS, 10_000, 60.0, start)

@@ -234,7 +234,7 @@ def many_by_hand(currents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.stack(rows), spikes
 
 
-@pytest.mark.parametrize("pool", [True, False])
+@pytest.mark.parametrize("pool", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_ten_thousand_izhikevich_neurons_are_the_plain_loop(tmp_path, pool: bool):
     wired = "".join(
         f'<Edge id="e{i}" source="../pop[{s}]" target="../pop[{t}]" weight="{w}" '
