@@ -158,7 +158,7 @@ def test_a_run_goes_on_with_other_parameters_of_monitors(simulator):
     swept = tvbjax.sweep(simulator, {free: [1.1]}, 20.0, initial=begun, key=keys, progress=False)
     np.testing.assert_allclose(swept["bold"].values[0], alone, rtol=1e-9)
     same = tvbjax.simulate(simulator, 20.0, initial=begun, key=key)["bold"].values
-    assert np.abs(alone - same).min() > 1e-6
+    assert np.abs(alone - same).min() > 1e-7
 
 
 def test_a_divergence_can_be_pickled_and_samples_are_checked(simulator):
