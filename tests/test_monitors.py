@@ -136,32 +136,29 @@ def test_monitors_see_the_noise_too(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("make", "says"),
+    ("kind", "given", "says"),
     [
-        (lambda: Bold(kernel="Gamma"), "Bold: kernel is 'Gamma'; give e.g. monitors.Gamma"),
-        (lambda: Bold(kernel=monitors.Gamma), "kernel is the class Gamma; give an instance: Gamma"),
-        (lambda: Bold(10.0, interim="4"), "Bold: interim is '4'; give e.g. 4.0, in ms, or None"),
-        (lambda: monitors.Gamma(length="20"), "Gamma: length is '20'; give e.g. 20.0, in s"),
-        (lambda: monitors.BalloonWindkessel(haemodynamics={}), "haemodynamics is {}; give e.g."),
-        (lambda: monitors.GlobalAverage(1.0), "GlobalAverage: of is 1.0; give e.g. Temporal"),
-        (lambda: monitors.GlobalAverage(Raw), "of is the class Raw; give an instance: Raw"),
-        (lambda: monitors.SpatialAverage(None, [0, 1]), "SpatialAverage: of is None"),
-        (lambda: monitors.FunctionalConnectivity(1.0, 5), "FunctionalConnectivity: of is 1.0"),
-        (
-            lambda: monitors.Projection(Raw(), np.ones((2, 5))),
-            "Projection: gain is array(.|\n)*gain_of",
-        ),
-        (lambda: TemporalAverage(None), "TemporalAverage: period is None; give e.g. 1.0, in ms"),
-        (lambda: SubSample(Raw()), "SubSample: period is Raw"),
-        (lambda: Bold("500"), "Bold: period is '500'"),
-        (lambda: Raw(name=None), "Raw: name is None; give e.g. name='fast'"),
-        (lambda: Raw(variables=5), "Raw: variables is 5; give a name, a tuple of names"),
-        (lambda: Raw(variables=("V", 5)), r"Raw: variables is \('V', 5\)"),
+        (Bold, {"kernel": "Gamma"}, "Bold: kernel is 'Gamma'; give e.g. monitors.Gamma"),
+        (Bold, {"kernel": monitors.Gamma}, "kernel is the class Gamma; give an instance: Gamma"),
+        (Bold, {"interim": "4"}, "Bold: interim is '4'; give e.g. 4.0, in ms, or None"),
+        (Bold, {"period": "500"}, "Bold: period is '500'"),
+        (monitors.Gamma, {"length": "20"}, "Gamma: length is '20'; give e.g. 20.0, in s"),
+        (monitors.BalloonWindkessel, {"haemodynamics": {}}, "haemodynamics is {}; give e.g."),
+        (monitors.GlobalAverage, {"of": 1.0}, "GlobalAverage: of is 1.0; give e.g. Temporal"),
+        (monitors.GlobalAverage, {"of": Raw}, "of is the class Raw; give an instance: Raw"),
+        (monitors.SpatialAverage, {"of": None, "groups": [0, 1]}, "SpatialAverage: of is None"),
+        (monitors.Covariance, {"of": 1.0, "samples": 5}, "Covariance: of is 1.0; give"),
+        (monitors.Projection, {"of": Raw(), "gain": np.ones(2)}, "gain is array.*; give .*gain_of"),
+        (TemporalAverage, {"period": None}, "TemporalAverage: period is None; give e.g. 1.0, in"),
+        (SubSample, {"period": Raw()}, "SubSample: period is Raw"),
+        (Raw, {"name": None}, "Raw: name is None; give e.g. 'fast'"),
+        (Raw, {"variables": 5}, "Raw: variables is 5; give a name, a tuple of names"),
+        (Raw, {"variables": ("V", 5)}, r"Raw: variables is \('V', 5\)"),
     ],
 )
-def test_what_is_of_another_kind_is_told_when_the_monitor_is_built(make, says, without_type_checks):
+def test_what_is_of_another_kind_is_told_when_it_is_built(kind, given, says, without_type_checks):
     with pytest.raises(TypeError, match=says):
-        make()
+        kind(**given)
 
 
 def test_variables_are_named_once():

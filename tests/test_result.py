@@ -219,5 +219,5 @@ def test_a_duration_is_whole_steps(simulator):
     with pytest.raises(ValueError, match="the duration 5.03 ms is no .* nearest are 5 or 5.1 ms"):
         tvbjax.simulate(simulator, 5.03, key=key)
     assert (
-        simulation.whole_steps(5, 0.1) == simulation.whole_steps(0.1 * 50 * (1 + 1e-8), 0.1) == 50
+        simulation.whole_steps(5.0, 0.1) == simulation.whole_steps(0.1 * 50 * (1 + 1e-8), 0.1) == 50
     )

@@ -58,7 +58,7 @@ class AbstractMonitor(eqx.Module):
 
     def __check_init__(self):
         who = type(self).__name__
-        check_kind(f"{who}: name", self.name, str, "name='fast'")
+        check_kind(f"{who}: name", self.name, str, "'fast'")
         check_variables(who, self.variables)
 
     @property
