@@ -53,6 +53,16 @@ def test_places_are_combinations_of_the_trajectory(tmp_path):
     np.testing.assert_allclose(eeg.time, 0.25 + 0.5 * np.arange(24))
 
 
+def test_named_groups_stand_in_the_order_in_which_they_appear(tmp_path):
+    """So that labels stand beside the names as they are written; numbers have an order."""
+    named = SpatialAverage(Raw(), ["right", "left", "right", "stem", "left"], ["R", "L", "S"])
+    assert named.labels == ("R", "L", "S") and named.members == (0, 1, 0, 2, 1)
+    numbered = SpatialAverage(Raw(), np.array([2, 0, 2, 1, 0]))
+    assert numbered.labels == ("0", "1", "2") and numbered.members == (2, 0, 2, 1, 0)
+    halves = SpatialAverage(Raw(), np.array([True, False, True]), ["left", "right"])
+    assert halves.members == (1, 0, 1)
+
+
 def test_bold_of_groups_is_the_mean_of_their_regions_bold(tmp_path):
     bold = Bold(2.0, kernel=monitors.Gamma(length=0.05, tau=0.01))
     simulator = network(tmp_path, monitors=(bold, SpatialAverage(bold, GROUPS, name="groups")))
@@ -144,14 +154,21 @@ def test_the_gain_is_differentiable(tmp_path):
             lambda: Projection(Raw(), Gain(np.ones((2, 3)), ("a", "b"))),
             r"3 sources, .*dipoles_of\(cortex\); .*the 2 missing regions by gain.with_sources",
         ),
-        (lambda: SpatialAverage(Raw(), ["a", "b"]), "given for 2 regions, and the network has 5"),
+        (lambda: SpatialAverage(Raw(), ["a", "b"]), "given for 2 nodes, and the network has 5"),
         (lambda: SpatialAverage(Raw(), np.ones((2, 2))), "groups has the shape"),
         (lambda: SpatialAverage(Raw(), GROUPS, ["one"]), "1 labels for 3 groups"),
+        (lambda: SpatialAverage(Raw(), GROUPS, ["a", "b", "a"]), "2 groups have the label 'a'"),
+        (
+            lambda: SpatialAverage(Raw(), [0, 1, np.nan, 0, 1]),
+            "group of node 2 is nan; give a name",
+        ),
+        (lambda: SpatialAverage(Raw(), ["a", None, "b", "a", "b"]), "group of node 1 is None"),
+        (lambda: SpatialAverage(Raw(), ["a", "b", "a", "b", np.nan]), "group of node 4 is nan"),
         (lambda: AfferentCoupling(Raw(variables="x")), "'x' cannot be observed of Decay; it has c"),
         (lambda: GlobalAverage(SubSample(0.25)), "nearest are 0.2 or 0.3"),
         (
             lambda: SpatialAverage(Projection(Raw(), GAIN), ["a", "b", "c"]),
-            "samples of a Projection are not those of all regions",
+            "samples of a Projection are not those of all nodes",
         ),
         (
             lambda: Projection(SpatialAverage(Raw(), GROUPS), GAIN),

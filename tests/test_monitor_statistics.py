@@ -17,6 +17,7 @@ from tvbjax.monitors import (
     GlobalAverage,
     PowerSpectrum,
     Raw,
+    SpatialAverage,
     SubSample,
     TemporalAverage,
 )
@@ -171,13 +172,52 @@ def test_a_signal_that_does_not_vary_is_reported(tmp_path):
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (lambda: Covariance(Raw(), 1), "samples is 1; give the number of samples of one value"),
-        (lambda: Covariance(Covariance(Raw(), 9), 4), "of a Covariance are no signals of regions"),
-        (lambda: PowerSpectrum(Raw(), segment=1, segments=2), "segment=1"),
-        (lambda: FunctionalConnectivityDynamics(Raw(), window=5, windows=1), "windows=1"),
+        (lambda: Covariance(Raw(), 1), "Covariance: samples is 1; give a whole number >= 2"),
+        (lambda: Covariance(Covariance(Raw(), 9), 4), "of a Covariance are no signals of nodes"),
+        (lambda: PowerSpectrum(Raw(), segment=1, segments=2), "PowerSpectrum: segment is 1"),
+        (lambda: FunctionalConnectivityDynamics(Raw(), window=5, windows=1), "windows is 1; give"),
         (lambda: Covariance(TemporalAverage(0.25), 9), "nearest are 0.2 or 0.3"),
+        (lambda: FunctionalConnectivity(GlobalAverage(Raw()), 9), "observes 1 of the 2 places"),
+        (
+            lambda: FunctionalConnectivityDynamics(SpatialAverage(Raw(), [0, 1, 0, 1, 0]), 5, 4),
+            "SpatialAverage observes 2 of the 3 places",
+        ),
     ],
 )
 def test_what_does_not_fit_is_told(tmp_path, make, says):
     with pytest.raises(ValueError, match=says):
         network(tmp_path, monitors=make())
+
+
+def test_counts_of_any_whole_type_are_taken():
+    five, nine = np.int64(5), np.uint8(9)
+    assert Covariance(Raw(), nine) == Covariance(Raw(), 9)
+    dynamics = FunctionalConnectivityDynamics(Raw(), window=nine, windows=five, step=np.int32(2))
+    assert dynamics.samples == 9 + 4 * 2 and type(dynamics.samples) is int
+    assert PowerSpectrum(Raw(), segment=jax.numpy.asarray(8), segments=five).samples == 8 + 4 * 4
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda: Covariance(Raw(), 9.0), "Covariance: samples is 9.0; give a whole number"),
+        (lambda: Covariance(Raw(), True), "samples is True"),
+        (
+            lambda: FunctionalConnectivityDynamics(Raw(), 9, 5, 1.5),
+            "FunctionalConnectivityDynamics: step is 1.5; give a whole number >= 1",
+        ),
+        (lambda: PowerSpectrum(Raw(), 8, None), "PowerSpectrum: segments is None"),
+    ],
+)
+def test_counts_that_are_none_are_told_by_name(make, says, without_type_checks):
+    with pytest.raises(ValueError, match=says):
+        make()
+
+
+def test_connectivity_of_a_whole_cortex_is_warned_of():
+    """In float64 its products alone are 16384^2 x 8 bytes; of regions nothing is said."""
+    with pytest.warns(UserWarning, match="2.15 GB are gathered .* of 16384 places; average by reg"):
+        FunctionalConnectivity(TemporalAverage(1.0), 50).check(16_384, 0.1)
+    averaged = SpatialAverage(TemporalAverage(1.0), np.arange(16_384) % 76)
+    FunctionalConnectivity(averaged, 50).check(16_384, 0.1)
+    PowerSpectrum(TemporalAverage(1.0), 500, 3).check(16_384, 0.1)

@@ -133,3 +133,69 @@ def test_monitors_see_the_noise_too(tmp_path):
     result = tvbjax.simulate(simulator, 10.0, key=jax.random.key(0))
     means = result.samples["raw"].values.reshape(20, 5, 1, 5).mean(axis=1)
     np.testing.assert_allclose(result.samples["temporal_average"].values, means, rtol=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "says"),
+    [
+        (Bold, {"kernel": "Gamma"}, "Bold: kernel is 'Gamma'; give e.g. monitors.Gamma"),
+        (Bold, {"kernel": monitors.Gamma}, "kernel is the class Gamma; give an instance: Gamma"),
+        (Bold, {"interim": "4"}, "Bold: interim is '4'; give e.g. 4.0, in ms, or None"),
+        (Bold, {"period": "500"}, "Bold: period is '500'"),
+        (monitors.Gamma, {"length": "20"}, "Gamma: length is '20'; give e.g. 20.0, in s"),
+        (monitors.BalloonWindkessel, {"haemodynamics": {}}, "haemodynamics is {}; give e.g."),
+        (monitors.GlobalAverage, {"of": 1.0}, "GlobalAverage: of is 1.0; give e.g. Temporal"),
+        (monitors.GlobalAverage, {"of": Raw}, "of is the class Raw; give an instance: Raw"),
+        (monitors.SpatialAverage, {"of": None, "groups": [0, 1]}, "SpatialAverage: of is None"),
+        (monitors.Covariance, {"of": 1.0, "samples": 5}, "Covariance: of is 1.0; give"),
+        (monitors.Projection, {"of": Raw(), "gain": np.ones(2)}, "gain is array.*; give .*gain_of"),
+        (TemporalAverage, {"period": None}, "TemporalAverage: period is None; give e.g. 1.0, in"),
+        (SubSample, {"period": Raw()}, "SubSample: period is Raw"),
+        (Raw, {"name": None}, "Raw: name is None; give e.g. 'fast'"),
+        (Raw, {"variables": 5}, "Raw: variables is 5; give a name, a tuple of names"),
+        (Raw, {"variables": ("V", 5)}, r"Raw: variables is \('V', 5\)"),
+    ],
+)
+def test_what_is_of_another_kind_is_told_when_it_is_built(kind, given, says, without_type_checks):
+    with pytest.raises(TypeError, match=says):
+        kind(**given)
+
+
+def test_variables_are_named_once():
+    with pytest.raises(ValueError, match="variables has 'V' more than once"):
+        Raw(variables=("V", "r", "V"))
+
+
+@pytest.mark.parametrize("watch", [[Raw], Raw, (Raw(), None)])
+def test_what_is_no_monitor_is_told(tmp_path, watch, without_type_checks):
+    with pytest.raises(TypeError, match="Simulator: monitors is (the class Raw|None); give"):
+        network(tmp_path, monitors=watch)
+
+
+def test_periods_of_any_type_of_number_are_taken():
+    assert TemporalAverage(1) == TemporalAverage(np.float32(1.0)) == TemporalAverage(1.0)
+    assert Bold(np.int64(20), interim=2) == Bold(20.0, interim=2.0)
+
+
+@pytest.mark.parametrize(
+    "watch",
+    [
+        Raw(name="region"),
+        Raw(name=""),
+        Raw(name="a/b"),
+        monitors.PowerSpectrum(Raw(), 8, 1, name="frequency"),
+        monitors.Covariance(Raw(), 8, name="other_region"),
+        monitors.FunctionalConnectivityDynamics(Raw(), 8, 4, name="window"),
+    ],
+    ids=lambda watch: watch.name,
+)
+def test_a_name_that_files_cannot_have_is_an_error(tmp_path, watch):
+    with pytest.raises(ValueError, match=f"a monitor cannot be called '{watch.name}'"):
+        network(tmp_path, monitors=watch)
+
+
+def test_a_kernel_shorter_than_a_mean_is_an_error(tmp_path):
+    kernel = monitors.Gamma(length=1e-4)
+    with pytest.raises(ValueError, match="length of 0.1 ms is shorter than one mean .*, 4 ms"):
+        network(tmp_path, monitors=Bold(20.0, kernel=kernel))
+    network(tmp_path, monitors=Bold(20.0, kernel=kernel, interim=0.1))

@@ -134,6 +134,31 @@ def test_another_model_step_or_monitor_does_not_go_on(simulator, tmp_path):
         other = dataclasses.replace(simulator, **changes)
         with pytest.raises(ValueError, match="is of another simulator"):
             tvbjax.simulate(other, 5.0, initial=begun, key=jax.random.key(7))
+    mean, bold = simulator.monitors
+    for watch in (
+        (mean, monitors.Bold(10.0, kernel=monitors.Gamma())),
+        (mean, dataclasses.replace(bold, kernel=monitors.FirstOrderVolterra(length=19.9999))),
+        (mean, dataclasses.replace(bold, interim=2.0)),
+        (dataclasses.replace(mean, variables=("x",)), bold),
+        (mean,),
+    ):
+        other = dataclasses.replace(simulator, monitors=watch)
+        with pytest.raises(ValueError, match="another simulator .monitors differ"):
+            simulation.continued(other, begun)
+
+
+def test_a_run_goes_on_with_other_parameters_of_monitors(simulator):
+    """As sweeps do: leaves may change, and what is carried on does not depend on them."""
+    key = jax.random.key(7)
+    begun = tvbjax.simulate(simulator, 20.0, key=key)
+    free = tvbjax.Free(lambda s: s.monitors[1].kernel.tau_s)
+    other = free.replace(simulator, 1.1)
+    alone = tvbjax.simulate(other, 20.0, initial=begun, key=key)["bold"].values
+    keys = tvbjax.PerMember(key[None])
+    swept = tvbjax.sweep(simulator, {free: [1.1]}, 20.0, initial=begun, key=keys, progress=False)
+    np.testing.assert_allclose(swept["bold"].values[0], alone, rtol=1e-9)
+    same = tvbjax.simulate(simulator, 20.0, initial=begun, key=key)["bold"].values
+    assert np.abs(alone - same).min() > 1e-7
 
 
 def test_a_divergence_can_be_pickled_and_samples_are_checked(simulator):
@@ -187,3 +212,12 @@ def test_a_wrong_initial_state_is_an_error(simulator, initial, message):
 def test_a_duration_that_is_not_positive_is_an_error(simulator, duration):
     with pytest.raises(ValueError, match="give a positive time"):
         tvbjax.simulate(simulator, duration, key=jax.random.key(0))
+
+
+def test_a_duration_is_whole_steps(simulator):
+    key = jax.random.key(0)
+    with pytest.raises(ValueError, match="the duration 5.03 ms is no .* nearest are 5 or 5.1 ms"):
+        tvbjax.simulate(simulator, 5.03, key=key)
+    assert (
+        simulation.whole_steps(5.0, 0.1) == simulation.whole_steps(0.1 * 50 * (1 + 1e-8), 0.1) == 50
+    )

@@ -327,7 +327,7 @@ def test_what_does_not_fit_a_simulator_is_told(tmp_path):
         field(tmp_path, matrix=weights(), rule={"c_0": coupling.Linear()})
     with pytest.raises(ValueError, match="neighbours are summed"):
         field(tmp_path, matrix=weights(), rule=coupling.Instant(coupling.Linear()))
-    with pytest.raises(ValueError, match="give .1, 67. .state variable, region."):
+    with pytest.raises(ValueError, match="give .1, 67. .state variable, vertex."):
         tvbjax.simulate(field(tmp_path), 1.0, initial=np.ones((1, 12)))
 
 

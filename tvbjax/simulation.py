@@ -1,5 +1,6 @@
 """Run one simulation: in chunks, with a progress bar, stopped and continued without loss."""
 
+import dataclasses
 import json
 import math
 import warnings
@@ -21,6 +22,7 @@ from tvbjax.progress import progress_bar
 from tvbjax.provenance import describe, digest
 from tvbjax.result import Note, Result, Samples
 from tvbjax.simulator import Simulator
+from tvbjax.steps import steps_of
 from tvbjax.stimulus import check_times
 from tvbjax_lems import Model
 
@@ -28,8 +30,8 @@ from tvbjax_lems import Model
 # a progress bar moves and Ctrl-C is heard.
 _NODE_STEPS_PER_CHUNK = 4_000_000
 
-# What a run cannot change on its way; parameters, noise and key it may.
-_SHAPING = ("model", "integrator", "monitors", "horizon", "dtype")
+# What a run cannot change on its way; parameters, monitors' too, noise and key it may.
+_SHAPING = ("model", "integrator", "horizon", "dtype")
 
 _start = eqx.filter_jit(engine.start)
 _advance = eqx.filter_jit(engine.advance)
@@ -54,7 +56,7 @@ def simulate(
     key: Array | None = None,
     progress: bool = True,
 ) -> Result:
-    """Simulate `duration` ms (rounded up to whole steps).
+    """Simulate `duration` ms, a multiple of dt.
 
     `initial`: the state at t = 0, `(state, region)`, held in the past as well; or a history
     `(step, state, region)` of at least `simulator.horizon` steps, oldest first, whose last row is
@@ -64,8 +66,8 @@ def simulate(
     `key`: random key, needed where the simulator has noise.
     `progress`: show a bar on a terminal when the run is long.
 
-    A run may go on with other parameters, noise or key, but not with another model, step, horizon
-    or monitors.
+    A run may go on with other parameters, also those of monitors that are leaves, noise or key, but
+    not with another model, step, horizon or other monitors.
 
     Can be used inside `jax.jit`, `grad` and `vmap`; the run is then one piece, and instead of
     raising, `result.final.trouble` tells of a diverged state.
@@ -165,6 +167,7 @@ def _raise_trouble(simulator: Simulator, result: Result) -> None:
             "0 in the parameters, the coupling or the model.",
             result,
         )
+    remedies = {monitor.name: monitor.remedy for monitor in simulator.monitors}
     for name, samples in result.samples.items():
         fine = np.isfinite(samples.values)
         if not fine.all():
@@ -176,8 +179,7 @@ def _raise_trouble(simulator: Simulator, result: Result) -> None:
             raise DivergenceError(
                 f"simulate: the samples of '{name}' have {samples.variables[variable]} = "
                 f"{samples.values[(row, variable, *places)]} in {where} at "
-                f"{samples.time[row]:.10g} ms, though the state is finite; look at the monitor's "
-                "parameters and at what it observes.",
+                f"{samples.time[row]:.10g} ms, though the state is finite: {remedies[name]}.",
                 result,
             )
 
@@ -224,12 +226,12 @@ def check_key(simulator: Simulator, key: Array | None, who: str) -> None:
 
 
 def whole_steps(duration: float, dt: float) -> int:
-    """The steps of a run of `duration` ms, rounded up."""
+    """The steps of a run of `duration` ms, which is a multiple of dt."""
     if isinstance(duration, str | bool) or np.ndim(duration) != 0 or duration is None:
         raise TypeError(f"simulate: the duration is {duration!r:.80}; give a number of ms.")
     if not duration > 0 or not math.isfinite(duration):
         raise ValueError(f"simulate: the duration is {duration!r} ms; give a positive time.")
-    return max(1, math.ceil(duration / dt - 1e-6))
+    return steps_of(float(duration), dt, "simulate: the duration")
 
 
 def phases_of(simulator: Simulator, first: int) -> tuple[int | Array, ...]:
@@ -262,11 +264,14 @@ def continued(simulator: Simulator, earlier: Result) -> Carry:
     if not is_traced(simulator):
         began, now = json.loads(earlier.provenance.text), json.loads(describe(simulator, None))
         differs = [name for name in _SHAPING if name in began and began[name] != now[name]]
+        watched = began.get("monitors", now["monitors"])
+        if not _same_but_leaves(watched, now["monitors"], simulator.monitors):
+            differs.append("monitors")
     if jax.tree.structure(expected) != jax.tree.structure(earlier.final):
-        differs.append("monitors")
+        differs += [] if "monitors" in differs else ["monitors"]
     leaves = zip(jax.tree.leaves(expected), jax.tree.leaves(earlier.final), strict=False)
     if differs or any((a.shape, a.dtype) != (jnp.shape(b), b.dtype) for a, b in leaves):
-        what = ", ".join(differs) or "regions, delays or precision"
+        what = ", ".join(differs) or f"{simulator.node_axis.name}s, delays or precision"
         raise ValueError(
             f"simulate: the result given as initial is of another simulator ({what} differ); give "
             "the one that made it, or an array."
@@ -274,10 +279,22 @@ def continued(simulator: Simulator, earlier: Result) -> Carry:
     return earlier.final
 
 
+def _same_but_leaves(began, now, part) -> bool:
+    """Whether two descriptions of a part of a simulator differ at most in the values of leaves."""
+    if isinstance(part, tuple) and isinstance(began, list):
+        return len(began) == len(part) and all(map(_same_but_leaves, began, now, part))
+    if isinstance(part, eqx.Module) and isinstance(began, dict):
+        names = [field.name for field in dataclasses.fields(part)]
+        return began.get("type") == now["type"] and all(
+            _same_but_leaves(began.get(n), now.get(n), getattr(part, n)) for n in names
+        )
+    return eqx.is_array(part) or began == now
+
+
 def past_of(simulator: Simulator, initial) -> Float[Array, "step state node"]:
     """The history up to t = 0 as the engine wants it."""
     model, nodes = simulator.model, simulator.nodes
-    shape = (len(model.state_variables), nodes)
+    shape, place = (len(model.state_variables), nodes), simulator.node_axis.name
     if initial is None:
         middle = [(low + high) / 2.0 for low, high in model.initial_range]
         past = jnp.asarray(middle, _dtype())[None, :, None]
@@ -290,13 +307,13 @@ def past_of(simulator: Simulator, initial) -> Float[Array, "step state node"]:
         past = past[None]
     elif past.ndim != 3 or past.shape[1:] != shape:
         raise ValueError(
-            f"simulate: initial has shape {past.shape}; give {shape} (state variable, region), or "
+            f"simulate: initial has shape {past.shape}; give {shape} (state variable, {place}), or "
             f"(horizon, {shape[0]}, {nodes}) with at least {simulator.horizon} steps of history."
         )
     elif past.shape[0] < simulator.horizon:
         raise ValueError(
             f"simulate: initial holds {past.shape[0]} steps of history and the longest delay needs "
-            f"{simulator.horizon}; give more, or one state (state variable, region) that is held."
+            f"{simulator.horizon}; give more, or one state (state variable, {place}) that is held."
         )
     past = _of_members(model, past)
     if not isinstance(past, Tracer):

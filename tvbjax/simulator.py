@@ -23,6 +23,7 @@ from tvbjax.connectome import Connectome
 from tvbjax.coupling import AbstractCarried, AbstractCoupling, AbstractPairwise
 from tvbjax.engine import Edges, Layout, edges_of
 from tvbjax.integrators import AbstractIntegrator
+from tvbjax.kinds import check_kind
 from tvbjax.mixed import Mixed
 from tvbjax.monitors import RESERVED_NAMES, AbstractMonitor, TemporalAverage
 from tvbjax.noise import AbstractNoise
@@ -129,7 +130,7 @@ class Simulator(eqx.Module):
         check_rules(self.rules, regions)
         check_shapes(self)
         check_senders(self)
-        _check_monitors(self.monitors, nodes, integrator.dt)
+        _check_monitors(self.monitors, self.node_axis, integrator.dt)
         check_stimuli(self.stimulus, model.state_variables, nodes)
         delays = delays_of(self)
         self.layout = layout_for(self, delays, delays)
@@ -250,7 +251,8 @@ def _check_kinds(model, connectome, coupling, integrator, noise, monitors) -> No
         )
     if None in rules and len(rules) > 1:
         raise TypeError("Simulator: one of the coupling's rules is None; leave it out.")
-    watch = monitors if isinstance(monitors, tuple | list) else [monitors]
+    several = isinstance(monitors, tuple | list)
+    watch = monitors if several else [] if monitors is None else [monitors]
     nothing = type(None)
     expected = [
         ("model", [model], (Model, Mixed), "tvbjax.lems.load('JansenRit')"),
@@ -258,12 +260,11 @@ def _check_kinds(model, connectome, coupling, integrator, noise, monitors) -> No
         ("coupling", rules, (AbstractCoupling, nothing), "tvbjax.coupling.Linear(a=0.01)"),
         ("integrator", [integrator], (AbstractIntegrator,), "tvbjax.integrators.Heun(dt=0.1)"),
         ("noise", [noise], (AbstractNoise, nothing), "tvbjax.noise.Additive(0.001)"),
-        ("monitors", watch, (AbstractMonitor, nothing), "tvbjax.monitors.TemporalAverage(1.0)"),
+        ("monitors", watch, (AbstractMonitor,), "tvbjax.monitors.TemporalAverage(1.0)"),
     ]
     for name, values, kinds, example in expected:
         for value in values:
-            if not isinstance(value, kinds):
-                raise TypeError(f"Simulator: {name} is {value!r:.80}; give e.g. {example}.")
+            check_kind(f"Simulator: {name}", value, kinds, example)
 
 
 def _check_integrator(
@@ -324,7 +325,7 @@ def _check_parameters(model: Model | Mixed, nodes: int) -> None:
     check_leaves(owned, nodes)
 
 
-def _check_monitors(monitors: tuple[AbstractMonitor, ...], nodes: int, dt: float) -> None:
+def _check_monitors(monitors: tuple[AbstractMonitor, ...], nodes: Axis, dt: float) -> None:
     names = [monitor.name for monitor in monitors]
     for name in names:
         if names.count(name) > 1:
@@ -333,9 +334,11 @@ def _check_monitors(monitors: tuple[AbstractMonitor, ...], nodes: int, dt: float
                 f"e.g. TemporalAverage(1.0, name='fast')."
             )
     for monitor in monitors:
-        monitor.check(nodes, dt)
-        if monitor.name in RESERVED_NAMES or not monitor.name.isidentifier():
+        monitor.check(len(nodes), dt)
+        # Files and xarray have the axes beside the samples, by name.
+        taken = dict.fromkeys([*RESERVED_NAMES, *(a.name for a in monitor.axes(nodes, dt))])
+        if monitor.name in taken or not monitor.name.isidentifier():
             raise ValueError(
                 f"Simulator: a monitor cannot be called '{monitor.name}'; give it a name of "
-                f"letters, digits and _ other than {', '.join(RESERVED_NAMES)}."
+                f"letters, digits and _ other than {', '.join(taken)}."
             )

@@ -17,8 +17,9 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from tvbjax.arrays import as_floats, is_traced
+from tvbjax.kinds import check_kind
+from tvbjax.monitors._arguments import as_time, chosen_variables
 from tvbjax.monitors._interim import AbstractHaemodynamic, means_of_past, sample_ends
-from tvbjax.monitors._sampling import chosen_variables
 from tvbjax.monitors._windows import close_windows
 
 _STOPPED = -12.0  # of ln f: an inflow that will not come back
@@ -99,13 +100,25 @@ class BalloonWindkessel(AbstractHaemodynamic):
     0.05 of that at rest).
     """
 
-    period: float = eqx.field(default=2000.0, static=True, converter=float)
+    period: float = eqx.field(default=2000.0, static=True, converter=as_time)
     variables: tuple[str, ...] | None = eqx.field(
         default=None, static=True, converter=chosen_variables
     )
     haemodynamics: Haemodynamics = eqx.field(default_factory=Haemodynamics)
     name: str = eqx.field(default="bold", static=True)
-    interim: float | None = eqx.field(default=None, static=True)
+    interim: float | None = eqx.field(default=None, static=True, converter=as_time)
+
+    def __check_init__(self):
+        where = "BalloonWindkessel: haemodynamics"
+        check_kind(where, self.haemodynamics, Haemodynamics, "monitors.Haemodynamics(tau_s=1.5)")
+
+    @property
+    def remedy(self) -> str:
+        return (
+            "activity below -1 / (tau_f efficacy) for long stops the inflow of blood, and much far "
+            "above 0 floods it: observe a variable that stays near 0, or lower the efficacy, "
+            "Haemodynamics(efficacy=)"
+        )
 
     @property
     def pointwise(self) -> bool:
@@ -117,7 +130,7 @@ class BalloonWindkessel(AbstractHaemodynamic):
             if jnp.shape(leaf) not in ((), (nodes,)):
                 raise ValueError(
                     f"BalloonWindkessel: {path[0].name} has the shape {jnp.shape(leaf)}; give a "
-                    f"number, or one value for each of the {nodes} regions."
+                    f"number, or one value for each of the {nodes} nodes."
                 )
 
     def start(self, past, dt):

@@ -13,9 +13,10 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
+from tvbjax.kinds import check_kind
+from tvbjax.monitors._arguments import as_time, chosen_variables
 from tvbjax.monitors._interim import AbstractHaemodynamic, means_of_past, sample_ends
 from tvbjax.monitors._kernels import AbstractKernel, FirstOrderVolterra
-from tvbjax.monitors._sampling import chosen_variables
 from tvbjax.monitors._windows import close_windows
 
 
@@ -27,17 +28,30 @@ class Bold(AbstractHaemodynamic):
     means over the kernel's length.
     """
 
-    period: float = eqx.field(default=2000.0, static=True, converter=float)
+    period: float = eqx.field(default=2000.0, static=True, converter=as_time)
     variables: tuple[str, ...] | None = eqx.field(
         default=None, static=True, converter=chosen_variables
     )
     kernel: AbstractKernel = eqx.field(default_factory=FirstOrderVolterra)
     name: str = eqx.field(default="bold", static=True)
-    interim: float | None = eqx.field(default=None, static=True)
+    interim: float | None = eqx.field(default=None, static=True, converter=as_time)
+
+    def __check_init__(self):
+        check_kind("Bold: kernel", self.kernel, AbstractKernel, "monitors.Gamma()")
 
     @property
     def pointwise(self) -> bool:
         return True
+
+    def check(self, nodes, dt):
+        AbstractHaemodynamic.check(self, nodes, dt)
+        length, mean = 1e3 * self.kernel.length, dt * self.window_steps(dt)
+        if length < (1.0 - 1e-6) * mean:
+            raise ValueError(
+                f"Bold: the kernel's length of {length:.10g} ms is shorter than one mean of the "
+                f"activity, {mean:.10g} ms; give a longer kernel ({type(self.kernel).__name__}"
+                "(length=), in s), or a shorter interim, in ms."
+            )
 
     def start(self, past, dt):
         age = self._stock_length(dt)

@@ -7,8 +7,11 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from tvbjax.monitors._monitor import AbstractMonitor, Chunk, period_ends, steps_of_period
+from tvbjax.kinds import check_kind
+from tvbjax.monitors._arguments import check_period
+from tvbjax.monitors._monitor import AbstractMonitor, Chunk, period_ends
 from tvbjax.monitors._windows import add_block, open_windows
+from tvbjax.steps import steps_of
 
 _LONGEST = 4.0  # ms: TVB's sampling of the neural signal, far below the time scales of blood
 
@@ -26,6 +29,11 @@ class AbstractHaemodynamic(AbstractMonitor):
     else:
         interim: eqx.AbstractVar[float | None]
 
+    def __check_init__(self):
+        who = type(self).__name__
+        check_period(who, self.period)
+        check_kind(f"{who}: interim", self.interim, (float, type(None)), "4.0, in ms, or None")
+
     def check(self, nodes, dt):
         self.window_steps(dt)
 
@@ -35,7 +43,7 @@ class AbstractHaemodynamic(AbstractMonitor):
         if self.interim is None:
             longest = max(1, min(period, math.floor(_LONGEST / dt + 1e-9)))
             return next(n for n in range(longest, 0, -1) if period % n == 0)
-        steps = steps_of_period(self.interim, dt, f"{who}: interim")
+        steps = steps_of(self.interim, dt, f"{who}: interim")
         if period % steps:
             says = "is shorter than" if period < steps else "is no multiple of"
             raise ValueError(

@@ -8,6 +8,8 @@ from jax.scipy.special import gammaln
 from jaxtyping import Array, Float
 
 from tvbjax.arrays import as_floats, is_traced
+from tvbjax.kinds import check_kind
+from tvbjax.monitors._arguments import as_time
 
 
 class AbstractKernel(eqx.Module):
@@ -40,7 +42,7 @@ class FirstOrderVolterra(AbstractKernel):
     tau_f: Array = eqx.field(default=0.4, converter=as_floats)
     k1: Array = eqx.field(default=5.6, converter=as_floats)
     V0: Array = eqx.field(default=0.02, converter=as_floats)
-    length: float = eqx.field(default=20.0, static=True)
+    length: float = eqx.field(default=20.0, static=True, converter=as_time)
 
     def __check_init__(self):
         _check_length(self)
@@ -69,7 +71,7 @@ class Gamma(AbstractKernel):
     tau: Array = eqx.field(default=1.08, converter=as_floats)
     n: Array = eqx.field(default=3.0, converter=as_floats)
     a: Array = eqx.field(default=0.1, converter=as_floats)
-    length: float = eqx.field(default=20.0, static=True)
+    length: float = eqx.field(default=20.0, static=True, converter=as_time)
 
     def __check_init__(self):
         _check_length(self)
@@ -102,7 +104,7 @@ class DoubleExponential(AbstractKernel):
     f2: Array = eqx.field(default=0.12, converter=as_floats)
     amp2: Array = eqx.field(default=0.1, converter=as_floats)
     a: Array = eqx.field(default=0.1, converter=as_floats)
-    length: float = eqx.field(default=20.0, static=True)
+    length: float = eqx.field(default=20.0, static=True, converter=as_time)
 
     def __check_init__(self):
         _check_length(self)
@@ -135,7 +137,7 @@ class MixtureOfGammas(AbstractKernel):
     a2: Array = eqx.field(default=13.0, converter=as_floats)
     l: Array = eqx.field(default=1.0, converter=as_floats)  # noqa: E741 - the paper's and TVB's name
     c: Array = eqx.field(default=0.4, converter=as_floats)
-    length: float = eqx.field(default=32.0, static=True)
+    length: float = eqx.field(default=32.0, static=True, converter=as_time)
 
     def __check_init__(self):
         _check_length(self)
@@ -157,7 +159,7 @@ class MixtureOfGammas(AbstractKernel):
 
 
 def _check_length(kernel: AbstractKernel) -> None:
+    who = type(kernel).__name__
+    check_kind(f"{who}: length", kernel.length, float, "20.0, in s")
     if not 0 < kernel.length < float("inf"):
-        raise ValueError(
-            f"{type(kernel).__name__}: length is {kernel.length!r} s; give a positive time."
-        )
+        raise ValueError(f"{who}: length is {kernel.length!r} s; give a positive time.")

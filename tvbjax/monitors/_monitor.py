@@ -13,6 +13,9 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PyTree
 
 from tvbjax.axes import Axis
+from tvbjax.kinds import check_kind
+from tvbjax.monitors._arguments import check_variables
+from tvbjax.steps import steps_of
 
 # What files of results call other things.
 RESERVED_NAMES = ("checkpoint", "time", "variable", "region", "unit")
@@ -53,6 +56,11 @@ class AbstractMonitor(eqx.Module):
         variables: eqx.AbstractVar[tuple[str, ...] | None]
         name: eqx.AbstractVar[str]
 
+    def __check_init__(self):
+        who = type(self).__name__
+        check_kind(f"{who}: name", self.name, str, "'fast'")
+        check_variables(who, self.variables)
+
     @property
     def pointwise(self) -> bool:
         """Whether a region's samples depend on that region alone, and all arrays that are carried
@@ -77,6 +85,11 @@ class AbstractMonitor(eqx.Module):
     def check(self, nodes: int, dt: float) -> None:
         """Raises `ValueError` where the monitor does not fit a network of so many nodes."""
         self.period_steps(dt)
+
+    @property
+    def remedy(self) -> str:
+        """What to do where samples of finite states are no finite numbers."""
+        return "look at the monitor's parameters and at what it observes"
 
     @abc.abstractmethod
     def start(self, past: Float[Array, "step voi node"], dt: float) -> tuple[Array, ...]:
@@ -110,29 +123,12 @@ class AbstractMonitor(eqx.Module):
 
     def period_steps(self, dt: float) -> int:
         """The period in steps; an error where it is no multiple of dt."""
-        return 1 if self.period is None else steps_of_period(self.period, dt, type(self).__name__)
+        who = type(self).__name__
+        return 1 if self.period is None else steps_of(self.period, dt, f"{who}: the period")
 
     def window_steps(self, dt: float) -> int:
         """The steps that are reduced together: the period, or a divisor of it."""
         return self.period_steps(dt)
-
-
-def steps_of_period(period: float, dt: float, who: str) -> int:
-    """`period / dt` where that is a whole number >= 1, else an error that names the neighbours."""
-    if not period > 0 or not np.isfinite(period):
-        raise ValueError(f"{who}: the period is {period!r} ms; give a positive multiple of dt.")
-    ratio = period / dt
-    if ratio >= 2**31:
-        raise ValueError(f"{who}: the period of {period:g} ms has more steps than can be counted.")
-    steps = round(ratio)
-    if steps < 1 or abs(ratio - steps) > 1e-6 * max(1.0, ratio):
-        below, above = max(1, int(np.floor(ratio))), max(1, int(np.ceil(ratio)))
-        near = " or ".join(f"{n * dt:.10g}" for n in sorted({below, above}))
-        raise ValueError(
-            f"{who}: the period {period:.10g} ms is no multiple of dt = {dt:.10g} ms; "
-            f"the nearest are {near} ms."
-        )
-    return steps
 
 
 def period_ends(first: int, steps: int, period: int) -> np.ndarray:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import equinox as eqx
 
+from tvbjax.kinds import check_kind
 from tvbjax.monitors._monitor import AbstractMonitor
 
 
@@ -17,6 +18,9 @@ class AbstractNested(AbstractMonitor):
     else:
         of: eqx.AbstractVar[AbstractMonitor]
 
+    def __check_init__(self):
+        check_kind(f"{type(self).__name__}: of", self.of, AbstractMonitor, "TemporalAverage(1.0)")
+
     @property
     def variables(self) -> tuple[str, ...] | None:
         return self.of.variables
@@ -24,6 +28,10 @@ class AbstractNested(AbstractMonitor):
     @property
     def afferent(self) -> bool:
         return self.of.afferent
+
+    @property
+    def remedy(self) -> str:
+        return self.of.remedy
 
     @property
     def combines(self) -> bool:

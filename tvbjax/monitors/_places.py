@@ -5,7 +5,9 @@ that it does not matter whether they are taken before an average over time or af
 """
 
 import abc
+from collections import Counter
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any
 
 import equinox as eqx
@@ -16,6 +18,7 @@ from jaxtyping import Array, Float
 
 from tvbjax.axes import Axis
 from tvbjax.forward import Gain
+from tvbjax.kinds import check_kind
 from tvbjax.monitors._monitor import AbstractMonitor
 from tvbjax.monitors._nested import AbstractNested
 
@@ -37,7 +40,7 @@ class AbstractOver(AbstractNested):
         if self.of.axes(own, dt) != (own,):
             raise ValueError(
                 f"{type(self).__name__}: the samples of a {type(self.of).__name__} are not those "
-                "of all regions; give a monitor such as SubSample, TemporalAverage or Bold."
+                "of all nodes; give a monitor such as SubSample, TemporalAverage or Bold."
             )
 
     def start(self, past, dt):
@@ -72,8 +75,9 @@ class SpatialAverage(AbstractOver):
     """The mean over groups of regions of another monitor's samples, e.g. hemispheres, lobes, or
     over the vertices of a region: `SpatialAverage(SubSample(1.0), connectome.cortical)`.
 
-    `groups`: per region (or vertex) the name or number of its group; groups are in the order of
-    their names or numbers. `labels`: names of the groups in that order, by default as given.
+    `groups`: per region (or vertex) the name or number of its group; numbered groups are in the
+    order of their numbers, named ones in that in which they first appear. `labels`: names of the
+    groups in that order, by default as given.
     """
 
     of: AbstractMonitor
@@ -89,28 +93,26 @@ class SpatialAverage(AbstractOver):
         *,
         name: str = "spatial_average",
     ):
-        given = np.asarray(groups)
-        if given.ndim != 1 or not len(given):
+        kinds, self.members = _numbered(groups)
+        self.labels = tuple(map(str, kinds if labels is None else labels))
+        if len(self.labels) != len(kinds):
             raise ValueError(
-                f"SpatialAverage: groups has the shape {given.shape}; give the group of each "
-                "region, as a name or a number."
+                f"SpatialAverage: {len(self.labels)} labels for {len(kinds)} groups "
+                f"({', '.join(map(str, kinds[:8]))}); give one for each, in that order."
             )
-        kinds, members = np.unique(given, return_inverse=True)
-        if labels is not None and len(labels) != len(kinds):
+        label, count = Counter(self.labels).most_common(1)[0]
+        if count > 1:
             raise ValueError(
-                f"SpatialAverage: {len(labels)} labels for {len(kinds)} groups "
-                f"({', '.join(map(str, kinds[:8]))}); give one for each."
+                f"SpatialAverage: {count} groups have the label '{label}'; give each its own."
             )
         self.of = of
-        self.members = tuple(int(member) for member in members)
-        self.labels = tuple(map(str, kinds if labels is None else labels))
         self.name = name
 
     def check(self, nodes, dt):
         AbstractOver.check(self, nodes, dt)
         if len(self.members) != nodes:
             raise ValueError(
-                f"SpatialAverage: groups are given for {len(self.members)} regions, and the "
+                f"SpatialAverage: groups are given for {len(self.members)} nodes, and the "
                 f"network has {nodes}; give the group of each."
             )
 
@@ -136,6 +138,11 @@ class Projection(AbstractOver):
     of: AbstractMonitor
     gain: Gain
     name: str = eqx.field(default="projection", static=True)
+
+    def __check_init__(self):
+        check_kind(
+            "Projection: gain", self.gain, Gain, "tvbjax.forward.gain_of(sensors, matrix, unit)"
+        )
 
     def check(self, nodes, dt):
         AbstractOver.check(self, nodes, dt)
@@ -198,6 +205,27 @@ def _way_to(nodes: int, sources: int) -> str:
         "columns are regions, compute a gain of forward.dipoles_of(cortex); where they are "
         f"vertices, add the {nodes - sources} missing regions by gain.with_sources(theirs)"
     )
+
+
+def _numbered(groups: Sequence[Any] | np.ndarray) -> tuple[list[Any], tuple[int, ...]]:
+    """The groups in their order, and the place in it of each node's."""
+    given = np.asarray(groups, dtype=object)  # as they are: np.asarray would write NaN as a name
+    if given.ndim != 1 or not len(given):
+        raise ValueError(
+            f"SpatialAverage: groups has the shape {given.shape}; give the group of each node, as "
+            "a name or a number."
+        )
+    for node, group in enumerate(given):
+        if not isinstance(group, str | Real | np.bool_) or group != group:
+            raise ValueError(
+                f"SpatialAverage: the group of node {node} is {group!r:.80}; give a name or a "
+                "number, e.g. a group 'rest' for nodes that are in no other."
+            )
+    kinds = list(dict.fromkeys(given))
+    if not any(isinstance(kind, str) for kind in kinds):
+        kinds.sort()
+    places = {kind: place for place, kind in enumerate(kinds)}
+    return kinds, tuple(places[group] for group in given)
 
 
 def _product(samples: Float[Array, "sample voi node"], columns: Float[Array, "node place"]):

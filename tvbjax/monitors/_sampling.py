@@ -4,13 +4,9 @@ import equinox as eqx
 import jax.numpy as jnp
 from jax import lax
 
+from tvbjax.monitors._arguments import as_time, check_period, chosen_variables
 from tvbjax.monitors._monitor import AbstractMonitor, period_ends
 from tvbjax.monitors._windows import add_block, close_windows, open_windows
-
-
-def chosen_variables(variables) -> tuple[str, ...] | None:
-    """Names as a tuple; one name may be given as it is."""
-    return (variables,) if isinstance(variables, str) else variables and tuple(variables)
 
 
 class Raw(AbstractMonitor):
@@ -45,11 +41,14 @@ class Raw(AbstractMonitor):
 class SubSample(AbstractMonitor):
     """The state at the end of every period, stamped there, `s dt`."""
 
-    period: float = eqx.field(static=True, converter=float)
+    period: float = eqx.field(static=True, converter=as_time)
     variables: tuple[str, ...] | None = eqx.field(
         default=None, static=True, converter=chosen_variables
     )
     name: str = eqx.field(default="subsample", static=True)
+
+    def __check_init__(self):
+        check_period(type(self).__name__, self.period)
 
     @property
     def pointwise(self) -> bool:
@@ -79,11 +78,14 @@ class TemporalAverage(AbstractMonitor):
     """The mean over every period, stamped at the period's centre, `(s - p/2) dt` for the p steps
     that end at step s."""
 
-    period: float = eqx.field(static=True, converter=float)
+    period: float = eqx.field(static=True, converter=as_time)
     variables: tuple[str, ...] | None = eqx.field(
         default=None, static=True, converter=chosen_variables
     )
     name: str = eqx.field(default="temporal_average", static=True)
+
+    def __check_init__(self):
+        check_period(type(self).__name__, self.period)
 
     @property
     def pointwise(self) -> bool:

@@ -5,6 +5,7 @@ Every `samples` samples give one value; what is begun when the run ends is carri
 """
 
 import abc
+import warnings
 from typing import TYPE_CHECKING
 
 import equinox as eqx
@@ -15,10 +16,17 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from tvbjax.axes import Axis
+from tvbjax.monitors._arguments import as_count, check_counts
 from tvbjax.monitors._monitor import AbstractMonitor, period_ends
 from tvbjax.monitors._nested import AbstractNested
+from tvbjax.sizes import size_text
 
 Sample = Float[Array, "voi node"]
+
+_NO_CORRELATION = (
+    "a signal that does not vary, or is no number, has no correlation; look at what is observed"
+)
+_MUCH = 1e9  # bytes gathered for each variable: that of connectivity on a cortex of 16,000 vertices
 
 
 class AbstractStatistic(AbstractNested):
@@ -30,6 +38,14 @@ class AbstractStatistic(AbstractNested):
         def samples(self) -> int: ...
     else:
         samples: eqx.AbstractVar[int]
+
+    def __check_init__(self):
+        check_counts(type(self).__name__, 2, samples=self.samples)
+
+    @property
+    def fewest(self) -> int:
+        """The places that it needs."""
+        return 1
 
     @abc.abstractmethod
     def empty(self, sample: Sample) -> tuple[Array, ...]:
@@ -53,15 +69,27 @@ class AbstractStatistic(AbstractNested):
     def check(self, nodes, dt):
         self.of.check(nodes, dt)
         who = type(self).__name__
-        if isinstance(self.samples, bool) or not isinstance(self.samples, int) or self.samples < 2:
+        axes = self.of.axes(Axis("node", ("",) * nodes), dt)
+        if len(axes) != 1:
             raise ValueError(
-                f"{who}: samples is {self.samples!r}; give the number of samples of one value, 2 "
-                "or more."
-            )
-        if len(self.of.axes(Axis("region", ("",) * nodes), dt)) != 1:
-            raise ValueError(
-                f"{who}: the samples of a {type(self.of).__name__} are no signals of regions; give "
+                f"{who}: the samples of a {type(self.of).__name__} are no signals of nodes; give "
                 "a monitor such as TemporalAverage, Bold or Projection."
+            )
+        places = len(axes[0])
+        if places < self.fewest:
+            raise ValueError(
+                f"{who}: a {type(self.of).__name__} observes {places} of the {self.fewest} places "
+                "or more whose signals can be correlated here; give a monitor of more."
+            )
+        sample = jax.ShapeDtypeStruct((1, places), jnp.result_type(float))
+        held = jax.eval_shape(self.empty, sample)
+        size = sum(part.size * part.dtype.itemsize for part in held)
+        if size > _MUCH:
+            warnings.warn(
+                f"{who}: {size_text(size)} are gathered for each variable of {places} places; "
+                "average by region first, "
+                f"{who}(SpatialAverage({type(self.of).__name__}(...), cortex.region_of), ...).",
+                stacklevel=2,
             )
 
     def period_steps(self, dt: float) -> int:
@@ -149,7 +177,7 @@ class Covariance(AbstractMoments):
     """
 
     of: AbstractMonitor
-    samples: int = eqx.field(static=True)
+    samples: int = eqx.field(static=True, converter=as_count)
     name: str = eqx.field(default="covariance", static=True)
 
     def value(self, gathered, dt):
@@ -162,8 +190,16 @@ class FunctionalConnectivity(AbstractMoments):
     """
 
     of: AbstractMonitor
-    samples: int = eqx.field(static=True)
+    samples: int = eqx.field(static=True, converter=as_count)
     name: str = eqx.field(default="functional_connectivity", static=True)
+
+    @property
+    def fewest(self) -> int:
+        return 2
+
+    @property
+    def remedy(self) -> str:
+        return _NO_CORRELATION
 
     def value(self, gathered, dt):
         return _correlations(gathered[1])
@@ -178,9 +214,9 @@ class FunctionalConnectivityDynamics(AbstractStatistic):
     """
 
     of: AbstractMonitor
-    window: int = eqx.field(static=True)
-    windows: int = eqx.field(static=True)
-    step: int = eqx.field(static=True, default=1)
+    window: int = eqx.field(static=True, converter=as_count)
+    windows: int = eqx.field(static=True, converter=as_count)
+    step: int = eqx.field(static=True, default=1, converter=as_count)
     name: str = eqx.field(default="functional_connectivity_dynamics", static=True)
 
     @property
@@ -188,12 +224,16 @@ class FunctionalConnectivityDynamics(AbstractStatistic):
         return self.window + (self.windows - 1) * self.step
 
     def __check_init__(self):
-        if self.window < 2 or self.windows < 2 or self.step < 1:
-            raise ValueError(
-                f"FunctionalConnectivityDynamics: window={self.window}, windows={self.windows}, "
-                f"step={self.step}; give two or more windows of two samples or more, and a step of "
-                "one sample or more."
-            )
+        check_counts(type(self).__name__, 2, window=self.window, windows=self.windows)
+        check_counts(type(self).__name__, 1, step=self.step)
+
+    @property
+    def fewest(self) -> int:
+        return 3  # of two there is one pair, and one number does not vary
+
+    @property
+    def remedy(self) -> str:
+        return _NO_CORRELATION
 
     def axes(self, nodes, dt):
         every = self.of.period_steps(dt) * dt
@@ -236,8 +276,8 @@ class PowerSpectrum(AbstractStatistic):
     """
 
     of: AbstractMonitor
-    segment: int = eqx.field(static=True)
-    segments: int = eqx.field(static=True)
+    segment: int = eqx.field(static=True, converter=as_count)
+    segments: int = eqx.field(static=True, converter=as_count)
     name: str = eqx.field(default="power_spectrum", static=True)
 
     @property
@@ -249,11 +289,8 @@ class PowerSpectrum(AbstractStatistic):
         return self.segment - self.segment // 2
 
     def __check_init__(self):
-        if self.segment < 2 or self.segments < 1:
-            raise ValueError(
-                f"PowerSpectrum: segment={self.segment}, segments={self.segments}; give one or "
-                "more segments of two samples or more."
-            )
+        check_counts(type(self).__name__, 2, segment=self.segment)
+        check_counts(type(self).__name__, 1, segments=self.segments)
 
     def axes(self, nodes, dt):
         every = 1e-3 * self.of.period_steps(dt) * dt
