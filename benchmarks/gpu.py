@@ -254,8 +254,10 @@ def ten_minutes(
         return seconds_of(lambda: memory_cases.bold_sweep(members, duration))
 
     for members in counts:
-        for _ in range(2):  # what is compiled once does not count
-            short, long = (seconds(members, duration * factor) for factor in (10, 20))
+        lengths = (10 * duration, 20 * duration)
+        for length in lengths:  # what is compiled once does not count
+            seconds(members, length)
+        short, long = (seconds(members, length) for length in lengths)
         each = (long - short) / (10 * duration)
         case = {"members": members, "predicted": memory_cases.TEN_MINUTES * each}
         if members == whole:
