@@ -138,6 +138,29 @@ def test_the_tile_changes_no_bit(dtype):
             np.testing.assert_array_equal(values(tile), expected)
 
 
+def test_long_members_run_in_chunks_with_the_same_bits(tmp_path, monkeypatch):
+    """Monitors hold a chunk's means, not the run's; some chunks have no sample of a monitor."""
+    watch = (
+        monitors.TemporalAverage(1.0),
+        monitors.Bold(20.0),
+        monitors.FunctionalConnectivity(monitors.TemporalAverage(2.0), samples=12),
+    )
+    simulator = network(tmp_path, noise=noise.Additive(0.05), monitors=watch)
+
+    def values():
+        given: dict[str, Any] = dict(key=KEY, progress=False)
+        found = tvbjax.sweep(simulator, {GAIN: [0.1, 0.2, 0.3]}, 70.0, **given)
+        return [found[monitor.name].values for monitor in watch]
+
+    whole = values()
+    assert [len(one[0]) for one in whole] == [70, 3, 2]
+    monkeypatch.setattr(tvbjax.simulation, "_NODE_STEPS_PER_CHUNK", 800)
+    assert tvbjax.simulation.chunk_steps(simulator, 700) == 160  # four chunks and a rest
+    jax.clear_caches()
+    for one, other in zip(values(), whole, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 COMMON = """
     import sys
     from pathlib import Path

@@ -16,12 +16,12 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 from jax.sharding import Mesh, PartitionSpec
-from jaxtyping import Array, PyTree
+from jaxtyping import Array, Float, PyTree
 
 from tvbjax import engine
 from tvbjax.free import leaf_at
 from tvbjax.result import Result
-from tvbjax.simulation import cut, phases_of, result_of
+from tvbjax.simulation import chunk_steps, cut, phases_of, result_of
 from tvbjax.simulator import Simulator
 
 Measure = Callable[[Result], Mapping[str, Array]]
@@ -204,9 +204,7 @@ def _tile(
         some = initial[0] if ensemble.own_initial else initial
         shape = eqx.filter_eval_shape(engine.start, simulator, some)
         carry = members.over(engine.start, initial, axes=axes, out_axes=engine.axes_of(shape))
-    final, samples = engine.advance_members(
-        members, carry, keys, steps, phases_of(simulator, first)
-    )
+    final, samples = _in_chunks(members, carry, keys, first, steps)
     samples = [
         jax.vmap(lambda value, i=i: cut(simulator, i, value, first, steps))(value)
         for i, value in enumerate(samples)
@@ -226,6 +224,43 @@ def _tile(
     # One by one: sums over members side by side would round as the tile has it.
     alone = jax.vmap(lambda carry: carry, in_axes=(axes,))(final)
     return jax.lax.map(lambda one: measured(*one), (alone, samples))
+
+
+def _in_chunks(
+    members: engine.Members, carry: engine.Carry, keys: Array | None, first: int, steps: int
+) -> tuple[engine.Carry, tuple[Array, ...]]:
+    """So many steps, of which monitors hold what they need of a chunk at a time, and not of all."""
+    simulator = members.simulator
+    dt, phases = simulator.integrator.dt, phases_of(simulator, first)
+    windows = [monitor.window_steps(dt) for monitor in simulator.monitors]
+    length = chunk_steps(simulator, steps)
+    count, rest = divmod(steps, length)
+    if count < 2 or any(first % window or length % window for window in windows):
+        return engine.advance_members(members, carry, keys, steps, phases)
+    final, chunks = jax.lax.scan(
+        lambda carry, _: engine.advance_members(members, carry, keys, length, phases),
+        carry,
+        length=count,
+    )
+    begins = [first + length * number for number in range(count)]
+    samples = tuple(
+        _rows_in_turn(rows, [len(monitor.times(begin, length, dt)) for begin in begins])
+        for monitor, rows in zip(simulator.monitors, chunks, strict=True)
+    )
+    if not rest:
+        return final, samples
+    final, last = engine.advance_members(members, final, keys, rest, phases)
+    return final, tuple(jnp.concatenate(both, axis=1) for both in zip(samples, last, strict=True))
+
+
+def _rows_in_turn(
+    chunks: Float[Array, "chunk member row *sample"], filled: list[int]
+) -> Float[Array, "member filled *sample"]:
+    """The rows of all chunks one after another; of each the first so many hold something."""
+    count, members, rows, *rest = chunks.shape
+    every = jnp.moveaxis(chunks, 0, 1).reshape(members, count * rows, *rest)
+    there = np.arange(rows)[None] < np.array(filled)[:, None]
+    return every if there.all() else every[:, np.flatnonzero(there)]
 
 
 def _named(measured: Any) -> dict[str, Array]:

@@ -104,7 +104,7 @@ def simulate(
 
 def _in_chunks(simulator, first, steps, carry, key, provenance, progress) -> Result:
     """Chunk by chunk; what is finished when the run is interrupted or diverges is kept."""
-    chunk, complete = _chunk_steps(simulator, steps), True
+    chunk, complete = chunk_steps(simulator, steps), True
     finished = carry, [], 0  # replaced as one, so that an interruption finds them in agreement
     label = f"simulating {steps * simulator.integrator.dt:g} ms"
     try:
@@ -241,7 +241,7 @@ def phases_of(simulator: Simulator, first: int) -> tuple[int | Array, ...]:
     return tuple(jnp.asarray(phase, jnp.int32) if phase else 0 for phase in phases)
 
 
-def _chunk_steps(simulator: Simulator, steps: int) -> int:
+def chunk_steps(simulator: Simulator, steps: int) -> int:
     """Equal chunks, whole in all windows where that is possible, so that they compile once."""
     count = math.ceil(steps * simulator.nodes / _NODE_STEPS_PER_CHUNK)
     dt = simulator.integrator.dt
