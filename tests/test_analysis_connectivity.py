@@ -200,3 +200,17 @@ def test_signals_of_other_shapes_are_refused(signals, without_type_checks):
         analysis.fcd_distance(np.eye(3), signals[:3])
     counts = np.arange(12).reshape(6, 2) ** 2  # whole numbers are signals too
     np.testing.assert_allclose(analysis.covariance(counts), np.cov(counts.T))
+
+
+@pytest.mark.parametrize("mean", [1e2, 1e4])
+def test_a_large_mean_costs_no_digits_in_single_precision(mean):
+    """Beside NumPy and SciPy in float64, of the same numbers."""
+    signals = np.random.default_rng(0).normal(mean, 0.3, (200, 5)).astype(np.float32)
+    exact = signals.astype(float)
+    found = analysis.functional_connectivity(signals)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, np.corrcoef(exact.T), atol=2e-6)
+    np.testing.assert_allclose(analysis.covariance(signals), np.cov(exact.T), atol=2e-7)
+    _, density = scipy.signal.welch(exact, fs=1000.0, nperseg=64, axis=0)
+    spectrum = analysis.power_spectrum(signals, 1.0, 64)
+    np.testing.assert_allclose(spectrum, density, atol=2e-6 * density.max())

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 from jax.sharding import Mesh, PartitionSpec
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, Float, Int, PyTree
 
 from tvbjax import engine
 from tvbjax.free import leaf_at
@@ -212,7 +212,7 @@ def _tile(
 
     def measured(final, samples):
         result = result_of(simulator, first, steps, final, samples, "{}", complete=True)
-        at = final.trouble[0]
+        at = _trouble_at(final, result, simulator.integrator.dt)
         if ensemble.measure is None:
             return {name: s.values for name, s in result.samples.items()}, at
         found = _named(ensemble.measure(result))
@@ -224,6 +224,18 @@ def _tile(
     # One by one: sums over members side by side would round as the tile has it.
     alone = jax.vmap(lambda carry: carry, in_axes=(axes,))(final)
     return jax.lax.map(lambda one: measured(*one), (alone, samples))
+
+
+def _trouble_at(final: engine.Carry, result: Result, dt: float) -> Int[Array, ""]:
+    """The step at which a member's state, or else a sample of it, was no finite number, or -1."""
+    at = final.trouble[0]
+    for samples in result.samples.values():
+        rows = len(samples.time)
+        if rows:
+            bad = ~jnp.isfinite(samples.values).reshape(rows, -1).all(axis=1)
+            steps = jnp.asarray(np.rint(samples.time / dt), at.dtype)
+            at = jnp.where((at < 0) & bad.any(), steps[jnp.argmax(bad)], at)
+    return at
 
 
 def _in_chunks(

@@ -7,8 +7,6 @@ Frozen objects, so that equal ones compile once; what they compute is in `tvbjax
 
 import abc
 import dataclasses
-import hashlib
-from types import CodeType
 from typing import Any, ClassVar
 
 import jax.numpy as jnp
@@ -17,6 +15,7 @@ from jaxtyping import Array, Float
 
 from tvbjax import analysis
 from tvbjax.analysis._signals import Signals
+from tvbjax.identity import named
 from tvbjax.result import Result, Samples
 
 
@@ -136,24 +135,7 @@ def told(measure: Any) -> str:
         return f"Together({', '.join(told(one) for one in measure.measures)})"
     if isinstance(measure, AbstractFeature):
         return repr(measure)
-    name = getattr(measure, "__qualname__", type(measure).__name__)
-    code = getattr(measure, "__code__", None)
-    if code is None:
-        return name
-    closed = [cell.cell_contents for cell in measure.__closure__ or ()]
-    closed += measure.__defaults__ or ()
-    plain = [repr(value) for value in closed if isinstance(value, int | float | str | tuple)]
-    return f"{name} {hashlib.sha256(' '.join([_code(code), *plain]).encode()).hexdigest()[:16]}"
-
-
-def _code(code: CodeType) -> str:
-    return " ".join([code.co_code.hex(), *code.co_names, *map(_constant, code.co_consts)])
-
-
-def _constant(value: Any) -> str:
-    if isinstance(value, frozenset):  # the order of a set differs from one program to the next
-        return repr(sorted(map(repr, value)))
-    return _code(value) if isinstance(value, CodeType) else repr(value)
+    return named(measure)
 
 
 def _monitored(result: Result, monitor: str | None) -> Samples:

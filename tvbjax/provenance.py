@@ -6,6 +6,7 @@ import hashlib
 import json
 import platform
 from importlib.metadata import version
+from types import FunctionType
 from typing import TYPE_CHECKING
 
 import equinox as eqx
@@ -13,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from tvbjax.identity import digest, named
 from tvbjax.mixed import Mixed
 from tvbjax.regions import Regions
 from tvbjax_lems import Model
@@ -76,6 +78,8 @@ def _value(value):
         return [_value(part) for part in value]
     if value is None or isinstance(value, str | int | float | bool):
         return value
+    if isinstance(value, FunctionType):
+        return named(value)
     return getattr(value, "__qualname__", None) or repr(value)
 
 
@@ -86,12 +90,6 @@ def _equations(model: Model | Mixed) -> str | dict[str, str]:
     spec = model.spec
     said = repr((spec.dynamics, spec.observation, spec.states, spec.inputs, spec.observables))
     return hashlib.sha256(said.encode()).hexdigest()
-
-
-def digest(array: np.ndarray) -> str:
-    """SHA-256 of an array's dtype, shape and bytes."""
-    head = f"{array.dtype.str}{array.shape}".encode()
-    return hashlib.sha256(head + np.ascontiguousarray(array).tobytes()).hexdigest()
 
 
 def _key(key: jax.Array | None):

@@ -17,9 +17,10 @@ from tvbjax import engine
 from tvbjax.arrays import is_traced, strong
 from tvbjax.connections import fitted
 from tvbjax.engine import Carry
+from tvbjax.identity import digest
 from tvbjax.mixed import Mixed
 from tvbjax.progress import progress_bar
-from tvbjax.provenance import describe, digest
+from tvbjax.provenance import describe
 from tvbjax.result import Note, Result, Samples
 from tvbjax.simulator import Simulator
 from tvbjax.steps import steps_of

@@ -33,8 +33,9 @@ from tvbjax.ensemble import (
 )
 from tvbjax.features import check_measure, told
 from tvbjax.free import Free, replace_leaf
+from tvbjax.identity import digest
 from tvbjax.progress import progress_bar
-from tvbjax.provenance import describe, digest
+from tvbjax.provenance import describe
 from tvbjax.result import Result
 from tvbjax.simulation import check_key, continued, past_of, whole_steps
 from tvbjax.simulator import Simulator
@@ -90,9 +91,9 @@ def sweep(
 
     Every device of the machine gets its share. Gives an `xarray.Dataset` with one dim per parameter
     (`member` for `Points` and stores), a variable per measure or monitor, and `diverged`: a member
-    whose state became NaN or infinite is marked there, with the time in `diverged_at` (ms), its
-    measures that are no integers are NaN, and the others are unharmed. Ctrl-C ends the sweep early:
-    `finished` says which members there are.
+    whose state or samples became NaN or infinite is marked, with the time in `diverged_at` (ms),
+    its measures that are no integers are NaN, and the others are unharmed. Ctrl-C ends the sweep
+    early: `finished` says which members there are.
 
     Raises `ValueError` for a space, names or an initial state that do not fit, `OSError` for a
     store that cannot be written.

@@ -41,13 +41,22 @@ def as_finite_signals(
 
 
 def size_of(values: Array, axis: int | None = None) -> Array:
-    """The largest magnitude, its axis kept, 1 where there is none; to gradients a constant.
+    """The power of two below the largest magnitude, its axis kept, 1 where there is none: to divide
+    by it rounds nothing. To gradients a constant.
 
     Squares of 1e-23 or 1e20 are 0 or infinite in single precision: what is computed by squares and
     does not depend on scale, or only as its unit does, is computed of `values / size_of(values)`.
     """
     largest = jax.lax.stop_gradient(jnp.abs(values).max(axis=axis, keepdims=True))
-    return jnp.where(largest > 0, largest, jnp.ones_like(largest))
+    one = jnp.ones_like(largest)
+    size = jnp.ldexp(one, jnp.frexp(largest)[1] - 1)
+    return jnp.where((largest > 0) & jnp.isfinite(largest), size, one)
+
+
+def centred(values: Array, axis: int = 0) -> Array:
+    """Without their means along an axis. Twice: the mean of large values is rounded as they are."""
+    rest = values - values.mean(axis=axis, keepdims=True)
+    return rest - rest.mean(axis=axis, keepdims=True)
 
 
 def as_whole(name: str, what: str, value: Any) -> int:

@@ -8,7 +8,14 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from tvbjax.analysis._extras import fast_ica
-from tvbjax.analysis._signals import Signals, as_finite_signals, as_signals, as_whole, size_of
+from tvbjax.analysis._signals import (
+    Signals,
+    as_finite_signals,
+    as_signals,
+    as_whole,
+    centred,
+    size_of,
+)
 from tvbjax.analysis.connectivity import covariance
 
 
@@ -47,10 +54,11 @@ def principal_components(signals: Signals, count: int | None = None) -> Principa
     loadings = directions.T[::-1][:count]
     largest = jnp.abs(loadings).argmax(axis=1, keepdims=True)
     loadings = loadings * jnp.sign(jnp.take_along_axis(loadings, largest, axis=1))
-    centred = values - values.mean(axis=0, keepdims=True)
     shares = variance / variance.sum()
     variance = variance * size[0] ** 2
-    return PrincipalComponents(centred @ loadings.T, loadings, variance[:count], shares[:count])
+    return PrincipalComponents(
+        centred(values) @ loadings.T, loadings, variance[:count], shares[:count]
+    )
 
 
 def independent_components(

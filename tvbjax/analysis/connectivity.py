@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from tvbjax.analysis._signals import Signals, as_floating, as_signals, as_whole, size_of
+from tvbjax.analysis._signals import Signals, as_floating, as_signals, as_whole, centred, size_of
 
 # Where a smooth distance is evaluated: as fine as a distribution need be to find its largest gap.
 _PLACES = 256
@@ -29,8 +29,8 @@ def covariance(signals: Signals) -> Float[Array, "region region"]:
     Raises `ValueError` for fewer than two samples.
     """
     values = as_signals("covariance", signals, samples=2)
-    centred = values - jnp.mean(values, axis=0, keepdims=True)
-    return centred.T @ centred / (len(values) - 1)
+    rest = centred(values)
+    return rest.T @ rest / (len(values) - 1)
 
 
 def partial_correlation(signals: Signals) -> Float[Array, "region region"]:
@@ -151,12 +151,12 @@ def ks_distance(
 
 def _standardised(values: Float[Array, "time region"]) -> Float[Array, "time region"]:
     """Without their means and with squares that sum to 1; NaN where a signal is constant."""
-    scaled = values / size_of(values, axis=0)
-    centred = scaled - jnp.mean(scaled, axis=0, keepdims=True)
-    norms = jnp.sqrt(jnp.sum(centred**2, axis=0, keepdims=True))
+    rest = centred(values / size_of(values, axis=0))
+    rest = rest / size_of(rest, axis=0)
+    norms = jnp.sqrt(jnp.sum(rest**2, axis=0, keepdims=True))
     # The mean of equal values may differ from them by a rounding, which is no variance.
     constant = values.max(axis=0, keepdims=True) == values.min(axis=0, keepdims=True)
-    return centred / jnp.where(constant, jnp.nan, norms)
+    return rest / jnp.where(constant, jnp.nan, norms)
 
 
 # Loops are compiled as functions of the module: a closure would be compiled anew at every call.

@@ -5,7 +5,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float
 
-from tvbjax.analysis._signals import Signals, as_period, as_signals, as_whole, check_band, size_of
+from tvbjax.analysis._signals import (
+    Signals,
+    as_period,
+    as_signals,
+    as_whole,
+    centred,
+    check_band,
+    size_of,
+)
 from tvbjax.analysis.connectivity import functional_connectivity
 from tvbjax.analysis.phases import analytic_signal
 
@@ -87,8 +95,7 @@ def _orthogonal(analytic: Complex[Array, "time region"]) -> Float[Array, "region
 def _correlations(
     seed: Float[Array, " time"], others: Float[Array, "time region"]
 ) -> Float[Array, " region"]:
-    one = seed - seed.mean()
-    rest = others - others.mean(axis=0, keepdims=True)
+    one, rest = centred(seed), centred(others)
     scale = jnp.sqrt((one**2).sum()) * jnp.sqrt((rest**2).sum(axis=0))
     return (one @ rest) / scale
 

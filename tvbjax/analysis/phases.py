@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float
 
-from tvbjax.analysis._signals import Signals, as_signals
+from tvbjax.analysis._signals import Signals, as_signals, centred
 
 Phases = Float[Array | np.ndarray, "time region"]
 
@@ -34,7 +34,7 @@ def instantaneous_phase(signals: Signals) -> Float[Array, "time region"]:
     A constant signal has no phase: what comes out for it means nothing.
     """
     values = as_signals("instantaneous_phase", signals)
-    return jnp.angle(analytic_signal(values - values.mean(axis=0, keepdims=True)))
+    return jnp.angle(analytic_signal(centred(values)))
 
 
 def kuramoto_order(phases: Phases) -> Float[Array, " time"]:

@@ -17,6 +17,7 @@ from tvbjax.analysis._signals import (
     as_period,
     as_signals,
     as_whole,
+    centred,
     size_of,
 )
 
@@ -122,7 +123,8 @@ def imaginary_coherence(
 def _welch(
     values: Float[Array, "time region"], period: float, segment: int
 ) -> Float[Array, "frequency region"]:
-    _, density = jax.scipy.signal.welch(values, fs=1000.0 / period, nperseg=segment, axis=0)
+    rate = 1000.0 / period
+    _, density = jax.scipy.signal.welch(centred(values), fs=rate, nperseg=segment, axis=0)
     return density
 
 
@@ -138,8 +140,9 @@ def _welch_across(
     if segment % 2 == 0:
         scale[-1] = 1.0
     scale = scale * period / 1000.0 / (window**2).sum() / len(starts)
-    pieces = pieces - pieces.mean(axis=1, keepdims=True)
-    spectra = jnp.fft.rfft(pieces * jnp.asarray(window[None, :, None], values.dtype), axis=1)
+    spectra = jnp.fft.rfft(
+        centred(pieces, axis=1) * jnp.asarray(window[None, :, None], values.dtype), axis=1
+    )
     products = jnp.einsum("sfi,sfj->fij", spectra, jnp.conj(spectra))
     return products * jnp.asarray(scale, products.dtype)
 

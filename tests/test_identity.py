@@ -1,0 +1,76 @@
+"""Texts by which stores and runs are told apart: the same in every program, another for others."""
+
+import functools
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from tvbjax.identity import named
+
+FACTOR = 2.0
+
+
+def helper(x):
+    return FACTOR * x
+
+
+def measure_of(target, *, by=1.0):
+    def measure(result, scale=by):
+        return scale * (helper(result) - target)
+
+    return measure
+
+
+CHANGES = {
+    "array": lambda: measure_of(np.ones(3)),
+    "values of an array": lambda: measure_of(np.full(3, 2.0)),
+    "JAX's array": lambda: measure_of(jnp.full(3, 3.0)),
+    "list": lambda: measure_of([1.0, 2.0]),
+    "dictionary": lambda: measure_of({"a": np.zeros(2)}),
+    "default": lambda: measure_of(np.ones(3), by=2.0),
+    "function": lambda: measure_of(lambda x: x + 1),
+    "another function": lambda: measure_of(lambda x: x - 1),
+    "partial": lambda: functools.partial(measure_of(np.ones(3)), scale=3.0),
+    "jit": lambda: jax.jit(measure_of(np.full(3, 7.0))),
+    "another jit": lambda: jax.jit(measure_of(np.full(3, 8.0))),
+}
+
+
+def test_what_differs_is_told_apart_and_what_does_not_is_not():
+    texts = {what: named(make()) for what, make in CHANGES.items()}
+    assert len(set(texts.values())) == len(texts)
+    assert texts == {what: named(make()) for what, make in CHANGES.items()}
+
+
+def test_globals_count_also_those_of_a_function_that_is_called(monkeypatch):
+    before = named(measure_of(0.0))
+    monkeypatch.setitem(globals(), "FACTOR", 3.0)
+    assert named(measure_of(0.0)) != before
+
+
+def test_a_function_that_calls_itself_has_a_text():
+    def down(n):
+        return n and down(n - 1)
+
+    assert named(down) == named(down)
+
+
+def test_another_program_says_the_same(tmp_path):
+    """Also where the order of sets and the addresses of objects are others."""
+    text = """
+from tvbjax.identity import named
+def f(x, s=frozenset({"a", "b", "c"})):
+    return x in {"some", "other", "names"} and s
+print(named(f))
+"""
+    script = tmp_path / "script.py"
+    script.write_text(text)
+    command = [sys.executable, str(script)]
+    runs = [
+        subprocess.run(command, capture_output=True, text=True, env={"PYTHONHASHSEED": each})
+        for each in ("0", "1")
+    ]
+    assert runs[0].stdout.startswith("f ") and runs[0].stdout == runs[1].stdout

@@ -1,0 +1,101 @@
+"""What a value is, in a text that is the same in every program: of a function, what it computes.
+
+A store of a sweep, and a run that goes on, are told apart by such texts.
+"""
+
+import dataclasses
+import functools
+import hashlib
+from collections.abc import Mapping
+from types import CodeType, FunctionType, MethodType, ModuleType
+from typing import Any
+
+import equinox as eqx
+import jax
+import numpy as np
+
+
+def digest(array: np.ndarray) -> str:
+    """SHA-256 of an array's dtype, shape and bytes."""
+    head = f"{array.dtype.str}{array.shape}".encode()
+    return hashlib.sha256(head + np.ascontiguousarray(array).tobytes()).hexdigest()
+
+
+def named(function: Any) -> str:
+    """A function's name, and a digest of its code, of what it closes over, of the globals and the
+    defaults that it reads; so, too, of the functions of its own module among them.
+    """
+    name = getattr(function, "__qualname__", type(function).__name__)
+    said = _said(function, getattr(function, "__module__", None), ())
+    return f"{name} {hashlib.sha256(said.encode()).hexdigest()[:16]}"
+
+
+def _said(value: Any, module: str | None, within: tuple[int, ...]) -> str:
+    """`module`: whose functions are looked into; `within`: the values that this is part of."""
+    if id(value) in within:
+        return "itself"
+    within = (*within, id(value))
+
+    def parts(values) -> str:
+        return " ".join(_said(part, module, within) for part in values)
+
+    if value is None or isinstance(value, bool | int | float | complex | str | bytes):
+        return repr(value)
+    if isinstance(value, np.ndarray | np.generic | jax.Array):
+        return "traced" if isinstance(value, jax.core.Tracer) else _digest_of(value)
+    if isinstance(value, MethodType):
+        return parts((value.__func__, value.__self__))
+    if isinstance(value, FunctionType):
+        return _of_function(value, module, within)
+    if hasattr(value, "__wrapped__"):  # by jax.jit and its like
+        return f"{type(value).__name__} {parts((value.__wrapped__,))}"
+    if isinstance(value, functools.partial):
+        return f"partial {parts((value.func, value.args, value.keywords))}"
+    if isinstance(value, tuple | list):
+        return f"({parts(value)})"
+    if isinstance(value, set | frozenset):  # its order differs from one program to the next
+        return f"{{{' '.join(sorted(_said(part, module, within) for part in value))}}}"
+    if isinstance(value, Mapping):
+        return f"{{{parts((*value.keys(), *value.values()))}}}"
+    if isinstance(value, ModuleType):
+        return value.__name__
+    kind = f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', type(value))}"
+    if isinstance(value, eqx.Module) or (
+        dataclasses.is_dataclass(value) and not isinstance(value, type)
+    ):
+        return f"{type(value)} {parts(vars(value).values())}"
+    return kind
+
+
+def _digest_of(array: Any) -> str:
+    if isinstance(array, jax.Array) and jax.dtypes.issubdtype(array.dtype, jax.dtypes.prng_key):
+        array = jax.random.key_data(array)
+    array = np.asarray(array)
+    return repr(array.tolist()) if array.dtype.hasobject else digest(array)
+
+
+def _of_function(value: FunctionType, module: str | None, within: tuple[int, ...]) -> str:
+    if value.__module__ != module:  # of a library: its name and version say what it does
+        return f"{value.__module__}.{value.__qualname__}"
+    read = [value.__globals__.get(name) for name in _names(value.__code__)]
+    closed = []
+    for cell in value.__closure__ or ():
+        try:
+            closed.append(cell.cell_contents)
+        except ValueError:  # not filled yet
+            closed.append(None)
+    rest = (*closed, *(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values(), *read)
+    return " ".join([_code(value.__code__), *(_said(part, module, within) for part in rest)])
+
+
+def _names(code: CodeType) -> list[str]:
+    inner = [name for part in code.co_consts if isinstance(part, CodeType) for name in _names(part)]
+    return [*code.co_names, *inner]
+
+
+def _code(code: CodeType) -> str:
+    constants = [
+        _code(value) if isinstance(value, CodeType) else _said(value, None, ())
+        for value in code.co_consts
+    ]
+    return " ".join([code.co_code.hex(), *code.co_names, *constants])
