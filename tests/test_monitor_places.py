@@ -183,3 +183,15 @@ def test_the_gain_is_differentiable(tmp_path):
 def test_what_does_not_fit_is_told(tmp_path, make, says):
     with pytest.raises(ValueError, match=says):
         network(tmp_path, monitors=make())
+
+
+def test_means_of_many_nodes_keep_their_digits_in_single_precision():
+    draws = np.random.default_rng(0).normal(1.0, 0.01, (3, 2, 16_384)).astype(np.float32)
+    groups = np.arange(16_384) % 5
+    whole = monitors.GlobalAverage(monitors.Raw()).combined(jnp.asarray(draws))
+    several = monitors.SpatialAverage(monitors.Raw(), groups).combined(jnp.asarray(draws))
+    exact = draws.astype(float)
+    np.testing.assert_allclose(whole[..., 0], exact.mean(axis=-1), rtol=5e-7)
+    for group in range(5):
+        mean = exact[..., groups == group].mean(axis=-1)
+        np.testing.assert_allclose(several[..., group], mean, rtol=5e-7)

@@ -68,7 +68,8 @@ class GlobalAverage(AbstractOver):
         return (Axis("region", ("mean",)),)
 
     def combined(self, samples):
-        return samples.mean(axis=-1, keepdims=True)
+        nodes = samples.shape[-1]
+        return _product(samples, jnp.full((nodes, 1), 1.0 / nodes, samples.dtype))
 
 
 class SpatialAverage(AbstractOver):
@@ -228,5 +229,21 @@ def _numbered(groups: Sequence[Any] | np.ndarray) -> tuple[list[Any], tuple[int,
     return kinds, tuple(places[group] for group in given)
 
 
-def _product(samples: Float[Array, "sample voi node"], columns: Float[Array, "node place"]):
-    return jnp.matmul(samples, columns, precision=lax.Precision.HIGHEST)
+# Nodes that are summed in one go: a longer sum loses digits in single precision.
+_TOGETHER = 256
+
+
+def _product(
+    samples: Float[Array, "sample voi node"], columns: Float[Array, "node place"]
+) -> Float[Array, "sample voi place"]:
+    """Sums over the nodes; of many nodes, sums of the sums over parts of them."""
+    nodes = len(columns)
+    parts = [
+        jnp.matmul(
+            samples[..., first : first + _TOGETHER],
+            columns[first : first + _TOGETHER],
+            precision=lax.Precision.HIGHEST,
+        )
+        for first in range(0, nodes, _TOGETHER)
+    ]
+    return sum(parts[1:], parts[0])
