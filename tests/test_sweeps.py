@@ -170,3 +170,19 @@ def test_a_missing_key_and_a_wrong_tile_are_errors(simulator):
         tvbjax.sweep(simulator, {GAIN: [0.1]}, 5.0)
     with pytest.raises(ValueError, match="tile is 0"):
         tvbjax.sweep(simulator, {GAIN: [0.1]}, 5.0, key=jax.random.key(0), tile=0)
+
+
+def test_samples_that_are_no_numbers_mark_their_member(tmp_path):
+    """As simulate does, though the states are finite; the others are unharmed."""
+    kernel = monitors.FirstOrderVolterra()
+    simulator = network(tmp_path, monitors=monitors.Bold(2.0, kernel=kernel))
+    strength = tvbjax.Free(lambda s: s.monitors[0].kernel.V0)
+    space = {strength: [0.02, 1e308]}
+
+    def last(result):
+        return {"last": result.samples["bold"].values[-1, 0, 0]}
+
+    found = tvbjax.sweep(simulator, space, 6.0, measure=last, progress=False)
+    np.testing.assert_array_equal(found["diverged"], [False, True])
+    np.testing.assert_array_equal(found["diverged_at"], [np.nan, 2.0])
+    assert np.isfinite(found["last"][0]) and np.isnan(found["last"][1])

@@ -104,6 +104,15 @@ def test_a_diverged_run_is_told_of_inside_jit(simulator):
     assert int(trouble[0]) > 0
 
 
+def test_a_simulator_may_be_built_inside_jit(tmp_path):
+    def last(gain):
+        rule = coupling.Linear(a=gain)
+        built = network(tmp_path, coupling=rule, monitors=monitors.TemporalAverage(1.0))
+        return tvbjax.simulate(built, 6.0).samples["temporal_average"].values
+
+    np.testing.assert_allclose(jax.jit(last)(0.3), last(0.3), rtol=1e-12)
+
+
 def test_building_a_simulator_from_traced_weights_says_what_to_do(tmp_path, simulator):
     def build(weights):
         connectome = eqx.tree_at(lambda c: c.weights, simulator.connectome, weights)

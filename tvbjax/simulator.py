@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import equinox as eqx
+import jax
 import numpy as np
 
 from tvbjax.axes import Axis
@@ -116,7 +117,8 @@ class Simulator(eqx.Module):
         self.monitors = tuple(monitors)
         self.stimulus = _stimuli(stimulus)
         self.cortex = cortex
-        self.edges = edges_of(concrete("connectome.weights", connectome.weights))
+        with jax.ensure_compile_time_eval():  # known numbers, also where jit builds the simulator
+            self.edges = edges_of(concrete("connectome.weights", connectome.weights))
         self.block = checked_block(block)
         self.horizon = horizon_of(self, horizon)
         _check_integrator(integrator, self.noise, self.horizon)
@@ -133,7 +135,8 @@ class Simulator(eqx.Module):
         _check_monitors(self.monitors, self.node_axis, integrator.dt)
         check_stimuli(self.stimulus, model.state_variables, nodes)
         delays = delays_of(self)
-        self.layout = layout_for(self, delays, delays)
+        with jax.ensure_compile_time_eval():
+            self.layout = layout_for(self, delays, delays)
 
     @property
     def rules(self) -> tuple[tuple[AbstractCoupling, ...], ...]:

@@ -117,7 +117,8 @@ class BalloonWindkessel(AbstractHaemodynamic):
         return (
             "activity below -1 / (tau_f efficacy) for long stops the inflow of blood, and much far "
             "above 0 floods it: observe a variable that stays near 0, or lower the efficacy, "
-            "Haemodynamics(efficacy=)"
+            "Haemodynamics(efficacy=); with an interim that is long beside the times of its "
+            "parameters the equations' own steps fail: give a shorter interim="
         )
 
     @property
