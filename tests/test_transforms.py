@@ -105,9 +105,11 @@ def test_a_diverged_run_is_told_of_inside_jit(simulator):
 
 
 def test_a_simulator_may_be_built_inside_jit(tmp_path):
+    brain, watch = ring_connectome(), monitors.TemporalAverage(1.0)
+
     def last(gain):
         rule = coupling.Linear(a=gain)
-        built = network(tmp_path, coupling=rule, monitors=monitors.TemporalAverage(1.0))
+        built = network(tmp_path, connectome=brain, coupling=rule, monitors=watch)
         return tvbjax.simulate(built, 6.0).samples["temporal_average"].values
 
     np.testing.assert_allclose(jax.jit(last)(0.3), last(0.3), rtol=1e-12)
