@@ -183,3 +183,8 @@ def test_the_gain_is_differentiable(tmp_path):
 def test_what_does_not_fit_is_told(tmp_path, make, says):
     with pytest.raises(ValueError, match=says):
         network(tmp_path, monitors=make())
+
+
+def test_labels_are_a_list(without_type_checks):
+    with pytest.raises(TypeError, match="labels is the text 'ab'; give a list"):
+        SpatialAverage(Raw(), [0, 0, 1, 1, 0], labels="ab")
