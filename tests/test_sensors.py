@@ -152,19 +152,19 @@ def test_what_is_no_pair_is_refused(without_type_checks, pairs):
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (lambda: gain_of("eeg62", MATRIX), r"gain_of: sensors is .*sensors\('eeg62'\)"),
-        (lambda: gain_of(Sensors, MATRIX), r"is the class Sensors; give an instance"),
-        (lambda: gain_of(CAP, MATRIX, unit=3), r"gain_of: unit is 3; give e.g. 'uV'"),
+        (lambda: gain_of("eeg62", MATRIX), r"gain_of: sensors is .*sensors\('eeg62'\)"),  # type: ignore
+        (lambda: gain_of(Sensors, MATRIX), r"is the class Sensors; give an instance"),  # type: ignore
+        (lambda: gain_of(CAP, MATRIX, unit=3), r"gain_of: unit is 3; give e.g. 'uV'"),  # type: ignore
         (
-            lambda: forward.sphere_eeg_gain("eeg62", PLACES, PLACES, radius=90.0),
+            lambda: forward.sphere_eeg_gain("eeg62", PLACES, PLACES, radius=90.0),  # type: ignore
             r"sphere_eeg_gain: sensors is 'eeg62'; give e.g. tvbjax.datasets.sensors\('eeg62'\)",
         ),
-        (lambda: forward.sphere_meg_gain("meg151", PLACES, PLACES), r"sensors\('meg151'\)"),
-        (lambda: GAIN.with_sources(MATRIX), "(?s)with_sources: other is .*; give e.g. gain_of"),
-        (lambda: GAIN.take(3), "Gain.take: 3 is no name; give names"),
-        (lambda: CAP.take([0, 1]), "Sensors.take: 0 is no name; give names"),
-        (lambda: GAIN.referenced_to(["Cz"]), r"referenced_to: channel is \['Cz'\]; give one"),
-        (lambda: GAIN.summed_over_regions([0] * 6, 76.5), "regions is 76.5; give their number"),
+        (lambda: forward.sphere_meg_gain("meg151", PLACES, PLACES), r"sensors\('meg151'\)"),  # type: ignore
+        (lambda: GAIN.with_sources(MATRIX), "(?s)with_sources: other is .*; give e.g. gain_of"),  # type: ignore
+        (lambda: GAIN.take(3), "Gain.take: 3 is no name; give names"),  # type: ignore
+        (lambda: CAP.take([0, 1]), "Sensors.take: 0 is no name; give names"),  # type: ignore
+        (lambda: GAIN.referenced_to(["Cz"]), r"referenced_to: channel is \['Cz'\]; give one"),  # type: ignore
+        (lambda: GAIN.summed_over_regions([0] * 6, 76.5), "regions is 76.5; give their number"),  # type: ignore
     ],
 )
 def test_what_is_of_another_kind_is_told(without_type_checks, make, says):

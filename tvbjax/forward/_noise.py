@@ -30,11 +30,11 @@ def with_noise(
 ) -> Samples:
     """The samples and Gaussian noise, independent from sample to sample; nothing else is changed.
 
-    `samples`: an array with the channels last, or a DataArray with the dimension `channel` (else
-    the last one is meant), or a monitor's samples, `result.samples["eeg"]`. `standard_deviation`: of each sample, whatever the time between samples,
-    in the samples' unit; one for all or one for each channel. `covariance`: between channels,
-    instead of it (then None), symmetric and not negative; it may be singular, as that of a common
-    reference is. Equal keys give equal noise.
+    `samples`: an array with the channels last, a DataArray with the dimension `channel` (else the
+    last one is meant), or a monitor's samples, `result.samples["eeg"]`. `standard_deviation`: of
+    each sample, whatever the time between samples, in the samples' unit; one for all or one for
+    each channel. `covariance`: between channels, instead of it (then None), symmetric and not
+    negative; it may be singular, as that of a common reference is. Equal keys give equal noise.
 
     TVB adds noise of the standard deviation sqrt(dt) to every EEG, MEG and SEEG, whatever is asked.
 
