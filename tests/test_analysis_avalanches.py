@@ -163,3 +163,8 @@ def test_measured_counts_are_no_whole_numbers(without_type_checks):
 def test_avalanches_can_be_made_by_hand():
     made = Avalanches(np.array([3]), np.array([2]), np.array([1]), np.array([0, 1, 2, 0]))
     assert analysis.branching_ratio(made) == 2.0
+
+
+def test_signals_are_no_avalanches(without_type_checks):
+    with pytest.raises(TypeError, match=r"give find_avalanches\(find_events\(signals\)\)"):
+        analysis.branching_ratio(np.ones((9, 2)))  # type: ignore

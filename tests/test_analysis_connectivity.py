@@ -10,7 +10,7 @@ import scipy.signal
 import scipy.stats
 from jax.test_util import check_grads
 
-from tvbjax import analysis
+from tvbjax import analysis, features
 
 
 @pytest.fixture(scope="module")
@@ -184,6 +184,11 @@ def test_gradients_jit_and_vmap(signals, name):
         (lambda x: analysis.cross_correlation(x, 240), "longest=240 of 240 samples; give 0 to 239"),
         (lambda x: analysis.ks_distance(x[0], x[:0, 0]), r"shapes \(4,\) and \(0,\)"),
         (lambda x: analysis.ks_distance(x[0], x[1], width=0.0), "width=0.0; give a positive"),
+        (lambda x: analysis.functional_connectivity(x[:1]), "functional_con.*give 2 samples or"),
+        (
+            lambda x: features.FunctionalConnectivity().of(x[:1], np.zeros(1)),
+            "functional_con.*give 2 samples or",
+        ),
         (lambda x: analysis.fcd_distance(x[:3, :3], x[:4], apart=3), "apart=3 of 3 windows in fi"),
     ],
 )

@@ -153,3 +153,21 @@ def test_phase_lag_index_under_jit_and_vmap(signals):
     expected = jnp.stack([analysis.phase_lag_index(one) for one in several])
     found = jax.jit(jax.vmap(analysis.phase_lag_index))(several)
     np.testing.assert_allclose(found, expected, atol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("kuramoto_order", "phases"),
+        ("synchrony", "phases"),
+        ("metastability", "phases"),
+        ("phase_locking_value", "phases"),
+        ("phase_lag_index", "phases"),
+        ("spatial_deviation", "signals"),
+        ("proxy_synchrony", "signals"),
+        ("proxy_metastability", "signals"),
+    ],
+)
+def test_the_function_that_was_called_is_named(without_type_checks, name, what):
+    with pytest.raises(ValueError, match=rf"^{name}: {what} have the shape \(9,\); .* {what}\["):
+        getattr(analysis, name)(np.ones(9))

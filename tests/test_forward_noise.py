@@ -7,7 +7,9 @@ import pytest
 import scipy.stats
 import xarray
 
+from tvbjax.axes import Axis
 from tvbjax.forward import with_noise
+from tvbjax.result import Samples
 
 KEY = jax.random.key(0)
 
@@ -66,6 +68,27 @@ def test_the_standard_deviation_is_differentiable_under_jit():
         jnp.asarray(1.5)
     )
     assert float(spread) == pytest.approx(2 * 1.5, rel=0.05)
+
+
+def test_a_monitors_samples_are_taken_too():
+    time, values = jnp.arange(4.0), jnp.zeros((4, 1, 3))
+    samples = Samples(time, values, ("v",), ("uV",), (Axis("channel", ("a", "b", "c")),))
+    noisy = with_noise(samples, 1.0, KEY)
+    np.testing.assert_array_equal(noisy.values, with_noise(values, 1.0, KEY))
+    assert noisy.axes == samples.axes and noisy.time is time
+
+
+@pytest.mark.parametrize(
+    ("samples", "key", "says"),
+    [
+        (jnp.zeros((4, 3)), 0, r"key is 0; give one key, e.g. jax.random.key\(0\)"),
+        (jnp.zeros((4, 3)), None, "key is None; give one key"),
+        ("eeg", KEY, r"samples are 'eeg'; .*result\[\"eeg\"\]"),
+    ],
+)
+def test_what_is_no_argument_is_told(without_type_checks, samples, key, says):
+    with pytest.raises(TypeError, match=says):
+        with_noise(samples, 1.0, key)
 
 
 def test_what_is_no_noise_is_refused():

@@ -202,11 +202,49 @@ def test_members_of_a_sweep_have_blood_of_their_own(tmp_path):
         (lambda: monitors.Gamma(length=0.0), "positive time"),
         (lambda: monitors.DoubleExponential(tau1=0.0), "both are > 0"),
         (lambda: monitors.MixtureOfGammas(l=-1.0), "l > 0"),
+        (lambda: monitors.Gamma(tau=np.ones(5)), "tau has the shape .5,.; give one .*Balloon"),
+        (lambda: monitors.FirstOrderVolterra(tau_s=np.ones(5)), "tau_s has the shape .5,.; give"),
+        (lambda: monitors.DoubleExponential(a=np.ones(5)), "a has the shape .5,.; give one number"),
+        (lambda: monitors.MixtureOfGammas(c=np.nan), "MixtureOfGammas: c is nan; give finite"),
+        (lambda: monitors.FirstOrderVolterra(V0=np.full(5, np.inf)), "V0 is NaN or infinite"),
+        (lambda: Haemodynamics(TE=np.inf), "Haemodynamics: TE is inf; give finite numbers"),
+        (
+            lambda: Bold(kernel=monitors.FirstOrderVolterra(V0=np.ones(4))),
+            "Bold: V0 of FirstOrderVolterra has the shape .4,.; .* each of the 5 nodes",
+        ),
+        (
+            lambda: Bold(kernel=monitors.FirstOrderVolterra(k1=np.ones((5, 1)))),
+            "Bold: k1 of FirstOrderVolterra has the shape .5, 1.; give one number, or one",
+        ),
     ],
 )
 def test_what_does_not_fit_is_told(tmp_path, make, says):
     with pytest.raises(ValueError, match=says):
         network(tmp_path, monitors=make())
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda: Haemodynamics(tau_s="long"), "Haemodynamics: tau_s is 'long'; give a number"),
+        (lambda: monitors.Gamma(a="large"), "Gamma: a is 'large'; give a number"),
+    ],
+)
+def test_what_is_no_parameter_is_told(without_type_checks, make, says):
+    with pytest.raises(TypeError, match=says):
+        make()
+
+
+def test_a_scale_of_every_node_scales_it(tmp_path):
+    scales = np.linspace(0.01, 0.05, 5)
+    one, each = (
+        tvbjax.simulate(
+            network(tmp_path, monitors=Bold(10.0, kernel=monitors.FirstOrderVolterra(V0=scale))),
+            50.0,
+        )["bold"].values
+        for scale in (0.02, scales)
+    )
+    np.testing.assert_allclose(each, one * scales / 0.02, rtol=1e-10)
 
 
 def test_ten_minutes_of_bold_carry_only_the_kernels_length(tmp_path):

@@ -195,3 +195,8 @@ def test_means_of_many_nodes_keep_their_digits_in_single_precision():
     for group in range(5):
         mean = exact[..., groups == group].mean(axis=-1)
         np.testing.assert_allclose(several[..., group], mean, rtol=5e-7)
+
+
+def test_labels_are_a_list(without_type_checks):
+    with pytest.raises(TypeError, match="labels is the text 'ab'; give a list"):
+        SpatialAverage(Raw(), [0, 0, 1, 1, 0], labels="ab")

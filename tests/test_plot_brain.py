@@ -207,7 +207,7 @@ def test_refuses_what_does_not_fit():
     four = Connectome(np.ones((4, 4)))
     cases = [
         (data, MAPPING, {"connectome": four}, "data has 3 regions, the connectome 4 and the surf"),
-        (data, MAPPING[:4], {}, r"region mapping: it has the shape \(4,\), and the surface 6"),
+        (data, MAPPING[:4], {}, r"region mapping: it has the shape \(4,\) .* and the surface 6"),
         (data, MAPPING + 1, {}, "vertex 4 is in region 3.*yours seem to begin at 1"),
         (data.isel(time=slice(0)), MAPPING, {}, r"data is empty, its shape \(0, 2, 3\)"),
         (data.rename(region="node"), MAPPING, {}, "data has the dims .*choose of other dims"),
@@ -233,3 +233,20 @@ def test_what_is_too_large_for_a_page_is_refused_with_a_number_that_fits():
     data = np.zeros((2_000, len(surface)), dtype=np.float32)
     with pytest.raises(ValueError, match=r"take 33 MB.* pass points=1464 or less"):
         plot.brain(data, surface, mapping, points=2_000)
+
+
+@pytest.mark.parametrize(
+    ("draw", "says"),
+    [
+        (lambda: plot.brain("x", octahedron(), MAPPING), r"brain: data is of the type str; .*\[\""),  # type: ignore
+        (lambda: plot.brain(object(), octahedron(), MAPPING), r"of the type object; .*result\["),  # type: ignore
+        (lambda: plot.brain(np.ones((3, 3)) * 1j, octahedron(), MAPPING), "brain: data is complex"),
+        (lambda: plot.traces(np.ones((4, 3))), r"traces: data is of the type ndarray; .*result\["),  # type: ignore
+        (lambda: plot.traces(series() * 1j), r"traces: data is complex; give real numbers"),
+        (lambda: plot.sensors(Sensors), "sensors: sensors is the class Sensors; give an instance"),  # type: ignore
+        (lambda: plot.sensors("eeg62"), r"give e.g. tvbjax.datasets.sensors\('eeg62'\)"),  # type: ignore
+    ],
+)
+def test_what_cannot_be_drawn_is_told(without_type_checks, draw, says):
+    with pytest.raises(TypeError, match=says):
+        draw()

@@ -8,6 +8,7 @@ import tvbjax
 from meshes import sphere
 from tvbjax import forward
 from tvbjax.forward import Gain, Sensors, gain_of, projected_onto
+from tvbjax.regions import Regions
 from tvbjax.surface import Cortex, Surface
 
 NAMES = ("Fp1", "Cz", "Pz", "Oz")
@@ -146,6 +147,52 @@ def test_names_of_channels_are_taken_whole():
 def test_what_is_no_pair_is_refused(without_type_checks, pairs):
     with pytest.raises(ValueError, match=r"pairs\[0\] is .*Cz.*; give pairs of channels"):
         GAIN.bipolar(pairs)
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda: gain_of("eeg62", MATRIX), r"gain_of: sensors is .*sensors\('eeg62'\)"),  # type: ignore
+        (lambda: gain_of(Sensors, MATRIX), r"is the class Sensors; give an instance"),  # type: ignore
+        (lambda: gain_of(CAP, MATRIX, unit=3), r"gain_of: unit is 3; give e.g. 'uV'"),  # type: ignore
+        (
+            lambda: forward.sphere_eeg_gain("eeg62", PLACES, PLACES, radius=90.0),  # type: ignore
+            r"sphere_eeg_gain: sensors is 'eeg62'; give e.g. tvbjax.datasets.sensors\('eeg62'\)",
+        ),
+        (lambda: forward.sphere_meg_gain("meg151", PLACES, PLACES), r"sensors\('meg151'\)"),  # type: ignore
+        (lambda: GAIN.with_sources(MATRIX), "(?s)with_sources: other is .*; give e.g. gain_of"),  # type: ignore
+        (lambda: GAIN.take(3), "Gain.take: 3 is no name; give names"),  # type: ignore
+        (lambda: CAP.take([0, 1]), "Sensors.take: 0 is no name; give names"),  # type: ignore
+        (lambda: GAIN.referenced_to(["Cz"]), r"referenced_to: channel is \['Cz'\]; give one"),  # type: ignore
+        (lambda: GAIN.summed_over_regions([0] * 6, 76.5), "regions is 76.5; give their number"),  # type: ignore
+    ],
+)
+def test_what_is_of_another_kind_is_told(without_type_checks, make, says):
+    with pytest.raises(TypeError, match=says):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda: GAIN.take("Cz").average_reference(), "one channel against itself is 0"),
+        (lambda: GAIN.bipolar([("Cz", "Cz")]), r"pairs\[0\] is 'Cz' against itself"),
+        (
+            lambda: forward.homogeneous_gain(CAP, PLACES, 0.0 * PLACES),
+            "homogeneous_gain: all orientations of the dipoles are 0",
+        ),
+    ],
+)
+def test_what_would_measure_nothing_is_refused(make, says):
+    with pytest.raises(ValueError, match=says):
+        make()
+
+
+def test_regions_are_counted():
+    mapping = np.array([2, 0, 2, 2, 0, 3])
+    regions = Regions(["a", "b", "c", "d", "e"])
+    for reduce in (GAIN.summed_over_regions, GAIN.averaged_over_regions):
+        np.testing.assert_array_equal(reduce(mapping, regions).matrix, reduce(mapping, 5).matrix)
 
 
 def test_regions_have_the_sum_or_the_mean_of_their_vertices():

@@ -353,7 +353,11 @@ def test_what_is_no_stimulus_is_told(tmp_path, without_type_checks):
         (lambda: Windowed(5, 0, 1), "of is 5; give an equation, e.g."),  # type: ignore
         (lambda: Expression(5), "the text is 5; give a string"),  # type: ignore
         (lambda: Function(jnp.sin, [1.0]), r"params is \[1.0\]; give a dictionary"),  # type: ignore
-        (lambda: Gaussian(amp="high"), "'high' is no number"),
+        (lambda: Gaussian(amp="high"), "Gaussian: amp is 'high'; give a number"),
+        (
+            lambda: tvbjax.Stimulus(PulseTrain(), PATTERN * 1j, "x"),
+            "the pattern is complex; give real weights",
+        ),
     ]:
         with pytest.raises(TypeError, match=says):
             call()

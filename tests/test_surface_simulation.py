@@ -266,6 +266,13 @@ def test_distances_are_the_whole_meshs_where_only_a_patch_is_looked_at():
         assert (found[vertex][~near] == 0).all()
 
 
+class Broken(equations.AbstractEquation):
+    """NaN beyond 1 mm."""
+
+    def __call__(self, x):
+        return jnp.where(x > 1.0, jnp.nan, 1.0)
+
+
 @pytest.mark.parametrize(
     ("make", "says"),
     [
@@ -296,11 +303,40 @@ def test_distances_are_the_whole_meshs_where_only_a_patch_is_looked_at():
             lambda: Cortex(SPHERE, MAPPING, connectome().regions).of_vertices(np.ones(5)),
             "one for each of the 66 vertices",
         ),
+        (
+            lambda: Cortex(
+                SPHERE, MAPPING, connectome().regions, neighbours(), coupling.Linear(a=np.ones(5))
+            ),
+            r"'a' of the coupling Linear has the shape .5,.; .* cortex.to_nodes\(values\)",
+        ),
+        (
+            lambda: Cortex(
+                SPHERE, MAPPING, connectome().regions, neighbours(), coupling.Linear(a=np.nan)
+            ),
+            "'a' of the coupling Linear is NaN",
+        ),
+        (
+            lambda: local_kernel(-surface.edge_distances(SPHERE, 3.0), Gaussian()),
+            "a distance is -.* mm",
+        ),
+        (
+            lambda: local_kernel(
+                surface.edge_distances(SPHERE, 3.0),
+                Broken(),
+            ),
+            r"the kernel is nan at a distance of 1\..* mm",
+        ),
     ],
 )
 def test_what_does_not_fit_is_told(make, says):
     with pytest.raises(ValueError, match=says):
         make()
+
+
+def test_what_is_no_kernel_is_told(without_type_checks):
+    distances = surface.edge_distances(SPHERE, 3.0)
+    with pytest.raises(TypeError, match="kernel is the class Gaussian; give an instance"):
+        local_kernel(distances, Gaussian)  # type: ignore
 
 
 @pytest.mark.parametrize(
@@ -317,6 +353,10 @@ def test_what_a_cortex_is_not_made_of_is_told(without_type_checks, local, rule, 
         Cortex(SPHERE, MAPPING, connectome().regions, local, rule)
     with pytest.raises(TypeError, match="give a tvbjax.surface.Surface"):
         Cortex("cortex", MAPPING, connectome().regions)  # type: ignore
+
+
+def neighbours():
+    return surface.neighbour_average(SPHERE)
 
 
 def test_what_does_not_fit_a_simulator_is_told(tmp_path):

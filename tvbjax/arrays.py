@@ -23,6 +23,15 @@ def as_floats(values: Any) -> Array:
         ) from error
 
 
+def as_numbers(value: Any) -> Array:
+    """`as_floats`, but what is no number as it is: for the check of the Module that is built, which
+    can say whose it is."""
+    try:
+        return as_floats(value)
+    except TypeError:
+        return value
+
+
 def strong(tree: Any) -> Any:
     """The same tree, its Python floats as arrays and no leaf weakly typed.
 

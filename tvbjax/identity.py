@@ -12,7 +12,10 @@ from typing import Any
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
+
+from tvbjax.arrays import is_traced
 
 
 def digest(array: np.ndarray) -> str:
@@ -42,7 +45,7 @@ def _said(value: Any, module: str | None, within: tuple[int, ...]) -> str:
     if value is None or isinstance(value, bool | int | float | complex | str | bytes):
         return repr(value)
     if isinstance(value, np.ndarray | np.generic | jax.Array):
-        return "traced" if isinstance(value, jax.core.Tracer) else _digest_of(value)
+        return "traced" if is_traced(value) else _digest_of(value)
     if isinstance(value, MethodType):
         return parts((value.__func__, value.__self__))
     if isinstance(value, FunctionType):
@@ -68,7 +71,7 @@ def _said(value: Any, module: str | None, within: tuple[int, ...]) -> str:
 
 
 def _digest_of(array: Any) -> str:
-    if isinstance(array, jax.Array) and jax.dtypes.issubdtype(array.dtype, jax.dtypes.prng_key):
+    if isinstance(array, jax.Array) and jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
         array = jax.random.key_data(array)
     array = np.asarray(array)
     return repr(array.tolist()) if array.dtype.hasobject else digest(array)

@@ -39,6 +39,10 @@ def _names(variables: Any) -> tuple[str, ...]:
 
 
 def _weights(pattern: Any) -> Array:
+    if jnp.issubdtype(getattr(pattern, "dtype", float), jnp.complexfloating):
+        raise TypeError(
+            "Stimulus: the pattern is complex; give real weights: pattern.real, or abs(pattern)."
+        )
     try:
         return as_floats(pattern)
     except TypeError as error:

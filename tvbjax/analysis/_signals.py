@@ -12,9 +12,12 @@ from jaxtyping import Array, Float
 Signals = Float[Array | np.ndarray, "time region"]
 
 
-def as_signals(name: str, signals: Signals, samples: int = 1) -> Float[Array, "time region"]:
-    """The signals as a JAX array; `name`: of the function that asks, for the error."""
-    _check(name, signals, samples)
+def as_signals(
+    name: str, signals: Signals, samples: int = 1, what: str = "signals"
+) -> Float[Array, "time region"]:
+    """The signals as a JAX array; `name`: of the function that asks, and `what` they are there, for
+    the error."""
+    _check(name, signals, samples, what)
     return as_floating(signals)
 
 
@@ -84,21 +87,21 @@ def check_band(name: str, low: float, high: float, period: float) -> None:
         )
 
 
-def _check(name: str, signals: Signals, samples: int) -> None:
+def _check(name: str, signals: Signals, samples: int, what: str = "signals") -> None:
     kind = getattr(signals, "dtype", None) or np.asarray(signals).dtype
     if not any(jnp.issubdtype(kind, real) for real in (jnp.floating, jnp.integer, jnp.bool_)):
         raise TypeError(
-            f"{name}: signals are of the type {kind}; give real numbers (of complex ones abs(...) "
-            "or signals.real)."
+            f"{name}: {what} are of the type {kind}; give real numbers (of complex ones abs(...) "
+            f"or {what}.real)."
         )
     shape = np.shape(signals)
     if len(shape) != 2:
         raise ValueError(
-            f"{name}: signals have the shape {shape}; give (time, region): signals[:, None] of "
+            f"{name}: {what} have the shape {shape}; give (time, region): {what}[:, None] of "
             "one region, values[:, 0] of a result's (time, variable, region)."
         )
     if shape[0] < samples or shape[1] < 1:
         raise ValueError(
-            f"{name}: signals have the shape {shape} (time, region); give {samples} samples or "
+            f"{name}: {what} have the shape {shape} (time, region); give {samples} samples or "
             "more of a region or more."
         )

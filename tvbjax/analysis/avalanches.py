@@ -95,6 +95,11 @@ def branching_ratio(avalanches: Avalanches) -> float:
 
     Raises `ValueError` where there is no avalanche.
     """
+    if not isinstance(avalanches, Avalanches):
+        raise TypeError(
+            f"branching_ratio: avalanches are of the type {type(avalanches).__name__}; give "
+            "find_avalanches(find_events(signals))."
+        )
     if not len(avalanches.starts):
         raise ValueError(
             "branching_ratio: no avalanches; lower the threshold of the events or the bins' width."

@@ -17,9 +17,13 @@ _PLACES = 256
 def functional_connectivity(signals: Signals) -> Float[Array, "region region"]:
     """Pearson's correlations of the regions' signals; NaN where a signal is constant.
 
-    A NaN in a signal makes its row and column NaN.
+    A NaN in a signal makes its row and column NaN. Raises `ValueError` for fewer than two samples.
     """
-    scaled = _standardised(as_signals("functional_connectivity", signals))
+    return _correlated(as_signals("functional_connectivity", signals, samples=2))
+
+
+def _correlated(values: Float[Array, "time region"]) -> Float[Array, "region region"]:
+    scaled = _standardised(values)
     return jnp.clip(scaled.T @ scaled, -1.0, 1.0)
 
 
@@ -96,7 +100,7 @@ def functional_connectivity_dynamics(
             f"functional_connectivity_dynamics: {regions} regions; it takes three to correlate "
             "their connectivities."
         )
-    return functional_connectivity(_in_windows(values, window, step).T)
+    return _correlated(_in_windows(values, window, step).T)
 
 
 def fcd_distance(
@@ -182,7 +186,7 @@ def _in_windows(
 
     def connectivities(start):
         within = jax.lax.dynamic_slice_in_dim(values, start, window)
-        return functional_connectivity(within)[pairs]
+        return _correlated(within)[pairs]
 
     return jax.lax.map(connectivities, step * jnp.arange((samples - window) // step + 1))
 

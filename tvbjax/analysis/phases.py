@@ -43,12 +43,12 @@ def kuramoto_order(phases: Phases) -> Float[Array, " time"]:
 
     Phases in rad: `instantaneous_phase`, or those of the model, arctan2(y, x) of two variables.
     """
-    return jnp.abs(_on_the_circle("kuramoto_order", phases).mean(axis=1))
+    return _order("kuramoto_order", phases)
 
 
 def synchrony(phases: Phases) -> Float[Array, ""]:
     """Kuramoto's order parameter, its mean over time (Shanahan, Chaos 20:013108, 2010)."""
-    return kuramoto_order(phases).mean()
+    return _order("synchrony", phases).mean()
 
 
 def metastability(phases: Phases) -> Float[Array, ""]:
@@ -57,7 +57,7 @@ def metastability(phases: Phases) -> Float[Array, ""]:
 
     Where the order is the same all the time there is no gradient: NaN.
     """
-    return kuramoto_order(phases).std()
+    return _order("metastability", phases).std()
 
 
 def phase_locking_value(phases: Phases) -> Float[Array, "region region"]:
@@ -71,7 +71,7 @@ def phase_lag_index(phases: Phases) -> Float[Array, "region region"]:
     """|mean over time of sign(sin(phase_i - phase_j))|: 1 where one of two regions is always ahead,
     0 where none is, as with all that reaches both at once (Stam et al., Human Brain Mapping
     28:1178, 2007). It depends on signs alone: its gradient is zero."""
-    return _lag_index(as_signals("phase_lag_index", phases))
+    return _lag_index(as_signals("phase_lag_index", phases, what="phases"))
 
 
 @jax.jit
@@ -83,6 +83,10 @@ def _lag_index(values: Float[Array, "time region"]) -> Float[Array, "region regi
     return jax.lax.map(row, values.T)
 
 
+def _order(name: str, phases: Phases) -> Float[Array, " time"]:
+    return jnp.abs(_on_the_circle(name, phases).mean(axis=1))
+
+
 def _on_the_circle(name: str, phases: Phases) -> Complex[Array, "time region"]:
-    values = as_signals(name, phases)
+    values = as_signals(name, phases, what="phases")
     return jax.lax.complex(jnp.cos(values), jnp.sin(values))

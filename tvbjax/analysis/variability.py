@@ -21,8 +21,7 @@ def variance_of_node_variance(signals: Signals) -> Float[Array, ""]:
 def spatial_deviation(signals: Signals) -> Float[Array, " time"]:
     """How far regions are from their mean, V(t) = mean over regions of |x_i(t) - mean_j x_j(t)|
     (Hellyer et al., Journal of Neuroscience 34:451, 2014). Zero where all regions are equal."""
-    values = as_signals("spatial_deviation", signals)
-    return abs(values - values.mean(axis=1, keepdims=True)).mean(axis=1)
+    return _deviation("spatial_deviation", signals)
 
 
 def proxy_synchrony(signals: Signals) -> Float[Array, ""]:
@@ -30,12 +29,17 @@ def proxy_synchrony(signals: Signals) -> Float[Array, ""]:
 
     Per unit of the signals; infinite where all regions are equal all the time.
     """
-    return 1.0 / spatial_deviation(signals).mean()
+    return 1.0 / _deviation("proxy_synchrony", signals).mean()
 
 
 def proxy_metastability(signals: Signals) -> Float[Array, ""]:
     """Standard deviation over time of `spatial_deviation`: metastability without phases, in the
     unit of the signals (Hellyer et al. 2014)."""
-    deviation = spatial_deviation(signals)
+    deviation = _deviation("proxy_metastability", signals)
     size = size_of(deviation)
     return (deviation / size).std() * size[0]
+
+
+def _deviation(name: str, signals: Signals) -> Float[Array, " time"]:
+    values = as_signals(name, signals)
+    return abs(values - values.mean(axis=1, keepdims=True)).mean(axis=1)

@@ -55,7 +55,10 @@ class AbstractParametric(AbstractEquation):
 
 
 def check_number(what: str, value: Array | float, positive: bool = False) -> None:
-    """Raises `ValueError` for what is not one finite number, or, if it must be, not above 0."""
+    """Raises `ValueError` for what is not one finite number, or, if it must be, not above 0, and
+    `TypeError` for what is no number."""
+    if not isinstance(value, jax.Array | np.ndarray | np.number | float | int):
+        raise TypeError(f"{what} is {value!r:.60}; give a number.")
     if jnp.shape(value) != ():
         raise ValueError(
             f"{what} has the shape {jnp.shape(value)}; give one number (a stimulus for each of "

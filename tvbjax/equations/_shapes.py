@@ -6,7 +6,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from tvbjax.arrays import as_floats
+from tvbjax.arrays import as_numbers
 from tvbjax.equations._equation import AbstractParametric
 
 # pi / sqrt(3): a logistic function with this factor has the standard deviation sigma.
@@ -16,8 +16,8 @@ _STEEPNESS = 1.8137993642342178
 class Linear(AbstractParametric):
     """`a x + b`."""
 
-    a: Array = eqx.field(default=1.0, converter=as_floats)
-    b: Array = eqx.field(default=0.0, converter=as_floats)
+    a: Array = eqx.field(default=1.0, converter=as_numbers)
+    b: Array = eqx.field(default=0.0, converter=as_numbers)
 
     def __call__(self, x):
         return self.a * x + self.b
@@ -27,10 +27,10 @@ class Gaussian(AbstractParametric):
     """`amp exp(-(x - midpoint)^2 / (2 sigma^2)) + offset`."""
 
     positive: ClassVar[tuple[str, ...]] = ("sigma",)
-    amp: Array = eqx.field(default=1.0, converter=as_floats)
-    sigma: Array = eqx.field(default=1.0, converter=as_floats)
-    midpoint: Array = eqx.field(default=0.0, converter=as_floats)
-    offset: Array = eqx.field(default=0.0, converter=as_floats)
+    amp: Array = eqx.field(default=1.0, converter=as_numbers)
+    sigma: Array = eqx.field(default=1.0, converter=as_numbers)
+    midpoint: Array = eqx.field(default=0.0, converter=as_numbers)
+    offset: Array = eqx.field(default=0.0, converter=as_numbers)
 
     def __call__(self, x):
         return self.amp * _bell(x, self.midpoint, self.sigma) + self.offset
@@ -41,12 +41,12 @@ class DoubleGaussian(AbstractParametric):
     with the first narrower and higher a Mexican hat."""
 
     positive: ClassVar[tuple[str, ...]] = ("sigma_1", "sigma_2")
-    amp_1: Array = eqx.field(default=0.5, converter=as_floats)
-    sigma_1: Array = eqx.field(default=20.0, converter=as_floats)
-    midpoint_1: Array = eqx.field(default=0.0, converter=as_floats)
-    amp_2: Array = eqx.field(default=1.0, converter=as_floats)
-    sigma_2: Array = eqx.field(default=10.0, converter=as_floats)
-    midpoint_2: Array = eqx.field(default=0.0, converter=as_floats)
+    amp_1: Array = eqx.field(default=0.5, converter=as_numbers)
+    sigma_1: Array = eqx.field(default=20.0, converter=as_numbers)
+    midpoint_1: Array = eqx.field(default=0.0, converter=as_numbers)
+    amp_2: Array = eqx.field(default=1.0, converter=as_numbers)
+    sigma_2: Array = eqx.field(default=10.0, converter=as_numbers)
+    midpoint_2: Array = eqx.field(default=0.0, converter=as_numbers)
 
     def __call__(self, x):
         first = self.amp_1 * _bell(x, self.midpoint_1, self.sigma_1)
@@ -57,10 +57,10 @@ class Sigmoid(AbstractParametric):
     """`amp / (1 + exp(-pi / sqrt(3) (radius - x) / sigma)) + offset`: falls at the radius."""
 
     positive: ClassVar[tuple[str, ...]] = ("sigma",)
-    amp: Array = eqx.field(default=1.0, converter=as_floats)
-    radius: Array = eqx.field(default=5.0, converter=as_floats)
-    sigma: Array = eqx.field(default=1.0, converter=as_floats)
-    offset: Array = eqx.field(default=0.0, converter=as_floats)
+    amp: Array = eqx.field(default=1.0, converter=as_numbers)
+    radius: Array = eqx.field(default=5.0, converter=as_numbers)
+    sigma: Array = eqx.field(default=1.0, converter=as_numbers)
+    offset: Array = eqx.field(default=0.0, converter=as_numbers)
 
     def __call__(self, x):
         falling = _logistic(_STEEPNESS * (self.radius - x) / self.sigma)
@@ -71,10 +71,10 @@ class GeneralizedSigmoid(AbstractParametric):
     """`low + (high - low) / (1 + exp(-pi / sqrt(3) (x - midpoint) / sigma))`."""
 
     positive: ClassVar[tuple[str, ...]] = ("sigma",)
-    low: Array = eqx.field(default=0.0, converter=as_floats)
-    high: Array = eqx.field(default=1.0, converter=as_floats)
-    midpoint: Array = eqx.field(default=1.0, converter=as_floats)
-    sigma: Array = eqx.field(default=0.3, converter=as_floats)
+    low: Array = eqx.field(default=0.0, converter=as_numbers)
+    high: Array = eqx.field(default=1.0, converter=as_numbers)
+    midpoint: Array = eqx.field(default=1.0, converter=as_numbers)
+    sigma: Array = eqx.field(default=0.3, converter=as_numbers)
 
     def __call__(self, x):
         rising = _logistic(_STEEPNESS * (x - self.midpoint) / self.sigma)
@@ -85,8 +85,8 @@ class Sinusoid(AbstractParametric):
     """`amp sin(2 pi frequency x)`; the frequency of time is in kHz: 0.01 is 10 Hz."""
 
     positive: ClassVar[tuple[str, ...]] = ("frequency",)
-    amp: Array = eqx.field(default=1.0, converter=as_floats)
-    frequency: Array = eqx.field(default=0.01, converter=as_floats)
+    amp: Array = eqx.field(default=1.0, converter=as_numbers)
+    frequency: Array = eqx.field(default=0.01, converter=as_numbers)
 
     def __call__(self, x):
         return self.amp * jnp.sin(2.0 * jnp.pi * self.frequency * x)
@@ -96,8 +96,8 @@ class Cosine(AbstractParametric):
     """`amp cos(2 pi frequency x)`; the frequency of time is in kHz: 0.01 is 10 Hz."""
 
     positive: ClassVar[tuple[str, ...]] = ("frequency",)
-    amp: Array = eqx.field(default=1.0, converter=as_floats)
-    frequency: Array = eqx.field(default=0.01, converter=as_floats)
+    amp: Array = eqx.field(default=1.0, converter=as_numbers)
+    frequency: Array = eqx.field(default=0.01, converter=as_numbers)
 
     def __call__(self, x):
         return self.amp * jnp.cos(2.0 * jnp.pi * self.frequency * x)
@@ -109,9 +109,9 @@ class Alpha(AbstractParametric):
     """
 
     positive: ClassVar[tuple[str, ...]] = ("alpha", "beta")
-    onset: Array = eqx.field(default=0.5, converter=as_floats)
-    alpha: Array = eqx.field(default=13.0, converter=as_floats)
-    beta: Array = eqx.field(default=42.0, converter=as_floats)
+    onset: Array = eqx.field(default=0.5, converter=as_numbers)
+    alpha: Array = eqx.field(default=13.0, converter=as_numbers)
+    beta: Array = eqx.field(default=42.0, converter=as_numbers)
 
     def __call__(self, x):
         # Held at the onset before it, where the exponentials would overflow.
@@ -136,10 +136,10 @@ class PulseTrain(AbstractParametric):
 
     positive: ClassVar[tuple[str, ...]] = ("T", "tau")
     fits: ClassVar[tuple[tuple[int, str, str], ...]] = ((1, "tau", "T"),)
-    T: Array = eqx.field(default=42.0, converter=as_floats)
-    tau: Array = eqx.field(default=13.0, converter=as_floats)
-    amp: Array = eqx.field(default=1.0, converter=as_floats)
-    onset: Array = eqx.field(default=30.0, converter=as_floats)
+    T: Array = eqx.field(default=42.0, converter=as_numbers)
+    tau: Array = eqx.field(default=13.0, converter=as_numbers)
+    amp: Array = eqx.field(default=1.0, converter=as_numbers)
+    onset: Array = eqx.field(default=30.0, converter=as_numbers)
 
     def __call__(self, x):
         x = jnp.asarray(x)

@@ -10,7 +10,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from tvbjax.arrays import as_floats
+from tvbjax.arrays import as_numbers
 from tvbjax.equations._equation import AbstractParametric, check_number
 
 # Of a pulse's width: a step that rounding put just before the pulse belongs to it, and one just
@@ -25,10 +25,10 @@ class BiphasicTrain(AbstractParametric):
 
     positive: ClassVar[tuple[str, ...]] = ("T", "width")
     fits: ClassVar[tuple[tuple[int, str, str], ...]] = ((2, "width", "T"),)
-    T: Array = eqx.field(default=1000.0 / 130.0, converter=as_floats)
-    width: Array = eqx.field(default=0.1, converter=as_floats)
-    amp: Array = eqx.field(default=1.0, converter=as_floats)
-    onset: Array = eqx.field(default=0.0, converter=as_floats)
+    T: Array = eqx.field(default=1000.0 / 130.0, converter=as_numbers)
+    width: Array = eqx.field(default=0.1, converter=as_numbers)
+    amp: Array = eqx.field(default=1.0, converter=as_numbers)
+    onset: Array = eqx.field(default=0.0, converter=as_numbers)
 
     def __call__(self, x):
         x, early = jnp.asarray(x), _EARLY * self.width
@@ -51,12 +51,12 @@ class BurstTrain(AbstractParametric):
         (1, "width", "T"),
         (1, "burst", "interval"),
     )
-    T: Array = eqx.field(default=20.0, converter=as_floats)
-    width: Array = eqx.field(default=1.0, converter=as_floats)
-    burst: Array = eqx.field(default=60.0, converter=as_floats)
-    interval: Array = eqx.field(default=200.0, converter=as_floats)
-    amp: Array = eqx.field(default=1.0, converter=as_floats)
-    onset: Array = eqx.field(default=0.0, converter=as_floats)
+    T: Array = eqx.field(default=20.0, converter=as_numbers)
+    width: Array = eqx.field(default=1.0, converter=as_numbers)
+    burst: Array = eqx.field(default=60.0, converter=as_numbers)
+    interval: Array = eqx.field(default=200.0, converter=as_numbers)
+    amp: Array = eqx.field(default=1.0, converter=as_numbers)
+    onset: Array = eqx.field(default=0.0, converter=as_numbers)
 
     def __call__(self, x):
         x, early = jnp.asarray(x), _EARLY * self.width

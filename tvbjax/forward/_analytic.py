@@ -15,7 +15,7 @@ from jaxtyping import Array, Float
 from tvbjax.arrays import as_floats, is_traced
 from tvbjax.forward._dipoles import refused, some
 from tvbjax.forward._gain import Gain
-from tvbjax.forward._sensors import Sensors
+from tvbjax.forward._sensors import Sensors, check_sensors
 
 Vectors = Float[Array, "source 3"] | Float[np.ndarray, "source 3"]
 Place = Float[Array, " 3"] | Float[np.ndarray, " 3"] | Sequence[float]
@@ -41,7 +41,7 @@ def homogeneous_gain(
     cylinder of 0.8 mm across and 2 mm length. For dipoles outside it the mean is the formula
     itself; for one inside it is q·(r - r0) / (4 π σ contact³), finite wherever the dipole is.
     """
-    positions, orientations = _dipoles("homogeneous_gain", positions, orientations)
+    positions, orientations = _dipoles("homogeneous_gain", sensors, positions, orientations)
     sigma = _positive("homogeneous_gain", "conductivity", as_floats(conductivity))
     ball = _positive("homogeneous_gain", "contact", as_floats(contact)) * _METRE
 
@@ -74,7 +74,7 @@ def sphere_eeg_gain(
     Raises ValueError for a dipole outside the sphere and for an electrode at its centre.
     """
     name = "sphere_eeg_gain"
-    positions, orientations = _dipoles(name, positions, orientations)
+    positions, orientations = _dipoles(name, sensors, positions, orientations)
     middle = _centre(name, centre)
     extent = _positive(name, "radius", as_floats(radius))
     sigma = _positive(name, "conductivity", as_floats(conductivity))
@@ -116,7 +116,7 @@ def shells_eeg_gain(
     of radii and conductivities that differ.
     """
     name = "shells_eeg_gain"
-    positions, orientations = _dipoles(name, positions, orientations)
+    positions, orientations = _dipoles(name, sensors, positions, orientations)
     ends, sigmas, middle = as_floats(radii), as_floats(conductivities), _centre(name, centre)
     if ends.shape != sigmas.shape or ends.ndim != 1 or not len(ends) or terms < 1:
         raise ValueError(
@@ -158,7 +158,7 @@ def sphere_meg_gain(
     Raises ValueError where sensors have no orientation, or dipoles lie farther out than a coil.
     """
     name = "sphere_meg_gain"
-    positions, orientations = _dipoles(name, positions, orientations)
+    positions, orientations = _dipoles(name, sensors, positions, orientations)
     coils = _coils(sensors)
     middle = _centre(name, centre) * _METRE
     positions = positions - middle[None]
@@ -193,8 +193,11 @@ def _all(one: Callable, sensors, positions: Array, orientations: Array) -> Array
     return lax.map(lambda sensor: sources(sensor, positions, orientations), sensors)
 
 
-def _dipoles(name: str, positions: Vectors, orientations: Vectors) -> tuple[Array, Array]:
+def _dipoles(
+    name: str, sensors: Sensors, positions: Vectors, orientations: Vectors
+) -> tuple[Array, Array]:
     """Positions in m, and orientations."""
+    check_sensors(name, sensors)
     if positions.shape != orientations.shape:
         raise ValueError(
             f"{name}: positions {positions.shape} and orientations {orientations.shape} differ; "
@@ -204,6 +207,11 @@ def _dipoles(name: str, positions: Vectors, orientations: Vectors) -> tuple[Arra
         wrong = ~jnp.isfinite(jnp.asarray(values)).all(axis=1)
         message = f"{name}: {label} of {{count}} sources, the first {{first}}, are not finite."
         values = refused(as_floats(values), wrong, message)
+    if not is_traced(orientations) and not np.asarray(orientations).any():
+        raise ValueError(
+            f"{name}: all orientations of the dipoles are 0, so that nothing is measured; give "
+            "unit vectors."
+        )
     return as_floats(positions) * _METRE, as_floats(orientations)
 
 

@@ -4,6 +4,7 @@ A source is a region, or a vertex of a surface. References are linear, so a refe
 is one with another gain.
 """
 
+import operator
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -14,8 +15,10 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from tvbjax.arrays import as_floats, is_traced
-from tvbjax.forward._sensors import Sensors, several
+from tvbjax.forward._sensors import Sensors, check_sensors, several
+from tvbjax.kinds import check_kind
 from tvbjax.near import near
+from tvbjax.regions import Regions
 from tvbjax.surface import Mapping, Surface, region_indices
 
 
@@ -69,12 +72,20 @@ class Gain(eqx.Module):
         return Gain(self.matrix[rows], tuple(channels), self.unit)
 
     def average_reference(self) -> "Gain":
-        """Against the mean of all channels."""
+        """Against the mean of all channels. Raises ValueError for one channel."""
+        if len(self.channels) < 2:
+            raise ValueError(
+                "Gain.average_reference: one channel against itself is 0; give two or more."
+            )
         mean = self.matrix.mean(axis=0, keepdims=True)
         return Gain(self.matrix - mean, self.channels, self.unit)
 
     def referenced_to(self, channel: str) -> "Gain":
         """Against one channel, which then is 0. Raises ValueError if there is none of that name."""
+        if not isinstance(channel, str):
+            raise TypeError(
+                f"Gain.referenced_to: channel is {channel!r:.60}; give one name, e.g. 'Cz'."
+            )
         row = self._row(channel)
         return Gain(self.matrix - self.matrix[row : row + 1], self.channels, self.unit)
 
@@ -82,10 +93,15 @@ class Gain(eqx.Module):
         """The differences of pairs of channels, first minus second, named `first-second`.
         Raises ValueError for what is no pair, or no name of a channel."""
         for number, pair in enumerate(pairs):
-            if isinstance(pair, str) or len(pair) != 2:
+            if not isinstance(pair, Sequence) or isinstance(pair, str) or len(pair) != 2:
                 raise ValueError(
                     f"Gain.bipolar: pairs[{number}] is {pair!r}; give pairs of channels, e.g. "
                     "[('F3', 'C3'), ('C3', 'P3')]."
+                )
+            if pair[0] == pair[1]:
+                raise ValueError(
+                    f"Gain.bipolar: pairs[{number}] is {pair[0]!r} against itself, which is 0; "
+                    "give two channels."
                 )
         if not len(pairs):
             raise ValueError("Gain.bipolar: there are no pairs; give one or more.")
@@ -93,19 +109,21 @@ class Gain(eqx.Module):
         names = tuple(f"{first}-{second}" for first, second in pairs)
         return Gain(self.matrix[rows[:, 0]] - self.matrix[rows[:, 1]], names, self.unit)
 
-    def summed_over_regions(self, mapping: Mapping, regions: int) -> "Gain":
+    def summed_over_regions(self, mapping: Mapping, regions: int | Regions) -> "Gain":
         """From vertices to regions, where every vertex of a region has the region's activity: the
         sum over its vertices, as TVB does. Columns of regions without vertices are 0.
 
-        `mapping`: every vertex's region, by index from 0; `regions`: how many there are. Raises
-        ValueError where it does not fit.
+        `mapping`: every vertex's region, by index from 0; `regions`: how many there are, or
+        the connectome's (connectome.regions). Raises ValueError where it does not fit.
         """
+        regions = _count("summed_over_regions", regions)
         regional = self._by_region(region_indices(mapping, regions, self.sources), regions)
         return Gain(regional, self.channels, self.unit)
 
-    def averaged_over_regions(self, mapping: Mapping, regions: int) -> "Gain":
+    def averaged_over_regions(self, mapping: Mapping, regions: int | Regions) -> "Gain":
         """From vertices to regions, where a region's activity is that of one source in all: the
         mean over its vertices. Columns of regions without vertices are 0."""
+        regions = _count("averaged_over_regions", regions)
         chosen = region_indices(mapping, regions, self.sources)
         counts = np.maximum(1, np.bincount(chosen, minlength=regions)).astype(self.matrix.dtype)
         return Gain(self._by_region(chosen, regions) / counts[None], self.channels, self.unit)
@@ -113,6 +131,7 @@ class Gain(eqx.Module):
     def with_sources(self, other: "Gain") -> "Gain":
         """These sources and then another gain's, e.g. of subcortical regions, for the same
         channels. Raises ValueError where the channels differ."""
+        check_kind("Gain.with_sources: other", other, Gain, "gain_of(sensors, matrix, unit)")
         if self.channels != other.channels:
             raise ValueError(
                 "Gain.with_sources: the channels differ; give gains for the same channels (take)."
@@ -132,6 +151,17 @@ class Gain(eqx.Module):
         return zeros.at[:, mapping].add(self.matrix)
 
 
+def _count(who: str, regions: Any) -> int:
+    if isinstance(regions, Regions):
+        return len(regions)
+    try:
+        return operator.index(regions)
+    except TypeError:
+        raise TypeError(
+            f"Gain.{who}: regions is {regions!r:.60}; give their number, or connectome.regions."
+        ) from None
+
+
 def gain_of(
     sensors: Sensors, matrix: Array | np.ndarray, unit: str = "", *, surface: Surface | None = None
 ) -> Gain:
@@ -141,6 +171,8 @@ def gain_of(
     that the forward solution does not cover, such as triggers. `surface`: checked to have a vertex
     for each column. Raises ValueError where rows or columns do not fit.
     """
+    check_sensors("gain_of", sensors)
+    check_kind("gain_of: unit", unit, str, "'uV'")
     values = np.asarray(matrix)
     if values.ndim != 2 or len(values) != len(sensors):
         raise ValueError(

@@ -1,7 +1,9 @@
 """Observation noise: what instruments add, where and only where it is asked for."""
 
-from typing import TYPE_CHECKING, TypeVar
+import dataclasses
+from typing import TYPE_CHECKING, Any, TypeVar
 
+import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
@@ -12,7 +14,9 @@ from tvbjax.arrays import as_floats, is_traced
 if TYPE_CHECKING:  # importing it takes half a second, and arrays need none
     import xarray
 
-Samples = TypeVar("Samples", "xarray.DataArray", Array, np.ndarray)
+    import tvbjax.result
+
+Samples = TypeVar("Samples", "xarray.DataArray", "tvbjax.result.Samples", Array, np.ndarray)
 
 
 def with_noise(
@@ -26,17 +30,26 @@ def with_noise(
 ) -> Samples:
     """The samples and Gaussian noise, independent from sample to sample; nothing else is changed.
 
-    `samples`: an array with the channels last, or a DataArray with the dimension `channel` (else
-    the last one is meant). `standard_deviation`: of each sample, whatever the time between samples,
-    in the samples' unit; one for all or one for each channel. `covariance`: between channels,
-    instead of it (then None), symmetric and not negative; it may be singular, as that of a common
-    reference is. Equal keys give equal noise.
+    `samples`: an array with the channels last, a DataArray with the dimension `channel` (else the
+    last one is meant), or a monitor's samples, `result.samples["eeg"]`. `standard_deviation`: of
+    each sample, whatever the time between samples, in the samples' unit; one for all or one for
+    each channel. `covariance`: between channels, instead of it (then None), symmetric and not
+    negative; it may be singular, as that of a common reference is. Equal keys give equal noise.
 
     TVB adds noise of the standard deviation sqrt(dt) to every EEG, MEG and SEEG, whatever is asked.
 
     Raises ValueError for both or none of the two, for shapes that do not fit, and for negative
     numbers.
     """
+    _check_key(key)
+    if hasattr(samples, "axes") and hasattr(samples, "variables"):  # a monitor's
+        noisy = with_noise(
+            samples.values,  # type: ignore
+            standard_deviation,
+            key,
+            covariance=covariance,
+        )
+        return dataclasses.replace(samples, values=noisy)  # type: ignore
     values, axis = _values_and_channel(samples)
     channels = values.shape[axis]
     if (standard_deviation is None) == (covariance is None):
@@ -55,8 +68,20 @@ def with_noise(
     return noisy  # type: ignore
 
 
+def _check_key(key: Any) -> None:
+    kind, shape = getattr(key, "dtype", None), getattr(key, "shape", None)
+    typed = kind is not None and jnp.issubdtype(kind, jax.dtypes.prng_key) and shape == ()
+    if not typed and not (kind == jnp.uint32 and shape == (2,)):
+        raise TypeError(f"with_noise: key is {key!r:.60}; give one key, e.g. jax.random.key(0).")
+
+
 def _values_and_channel(samples) -> tuple[Array, int]:
     dims = getattr(samples, "dims", ())
+    if not dims and not hasattr(samples, "dtype"):
+        raise TypeError(
+            f"with_noise: samples are {samples!r:.60}; give an array, or what a monitor measured: "
+            'result["eeg"].'
+        )
     values = jnp.asarray(samples.values if dims else samples)
     if not values.ndim or not jnp.issubdtype(values.dtype, jnp.floating):
         raise ValueError(

@@ -1,12 +1,13 @@
 """Sensors: where a signal is measured, by name. Hashable, equal by value; knows no gain."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
+from tvbjax.kinds import check_kind
 from tvbjax.near import near
 
 Values = np.ndarray | Sequence[Any]
@@ -82,11 +83,24 @@ class Sensors:
         return Sensors(chosen, self.positions[rows], turned, name=self.name)
 
 
+def check_sensors(who: str, sensors: Any) -> None:
+    """Raises `TypeError` for what is no `Sensors`, such as the name of some."""
+    name = sensors if isinstance(sensors, str) else "eeg62"
+    check_kind(f"{who}: sensors", sensors, Sensors, f"tvbjax.datasets.sensors({name!r})")
+
+
 def several(who: str, names: Sequence[str] | str) -> Sequence[str]:
     """Names, of which there is one at least; a text is one, and not its letters."""
+    if not isinstance(names, Iterable):
+        raise TypeError(f"{who}: {names!r:.60} is no name; give names, e.g. ['Cz', 'Pz'].")
+    names = names if isinstance(names, str) else list(names)
     if not len(names):
         raise ValueError(f"{who}: there are no names; give one or more.")
-    return [names] if isinstance(names, str) else names
+    names = [names] if isinstance(names, str) else names
+    for name in names:
+        if not isinstance(name, str):
+            raise TypeError(f"{who}: {name!r:.60} is no name; give names, e.g. ['Cz', 'Pz'].")
+    return names
 
 
 def _checked_labels(labels: Sequence[str]) -> tuple[str, ...]:

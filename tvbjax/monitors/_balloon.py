@@ -9,6 +9,8 @@ f, v and q are integrated as logarithms, so that no power of a negative number i
 below -1 / (tau_f efficacy) for long stops the inflow, and the signal becomes NaN: the run says so.
 """
 
+import dataclasses
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -16,9 +18,9 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
-from tvbjax.arrays import as_floats, is_traced
+from tvbjax.arrays import as_numbers, is_traced
 from tvbjax.kinds import check_kind
-from tvbjax.monitors._arguments import as_time, chosen_variables
+from tvbjax.monitors._arguments import as_time, check_numbers, chosen_variables
 from tvbjax.monitors._interim import AbstractHaemodynamic, means_of_past, sample_ends
 from tvbjax.monitors._windows import close_windows
 
@@ -37,19 +39,21 @@ class Haemodynamics(eqx.Module):
     model; constants as in TVB.
     """
 
-    efficacy: Array = eqx.field(default=1.0, converter=as_floats)
-    tau_s: Array = eqx.field(default=1.54, converter=as_floats)
-    tau_f: Array = eqx.field(default=1.44, converter=as_floats)
-    tau_o: Array = eqx.field(default=0.98, converter=as_floats)
-    alpha: Array = eqx.field(default=0.32, converter=as_floats)
-    E0: Array = eqx.field(default=0.4, converter=as_floats)
-    V0: Array = eqx.field(default=4.0, converter=as_floats)
-    TE: Array = eqx.field(default=0.04, converter=as_floats)
-    nu0: Array = eqx.field(default=40.3, converter=as_floats)
-    epsilon: Array = eqx.field(default=0.5, converter=as_floats)
-    r0: Array = eqx.field(default=25.0, converter=as_floats)
+    efficacy: Array = eqx.field(default=1.0, converter=as_numbers)
+    tau_s: Array = eqx.field(default=1.54, converter=as_numbers)
+    tau_f: Array = eqx.field(default=1.44, converter=as_numbers)
+    tau_o: Array = eqx.field(default=0.98, converter=as_numbers)
+    alpha: Array = eqx.field(default=0.32, converter=as_numbers)
+    E0: Array = eqx.field(default=0.4, converter=as_numbers)
+    V0: Array = eqx.field(default=4.0, converter=as_numbers)
+    TE: Array = eqx.field(default=0.04, converter=as_numbers)
+    nu0: Array = eqx.field(default=40.3, converter=as_numbers)
+    epsilon: Array = eqx.field(default=0.5, converter=as_numbers)
+    r0: Array = eqx.field(default=25.0, converter=as_numbers)
 
     def __check_init__(self):
+        for field in dataclasses.fields(self):
+            check_numbers("Haemodynamics", **{field.name: getattr(self, field.name)})
         for name in ("tau_s", "tau_f", "tau_o", "alpha", "E0", "V0", "TE"):
             value = getattr(self, name)
             if not is_traced(value) and not (np.asarray(value) > 0).all():

@@ -9,6 +9,7 @@ history, and before that of its oldest row.
 import math
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
@@ -41,10 +42,17 @@ class Bold(AbstractHaemodynamic):
 
     @property
     def pointwise(self) -> bool:
-        return True
+        return all(jnp.ndim(leaf) == 0 for leaf in jax.tree.leaves(self.kernel))
 
     def check(self, nodes, dt):
         AbstractHaemodynamic.check(self, nodes, dt)
+        for name in self.kernel.regional:
+            shape = jnp.shape(getattr(self.kernel, name))
+            if shape not in ((), (nodes,)):
+                raise ValueError(
+                    f"Bold: {name} of {type(self.kernel).__name__} has the shape {shape}; give one "
+                    f"number, or one value for each of the {nodes} nodes."
+                )
         length, mean = 1e3 * self.kernel.length, dt * self.window_steps(dt)
         if length < (1.0 - 1e-6) * mean:
             raise ValueError(

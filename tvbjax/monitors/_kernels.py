@@ -1,23 +1,27 @@
 """Haemodynamic responses: kernels that neural activity is convolved with."""
 
 import abc
+import dataclasses
+from typing import ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
 from jax.scipy.special import gammaln
 from jaxtyping import Array, Float
 
-from tvbjax.arrays import as_floats, is_traced
+from tvbjax.arrays import as_numbers, is_traced
 from tvbjax.kinds import check_kind
-from tvbjax.monitors._arguments import as_time
+from tvbjax.monitors._arguments import as_time, check_numbers
 
 
 class AbstractKernel(eqx.Module):
     """A haemodynamic response: the kernel, and what is observed of the convolution.
 
-    `length`: s, after which the kernel is taken as zero.
+    `length`: s, after which the kernel is taken as zero. `regional`: the parameters that may have
+    one value for every node; of the others there is one number.
     """
 
+    regional: ClassVar[tuple[str, ...]] = ()
     length: eqx.AbstractVar[float]
 
     @abc.abstractmethod
@@ -34,18 +38,19 @@ class FirstOrderVolterra(AbstractKernel):
     `1/3 exp(-t / (2 tau_s)) sin(w t) / w`, `w = sqrt(1/tau_f - 1/(4 tau_s^2))`, and
     `BOLD = k1 V0 (conv - 1)`.
 
-    `tau_s`, `tau_f`: s, signal decay and feedback. `k1`, `V0`: 1.
+    `tau_s`, `tau_f`: s, signal decay and feedback. `k1`, `V0`: 1, or one value for every node.
     Friston et al. (2000), NeuroImage 12:466; constants as in TVB.
     """
 
-    tau_s: Array = eqx.field(default=0.8, converter=as_floats)
-    tau_f: Array = eqx.field(default=0.4, converter=as_floats)
-    k1: Array = eqx.field(default=5.6, converter=as_floats)
-    V0: Array = eqx.field(default=0.02, converter=as_floats)
+    regional: ClassVar[tuple[str, ...]] = ("k1", "V0")
+    tau_s: Array = eqx.field(default=0.8, converter=as_numbers)
+    tau_f: Array = eqx.field(default=0.4, converter=as_numbers)
+    k1: Array = eqx.field(default=5.6, converter=as_numbers)
+    V0: Array = eqx.field(default=0.02, converter=as_numbers)
     length: float = eqx.field(default=20.0, static=True, converter=as_time)
 
     def __check_init__(self):
-        _check_length(self)
+        _check_kernel(self)
         if not is_traced((self.tau_s, self.tau_f)) and not 0 < self.tau_f < 4 * self.tau_s**2:
             raise ValueError(
                 f"FirstOrderVolterra: tau_f = {self.tau_f} s and tau_s = {self.tau_s} s give no "
@@ -58,7 +63,10 @@ class FirstOrderVolterra(AbstractKernel):
         return decay * jnp.sin(frequency * age) / frequency / 3.0
 
     def signal(self, convolved):
-        return self.k1 * self.V0 * (convolved - 1.0)
+        scale = self.k1 * self.V0
+        if scale.ndim:
+            scale = scale.reshape((1,) * (convolved.ndim - 1) + (-1,))
+        return scale * (convolved - 1.0)
 
 
 class Gamma(AbstractKernel):
@@ -68,13 +76,13 @@ class Gamma(AbstractKernel):
     TVB.
     """
 
-    tau: Array = eqx.field(default=1.08, converter=as_floats)
-    n: Array = eqx.field(default=3.0, converter=as_floats)
-    a: Array = eqx.field(default=0.1, converter=as_floats)
+    tau: Array = eqx.field(default=1.08, converter=as_numbers)
+    n: Array = eqx.field(default=3.0, converter=as_numbers)
+    a: Array = eqx.field(default=0.1, converter=as_numbers)
     length: float = eqx.field(default=20.0, static=True, converter=as_time)
 
     def __check_init__(self):
-        _check_length(self)
+        _check_kernel(self)
         if not is_traced((self.tau, self.n)) and not (self.tau > 0 and self.n > 1):
             raise ValueError(
                 f"Gamma: tau = {self.tau} s and n = {self.n}; the kernel needs tau > 0 and n > 1."
@@ -97,17 +105,17 @@ class DoubleExponential(AbstractKernel):
     Neurosci. 3:1153; constants as in TVB.
     """
 
-    tau1: Array = eqx.field(default=7.22, converter=as_floats)
-    f1: Array = eqx.field(default=0.03, converter=as_floats)
-    amp1: Array = eqx.field(default=0.1, converter=as_floats)
-    tau2: Array = eqx.field(default=7.4, converter=as_floats)
-    f2: Array = eqx.field(default=0.12, converter=as_floats)
-    amp2: Array = eqx.field(default=0.1, converter=as_floats)
-    a: Array = eqx.field(default=0.1, converter=as_floats)
+    tau1: Array = eqx.field(default=7.22, converter=as_numbers)
+    f1: Array = eqx.field(default=0.03, converter=as_numbers)
+    amp1: Array = eqx.field(default=0.1, converter=as_numbers)
+    tau2: Array = eqx.field(default=7.4, converter=as_numbers)
+    f2: Array = eqx.field(default=0.12, converter=as_numbers)
+    amp2: Array = eqx.field(default=0.1, converter=as_numbers)
+    a: Array = eqx.field(default=0.1, converter=as_numbers)
     length: float = eqx.field(default=20.0, static=True, converter=as_time)
 
     def __check_init__(self):
-        _check_length(self)
+        _check_kernel(self)
         if not is_traced((self.tau1, self.tau2)) and not (self.tau1 > 0 and self.tau2 > 0):
             raise ValueError(
                 f"DoubleExponential: tau1 = {self.tau1} s and tau2 = {self.tau2} s; both are > 0."
@@ -133,14 +141,14 @@ class MixtureOfGammas(AbstractKernel):
     `a1`, `a2`: 1, > 1. `l`: 1/s. `c`: 1. Glover (1999), NeuroImage 9:416; constants as in TVB.
     """
 
-    a1: Array = eqx.field(default=6.0, converter=as_floats)
-    a2: Array = eqx.field(default=13.0, converter=as_floats)
-    l: Array = eqx.field(default=1.0, converter=as_floats)  # noqa: E741 - the paper's and TVB's name
-    c: Array = eqx.field(default=0.4, converter=as_floats)
+    a1: Array = eqx.field(default=6.0, converter=as_numbers)
+    a2: Array = eqx.field(default=13.0, converter=as_numbers)
+    l: Array = eqx.field(default=1.0, converter=as_numbers)  # noqa: E741 - the paper's and TVB's name
+    c: Array = eqx.field(default=0.4, converter=as_numbers)
     length: float = eqx.field(default=32.0, static=True, converter=as_time)
 
     def __check_init__(self):
-        _check_length(self)
+        _check_kernel(self)
         known = not is_traced((self.a1, self.a2, self.l))
         if known and not (self.a1 > 1 and self.a2 > 1 and self.l > 0):
             raise ValueError(
@@ -158,8 +166,19 @@ class MixtureOfGammas(AbstractKernel):
         return convolved
 
 
-def _check_length(kernel: AbstractKernel) -> None:
+def _check_kernel(kernel: AbstractKernel) -> None:
+    """Its length and its parameters; how many nodes there are is known later."""
     who = type(kernel).__name__
+    for field in dataclasses.fields(kernel):
+        if field.name == "length":
+            continue
+        value = getattr(kernel, field.name)
+        check_numbers(who, **{field.name: value})
+        if field.name not in kernel.regional and jnp.shape(value) != ():
+            raise ValueError(
+                f"{who}: {field.name} has the shape {jnp.shape(value)}; give one number (for "
+                "regional haemodynamics: monitors.BalloonWindkessel)."
+            )
     check_kind(f"{who}: length", kernel.length, float, "20.0, in s")
     if not 0 < kernel.length < float("inf"):
         raise ValueError(f"{who}: length is {kernel.length!r} s; give a positive time.")

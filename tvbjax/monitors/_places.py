@@ -95,6 +95,10 @@ class SpatialAverage(AbstractOver):
         name: str = "spatial_average",
     ):
         kinds, self.members = _numbered(groups)
+        if isinstance(labels, str):
+            raise TypeError(
+                f"SpatialAverage: labels is the text {labels!r}; give a list, one for each group."
+            )
         self.labels = tuple(map(str, kinds if labels is None else labels))
         if len(self.labels) != len(kinds):
             raise ValueError(

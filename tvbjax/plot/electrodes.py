@@ -8,6 +8,7 @@ from scipy.interpolate import RBFInterpolator
 
 from tvbjax.connectome import Connectome
 from tvbjax.forward import Sensors
+from tvbjax.forward._sensors import check_sensors
 from tvbjax.plot.geometry import directions, sensor_directions
 from tvbjax.plot.glass import SIDES, draw_body
 from tvbjax.plot.ranges import colour_limits
@@ -46,6 +47,7 @@ def sensors(
 
     Raises ModuleNotFoundError without matplotlib, ValueError for values that do not fit.
     """
+    check_sensors("sensors", sensors)
     shown = None if values is None else np.asarray(values, dtype=float)
     if shown is not None and shown.shape != (len(sensors),):
         raise ValueError(

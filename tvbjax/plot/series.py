@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tvbjax.plot.geometry import hemisphere_order
+from tvbjax.plot.given import check_data
 from tvbjax.plot.style import (
     figure_of,
     hemisphere_colours,
@@ -43,6 +44,7 @@ def traces(
 
     Raises ModuleNotFoundError without matplotlib, ValueError for data or labels that do not fit.
     """
+    check_data("traces", data)
     place = "channel" if "channel" in data.dims else "region"
     shown = _of_one_variable(
         data.rename({place: "region"}) if place in data.dims else data, variable

@@ -4,14 +4,18 @@ Every vertex is a node, and so is every region without vertices. Regions send wh
 on average, and every node hears what its region hears.
 """
 
+from typing import Any
+
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Int
 
+from tvbjax.arrays import is_traced
 from tvbjax.axes import Axis
-from tvbjax.coupling import AbstractCoupling, Linear
+from tvbjax.coupling import AbstractCarried, AbstractCoupling, AbstractPairwise, Linear
 from tvbjax.regions import Regions
 from tvbjax.surface._local import LocalConnectivity
 from tvbjax.surface._mapping import Mapping, checked_mapping, without_vertices
@@ -91,6 +95,8 @@ class Cortex(eqx.Module):
                 f"has {vertices}."
             )
 
+        _check_parameters(self.coupling, self.nodes)
+
     @property
     def nodes(self) -> int:
         """Vertices, and regions without any."""
@@ -151,6 +157,24 @@ def _check_neighbours(local: object, coupling: object) -> None:
             )
     if local is None and coupling is not None:
         raise ValueError("Cortex: there is a coupling and no local connectivity; give local=.")
+
+
+def _check_parameters(coupling: Any, nodes: int) -> None:
+    """Every parameter of local rules is one number, or one for every node."""
+    for rule in coupling.values() if isinstance(coupling, dict) else [coupling]:
+        if isinstance(rule, AbstractCarried | AbstractPairwise):
+            continue  # refused by the Simulator
+        for path, leaf in jax.tree_util.tree_leaves_with_path(rule):
+            name = jax.tree_util.keystr(path).lstrip(".")
+            what = f"Cortex: '{name}' of the coupling {type(rule).__name__}"
+            if jnp.shape(leaf) not in ((), (nodes,)):
+                raise ValueError(
+                    f"{what} has the shape {jnp.shape(leaf)}; give one number, or one for each of "
+                    f"the {nodes} nodes: of regional values, cortex.to_nodes(values) of a Cortex "
+                    "without a coupling."
+                )
+            if not is_traced(leaf) and not np.isfinite(np.asarray(leaf)).all():
+                raise ValueError(f"{what} is NaN or infinite; give finite numbers.")
 
 
 def _averaging(nodes: np.ndarray, regions: int) -> Averaging:

@@ -16,6 +16,7 @@ from jaxtyping import Array, Float, Int
 
 from tvbjax.arrays import is_traced
 from tvbjax.equations import AbstractEquation
+from tvbjax.kinds import check_kind
 from tvbjax.surface._surface import Surface
 
 # A connection in a slot costs about this share of one in the list (measured, 16,384 vertices).
@@ -99,13 +100,26 @@ def local_kernel(
     costs no more than it must. Raises `ValueError` where a vertex has no positive, or no negative,
     weight and others have: the mesh is too coarse for the kernel.
     """
+    check_kind(
+        "local_kernel: kernel", kernel, AbstractEquation, "tvbjax.equations.Gaussian(sigma=10.0)"
+    )
     found = _square(distances, "local_kernel")
     if not len(found.data) or not np.isfinite(found.data).all():
         raise ValueError(
             "local_kernel: the distances are none, or NaN or infinite; give a cutoff that reaches "
             "the next vertices."
         )
+    if (found.data < 0).any():
+        raise ValueError(
+            f"local_kernel: a distance is {found.data.min():g} mm; give distances >= 0."
+        )
     weights = kernel(jnp.asarray(found.data, dtype=jnp.result_type(float)))
+    if not is_traced(weights) and not np.isfinite(np.asarray(weights)).all():
+        first = int(np.argmin(np.isfinite(np.asarray(weights))))
+        raise ValueError(
+            f"local_kernel: the kernel is {float(weights[first])} at a distance of "
+            f"{found.data[first]:.6g} mm; give one that is finite at all distances."
+        )
     if balanced:
         degrees = np.diff(found.indptr)
         rows = np.repeat(np.arange(len(degrees)), degrees)

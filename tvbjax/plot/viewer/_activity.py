@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Array
 
 from tvbjax.connectome import Connectome
+from tvbjax.plot.given import check_data
 from tvbjax.plot.ranges import colour_limits
 from tvbjax.regions import Regions
 from tvbjax.surface import Surface, checked_mapping
@@ -133,6 +134,7 @@ def _parts(data: "xr.DataArray | Array | np.ndarray", time: np.ndarray | None):
     """Values (time, variable, node), times and their unit, names and units, labels, a title."""
     import xarray as xr
 
+    check_data("brain", data, arrays=True)
     if isinstance(data, xr.DataArray):
         return _named_parts(data)
     values = np.asarray(data, dtype=float)
