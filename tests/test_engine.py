@@ -197,9 +197,9 @@ def test_divergence_names_time_variable_and_region(tmp_path):
     [
         ("model", "JansenRit", "model is 'JansenRit'; give e.g. tvbjax.lems.load"),
         ("connectome", np.eye(3), "connectome is array"),
-        ("coupling", coupling.Linear, "coupling is <class"),
+        ("coupling", coupling.Linear, "coupling is the class Linear; give an instance"),
         ("coupling", 0.1, "coupling is 0.1; give e.g. tvbjax.coupling.Linear"),
-        ("integrator", integrators.Heun, "integrator is <class"),
+        ("integrator", integrators.Heun, "integrator is the class Heun; give an instance"),
         ("noise", 0.1, "noise is 0.1; give e.g. tvbjax.noise.Additive"),
         ("monitors", "raw", "monitors is 'raw'; give e.g."),
     ],
