@@ -117,7 +117,7 @@ def test_every_bit_is_fair_and_independent_of_the_others(generator):
     steps = jnp.arange(4096, dtype=jnp.uint32)[:, None]
     for word in generator.bits(lanes, steps):
         bits = (np.asarray(word)[..., None] >> np.arange(32, dtype=np.uint32)) & 1
-        signs = 2.0 * bits - 1.0
+        signs = 2 * bits.astype(np.float32) - 1  # sums of as many are exact
         count = signs.shape[0] * signs.shape[1]
         assert np.abs(signs.mean(axis=(0, 1))).max() < 5 / np.sqrt(count)
         flat = signs.reshape(-1, 32)

@@ -65,7 +65,16 @@ def check_same(model: lems.Model, module: ModuleType):
     assert getattr(module, "NOISE", {}) == model.nsig
 
 
-@pytest.mark.parametrize("name", lems.models())
+@pytest.mark.parametrize(
+    "name",
+    [
+        # The longest equations of all, which take half a minute to compile.
+        pytest.param(name, marks=pytest.mark.slow)
+        if name == "ZerlautAdaptationSecondOrder"
+        else name
+        for name in lems.models()
+    ],
+)
 def test_the_module_of_a_built_in_model_computes_the_same(name: str, tmp_path: Path):
     model = lems.load(name)
     text = python_module(model, f"{name}.xml")
