@@ -7,6 +7,7 @@ import sys
 import jax
 import jax.numpy as jnp
 import numpy as np
+import xarray as xr
 
 from tvbjax.identity import named
 
@@ -24,7 +25,19 @@ def measure_of(target, *, by=1.0):
     return measure
 
 
+class Distance:
+    def __init__(self, target):
+        self.target = target
+
+    def __call__(self, result):
+        return result - self.target
+
+
 CHANGES = {
+    "object": lambda: Distance(np.ones(3)),
+    "another object": lambda: Distance(np.zeros(3)),
+    "labelled array": lambda: measure_of(xr.DataArray(np.full(3, 5.0))),
+    "another labelled array": lambda: measure_of(xr.DataArray(np.full(3, 6.0))),
     "array": lambda: measure_of(np.ones(3)),
     "values of an array": lambda: measure_of(np.full(3, 2.0)),
     "JAX's array": lambda: measure_of(jnp.full(3, 3.0)),

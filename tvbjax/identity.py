@@ -3,7 +3,6 @@
 A store of a sweep, and a run that goes on, are told apart by such texts.
 """
 
-import dataclasses
 import functools
 import hashlib
 from collections.abc import Mapping
@@ -62,12 +61,15 @@ def _said(value: Any, module: str | None, within: tuple[int, ...]) -> str:
         return f"{{{parts((*value.keys(), *value.values()))}}}"
     if isinstance(value, ModuleType):
         return value.__name__
-    kind = f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', type(value))}"
-    if isinstance(value, eqx.Module) or (
-        dataclasses.is_dataclass(value) and not isinstance(value, type)
-    ):
-        return f"{type(value)} {parts(vars(value).values())}"
-    return kind
+    if isinstance(value, type):
+        return f"{value.__module__}.{value.__qualname__}"
+    if hasattr(value, "__array__"):  # xarray's and pandas' among others
+        return _digest_of(value)
+    kind = type(value)
+    if kind.__module__ == module or isinstance(value, eqx.Module):
+        call = vars(kind).get("__call__")
+        return f"{kind} {parts((call, *vars(value).values()))}"
+    return str(kind)
 
 
 def _digest_of(array: Any) -> str:
