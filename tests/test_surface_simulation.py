@@ -313,7 +313,7 @@ class Broken(equations.AbstractEquation):
             lambda: Cortex(
                 SPHERE, MAPPING, connectome().regions, neighbours(), coupling.Linear(a=np.nan)
             ),
-            "'a' of the coupling Linear is NaN",
+            "'a' of the coupling Linear is nan; give finite",
         ),
         (
             lambda: local_kernel(-surface.edge_distances(SPHERE, 3.0), Gaussian()),

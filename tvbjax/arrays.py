@@ -5,6 +5,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array
 
@@ -47,6 +48,19 @@ def strong(tree: Any) -> Any:
         return jnp.asarray(leaf) if eqx.is_inexact_array_like(leaf) else leaf
 
     return jax.tree.map(one, tree)
+
+
+def check_finite(what: str, value: Any) -> None:
+    """Raises `ValueError` for NaN or infinity in numbers that are known."""
+    if not is_traced(value) and not np.isfinite(np.asarray(value)).all():
+        shown = f"{float(value):g}" if np.ndim(value) == 0 else "NaN or infinite somewhere"
+        raise ValueError(f"{what} is {shown}; give finite numbers.")
+
+
+def is_key(value: Any) -> bool:
+    """Whether it is a random key of JAX, typed or raw."""
+    dtype = value.dtype if isinstance(value, jax.Array) else None
+    return dtype == jnp.uint32 or dtype is not None and jnp.issubdtype(dtype, jax.dtypes.prng_key)
 
 
 def is_traced(tree: Any) -> bool:

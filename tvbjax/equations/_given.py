@@ -9,7 +9,7 @@ import numpy as np
 import sympy
 from jaxtyping import Array, ArrayLike, Float
 
-from tvbjax.arrays import as_floats, is_traced
+from tvbjax.arrays import as_floats, check_finite, is_traced
 from tvbjax.equations._equation import AbstractEquation, check_equation, check_number
 from tvbjax_lems import evaluate
 from tvbjax_lems.algebra import symbol, to_expression
@@ -100,8 +100,7 @@ class Function(AbstractEquation):
 
     def __check_init__(self):
         for name, value in self.params.items():
-            if not is_traced(value) and not np.isfinite(np.asarray(value)).all():
-                raise ValueError(f"Function: '{name}' is {value}; give finite numbers.")
+            check_finite(f"Function: '{name}'", value)
         check_equation("Function: its function", self)
 
     def __call__(self, x):

@@ -3,13 +3,12 @@
 import dataclasses
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from tvbjax.arrays import as_floats, is_traced
+from tvbjax.arrays import as_floats, is_key, is_traced
 
 if TYPE_CHECKING:  # importing it takes half a second, and arrays need none
     import xarray
@@ -69,9 +68,7 @@ def with_noise(
 
 
 def _check_key(key: Any) -> None:
-    kind, shape = getattr(key, "dtype", None), getattr(key, "shape", None)
-    typed = kind is not None and jnp.issubdtype(kind, jax.dtypes.prng_key) and shape == ()
-    if not typed and not (kind == jnp.uint32 and shape == (2,)):
+    if not is_key(key) or key.shape not in ((), (2,)):
         raise TypeError(f"with_noise: key is {key!r:.60}; give one key, e.g. jax.random.key(0).")
 
 

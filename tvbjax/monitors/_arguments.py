@@ -6,10 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 
-from tvbjax.arrays import is_traced
+from tvbjax.arrays import check_finite
 from tvbjax.kinds import check_kind
 
 
@@ -28,9 +26,7 @@ def check_numbers(who: str, **values: Any) -> None:
     for name, value in values.items():
         if not isinstance(value, jax.Array):
             raise TypeError(f"{who}: {name} is {value!r:.60}; give a number.")
-        if not is_traced(value) and not np.isfinite(np.asarray(value)).all():
-            shown = f"{float(value):g}" if jnp.ndim(value) == 0 else "NaN or infinite somewhere"
-            raise ValueError(f"{who}: {name} is {shown}; give finite numbers.")
+        check_finite(f"{who}: {name}", value)
 
 
 def as_count(value: Any) -> Any:

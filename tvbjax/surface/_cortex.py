@@ -13,7 +13,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Int
 
-from tvbjax.arrays import is_traced
+from tvbjax.arrays import check_finite
 from tvbjax.axes import Axis
 from tvbjax.coupling import AbstractCarried, AbstractCoupling, AbstractPairwise, Linear
 from tvbjax.regions import Regions
@@ -173,8 +173,7 @@ def _check_parameters(coupling: Any, nodes: int) -> None:
                     f"the {nodes} nodes: of regional values, cortex.to_nodes(values) of a Cortex "
                     "without a coupling."
                 )
-            if not is_traced(leaf) and not np.isfinite(np.asarray(leaf)).all():
-                raise ValueError(f"{what} is NaN or infinite; give finite numbers.")
+            check_finite(what, leaf)
 
 
 def _averaging(nodes: np.ndarray, regions: int) -> Averaging:
