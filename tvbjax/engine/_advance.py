@@ -14,10 +14,11 @@ from jax import lax
 from jaxtyping import Array, Float, Int
 
 from tvbjax.engine import _afferent, _history
-from tvbjax.engine._block import Running, from_far, steps_of_block
+from tvbjax.engine._block import Running, from_far, place_in, sends_on, steps_of_block
 from tvbjax.engine._layout import slots_for, span_of
 from tvbjax.engine._members import Members, one_member
-from tvbjax.engine._network import network_of, own_delays
+from tvbjax.engine._network import Network, network_of, own_delays
+from tvbjax.engine._onward import later_of, sent_on
 from tvbjax.engine._stream import Stream
 from tvbjax.engine._watching import observed, watchers
 from tvbjax.monitors import Chunk
@@ -113,19 +114,20 @@ def advance_members(
     watching = watchers(members, chunks)
     stream = Stream.of(members, keys, carry.state)
 
-    def position(offset):
-        return offset if ring is None else offset % ring.slots
-
     def run_reach(loop, offset, length):
-        far = from_far(members, network, loop, position(offset))
+        far = from_far(members, network, loop, place_in(loop.ring, offset))
 
         def run_block(loop, start, length):
             size = length + simulator.integrator.ahead
             part = jax.tree.map(lambda x: _from(x, start - offset, size), far)
-            first, at = carry.step + start, position(start)
-            return steps_of_block(members, network, loop, stream, first, at, length, part)
+            first = carry.step + start
+            return steps_of_block(members, network, loop, stream, first, start, length, part)
 
-        return _in_parts(run_block, loop, offset, length, layout.block)
+        loop, taken = _in_parts(run_block, loop, offset, length, layout.block)
+        if loop.later is not None:
+            place = place_in(loop.later, offset)
+            loop = loop._replace(later=sent_on(loop.later, taken.sent, network.far_on, place))
+        return loop, taken
 
     def run_span(loop, offset, length):
         inner, trouble, buffers = loop
@@ -138,21 +140,18 @@ def advance_members(
         )
         return (inner, trouble, buffers), None
 
-    ring = None
-    if carry.past.shape[0] and carry.past.shape[2]:
-        slots = slots_for(simulator.horizon, layout.block)
-        ring = _history.ring_of(carry.past, slots, own_delays=own_delays(members))
     opened = tuple(
         one.open(members, part) for one, part in zip(watching, carry.monitors, strict=True)
     )
-    loop = (Running(carry.state, ring, carry.noise), carry.trouble, opened)
+    loop = (_running(members, network, carry), carry.trouble, opened)
     whole, rest = divmod(steps, span)
     offsets = span * jnp.arange(whole, dtype=jnp.int32)
     loop, _ = lax.scan(lambda c, offset: run_span(c, offset, span), loop, offsets)
     if rest:
         loop, _ = run_span(loop, jnp.asarray(whole * span, jnp.int32), rest)
 
-    (state, ring, memory), trouble, buffers = loop
+    inner, trouble, buffers = loop
+    state, ring = inner.state, inner.ring
     trouble = _noted(trouble, state[None], carry.step + steps)
     closed = [
         one.close(members, part, buffer)
@@ -162,8 +161,23 @@ def advance_members(
     if ring is not None:
         past = ring.recent(steps % ring.slots, simulator.horizon - 1)
     carried = tuple(part for part, _ in closed)
-    final = Carry(carry.step + steps, state, past, memory, carried, trouble)
+    final = Carry(carry.step + steps, state, past, inner.memory, carried, trouble)
     return final, tuple(samples for _, samples in closed)
+
+
+def _running(members: Members, network: Network, carry: Carry) -> Running:
+    """What goes from block to block, at the beginning."""
+    layout, horizon = members.simulator.layout, members.simulator.horizon
+    ring = recent = later = None
+    if carry.past.shape[0] and carry.past.shape[2]:
+        slots = slots_for(horizon, layout.block)
+        ring = _history.ring_of(carry.past, slots, own_delays=own_delays(members))
+        if layout.past:
+            recent = carry.past[len(carry.past) - layout.past :]
+        if sends_on(members):
+            wires = (*network.far_on, *network.long_on)
+            later = later_of(carry.past, wires, slots_for(horizon, layout.reach))
+    return Running(carry.state, ring, carry.noise, recent, later)
 
 
 def windows_of(simulator: "Simulator") -> tuple[int, ...]:
@@ -197,6 +211,7 @@ def _noted(trouble: Int[Array, "member 3"], states: Array, first: Int[Array, ""]
     `states`: those at step `first` and after.
     """
     steps = states.shape[0]
+    states = lax.stop_gradient(states)
     # A sum is finite where all is, or nearly so; as a product of matrices it costs next to nothing.
     sums = jnp.ones((1, steps), states.dtype) @ states.reshape(steps, -1)
     fine = jnp.isfinite(sums).reshape(states.shape[1:]).all(axis=(0, 1))

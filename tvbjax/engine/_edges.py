@@ -112,6 +112,16 @@ def bundled(edges: Edges, chosen: np.ndarray, *, whole: bool) -> Bundles:
     return Bundles(tuple(parts), jax.device_put(rows.astype(np.int32)))
 
 
+def bundled_by_sender(edges: Edges, chosen: np.ndarray) -> tuple[Bundle, ...]:
+    """The chosen connections in bundles whose rows are sending regions."""
+    targets, sources = np.asarray(edges.targets), np.asarray(edges.sources)
+    order = np.lexsort((targets, sources))
+    turned = Edges(sources[order], targets[order], edges.nodes)
+    parts = bundled(turned, chosen[order], whole=False).parts
+    numbers = [jax.device_put(order[np.asarray(part.edges)].astype(np.int32)) for part in parts]
+    return tuple(Bundle(n, part.present) for n, part in zip(numbers, parts, strict=True))
+
+
 def slots_of(edges: Edges, chosen: np.ndarray) -> int:
     """How many slots the chosen connections take in their bundles."""
     degrees = _degrees(edges, chosen)

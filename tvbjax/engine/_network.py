@@ -9,8 +9,9 @@ from jaxtyping import Array, Bool, Float, Int
 
 from tvbjax.coupling import Instant
 from tvbjax.engine._afferent import Link, links_of
-from tvbjax.engine._edges import Bundles
+from tvbjax.engine._edges import Bundle, Bundles
 from tvbjax.engine._members import Members
+from tvbjax.engine._onward import Onward
 from tvbjax.mixed import Mixed
 
 if TYPE_CHECKING:
@@ -29,16 +30,18 @@ class Wires(eqx.Module):
 class Network(eqx.Module):
     """Connections by the layout's kinds, and what is known of every region.
 
-    `alone`: weights of what a region sends itself at once. `dense`: the weights as a matrix, for
-    `Instant` rules. `product`: the matrix that sums what regions send now, where there are no
-    delays: its rows are senders, its columns receivers and some of nothing. `strengths`: of each
-    link the in-strength of every region.
+    `far_on`, `long_on`: far and long ones by their senders. `alone`: weights of what a region sends
+    itself at once. `dense`: the weights as a matrix, for `Instant` rules. `product`: the matrix
+    that sums what regions send now, where there are no delays: its rows are senders, its columns
+    receivers and some of nothing. `strengths`: of each link the in-strength of every region.
     `owners`: which region has which state variable, where the models are mixed.
     """
 
     far: tuple[Wires, ...]
     long: tuple[Wires, ...]
     short: tuple[Wires, ...]
+    far_on: tuple[Onward, ...]
+    long_on: tuple[Onward, ...]
     alone: Float[Array, "node *member"] | None
     dense: Float[Array, "node node *member"] | None
     product: Float[Array, "node column *member"] | None
@@ -95,6 +98,8 @@ def network_of(members: Members) -> Network:
         _wires(simulator, layout.far, weights, delays),
         _wires(simulator, layout.long, weights, delays),
         _wires(simulator, layout.short, weights, delays),
+        _onward(simulator, layout.far_on, weights, delays),
+        _onward(simulator, layout.long_on, weights, delays),
         alone,
         edges.matrix(weights) if at_once else None,
         _product_of(edges.matrix(weights)) if layout.dense else None,
@@ -131,6 +136,20 @@ def _wires(simulator: "Simulator", bundles: Bundles, weights, delays) -> tuple[W
             delays[part.edges],
         )
         for part in bundles.parts
+    )
+
+
+def _onward(simulator: "Simulator", parts: tuple[Bundle, ...], weights, delays):
+    edges = simulator.edges
+    return tuple(
+        Onward(
+            edges.sources[part.edges[:, 0]],
+            edges.targets[part.edges],
+            part.present,
+            _kept(part.present, weights[part.edges]),
+            delays[part.edges],
+        )
+        for part in parts
     )
 
 

@@ -1,0 +1,208 @@
+"""Derivatives of a block of steps, found for all of its steps at once.
+
+Step by step, autodiff computes a step's many small derivatives one after another, which costs ten
+times the step itself. Where regions meet in their coupling alone, a step's Jacobian is one small
+matrix for each region: those of all steps are computed side by side from the states that the block
+went through, and what is left to do in turn is to multiply by them,
+
+    dx[k + 1] = J[k] dx[k] + B[k] du[k] + c[k],
+
+J and B the derivatives of a step by the region's state and by what arrives, c what the parameters
+and the rest contribute. The transpose of that is reverse mode. Nothing is kept of a block but its
+states and what arrived: the rest is computed again.
+"""
+
+import dataclasses
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array
+
+from tvbjax.coupling import AbstractPairwise, Instant, Own
+from tvbjax.engine import _afferent
+from tvbjax.engine._members import Members
+from tvbjax.engine._near import Arrivals, has_near, with_alone, with_near
+from tvbjax.engine._network import Network
+from tvbjax.engine._step import Given, LocalStep, Loop, Taken, room_for, steps_in_turn
+from tvbjax.engine._stream import Stream
+
+
+def is_smooth(members: Members) -> bool:
+    """Whether regions meet in their coupling alone, so that a step's Jacobian is one for each."""
+    simulator = members.simulator
+    rules = [link.rule for link in _afferent.links_of(simulator)]
+    rules += [rule.rule for rule in rules if isinstance(rule, Own)]
+    parts = (simulator.model, simulator.integrator, simulator.noise, *rules)
+    return (
+        all(_is_ours(part) for part in parts)
+        and not any(isinstance(rule, Instant | AbstractPairwise) for rule in rules)
+        and not simulator.integrator.ahead
+        and not simulator.integrator.needs_no_delays
+        and simulator.cortex is None
+        and not simulator.watches_inputs
+        and (simulator.noise is None or not simulator.noise.remembers(1))
+    )
+
+
+def _is_ours(part: Any) -> bool:
+    """Whether it is known to compute every region by itself: a user's own part may not."""
+    return part is None or type(part).__module__.split(".")[0] in ("tvbjax", "tvbjax_lems")
+
+
+@eqx.filter_custom_jvp
+def smooth_steps(
+    members: Members, network: Network, stream: Stream, loop: Loop, given: Given, first: Array
+) -> tuple[Loop, Taken]:
+    """`steps_in_turn`, where regions meet in their coupling alone."""
+    return steps_in_turn(members, network, stream, loop, given, first)
+
+
+@smooth_steps.def_jvp
+def _smooth_steps_jvp(primals, tangents):
+    members, network, stream, loop, given, first = primals
+    found, taken = smooth_steps(*primals)
+    block = _Block(members, network, stream, loop.recent, given, taken.states, taken.sent, first)
+    dots = (tangents[0], tangents[1], tangents[3], tangents[4])
+    state, recent, states, sent = eqx.filter_checkpoint(_tangents)(block, dots)
+    return (found, taken), (Loop(state, recent, None), Taken(states, sent, None))
+
+
+class _Block(NamedTuple):
+    """A block of steps that were taken."""
+
+    members: Members
+    network: Network
+    stream: Stream
+    recent: Array | None
+    given: Given
+    states: Array
+    sent: Array
+    first: Array
+
+
+def _tangents(block: _Block, dots) -> tuple:
+    """The derivatives of the last state, of what was sent last, of all states and all sent."""
+    if has_near(block.members.simulator.layout):
+        return _tangents_together(block, dots)
+    members, network, states, given = block.members, block.network, block.states, block.given
+    members_dot, network_dot, loop_dot, given_dot = dots
+    sums = given.arrived.sums
+    moved = _jvp(
+        lambda *x: _stepped(block, *x),
+        (members, network, states, sums, given.pushed),
+        (members_dot, network_dot, None, given_dot.arrived.sums, given_dot.pushed),
+    )
+    jacobian = _columns(lambda x: _stepped(block, members, network, x, sums, given.pushed), states)
+
+    def one(state, scanned):
+        matrix, rest = scanned
+        return _times(matrix, state) + rest, state
+
+    start = jnp.zeros_like(states[0]) if loop_dot.state is None else loop_dot.state
+    last, states_dot = lax.scan(one, start, (jacobian, moved))
+    sent_dot = _jvp(_sent, (members, states), (members_dot, states_dot))
+    return last, None, states_dot, sent_dot
+
+
+def _tangents_together(block: _Block, dots) -> tuple:
+    """The same where regions hear others within the block."""
+    members, network, states, given = block.members, block.network, block.states, block.given
+    members_dot, network_dot, loop_dot, given_dot = dots
+    layout, numbers = members.simulator.layout, jnp.arange(len(states), dtype=jnp.int32)
+    window = None
+    if block.recent is not None:
+        window = jnp.concatenate([block.recent, block.sent])
+
+    def near(network, now, sent, window, number):
+        """What arrives in a step; linear in what is sent, and in the weights."""
+        column, summed = layout.past + number, sent.shape[1]
+        return with_near(layout, network, Arrivals(now, ()), sent, window, column, summed).sums
+
+    def all_near(network):
+        return jax.vmap(near, in_axes=(None, 0, 0, None, 0))(
+            network, given.arrived.sums, block.sent, window, numbers
+        )
+
+    others, others_dot = (dataclasses.replace(n, alone=None) for n in (network, network_dot))
+    sums, now_dot = all_near(others), given_dot.arrived.sums
+    by_weights = _jvp(all_near, (others,), (others_dot,))
+    now_dot = by_weights if now_dot is None else now_dot + by_weights
+    moved = _jvp(
+        lambda *x: _stepped(block, *x),
+        (members, network, states, sums, given.pushed),
+        (members_dot, network_dot, None, None, given_dot.pushed),
+    )
+    by_state = _columns(lambda x: _stepped(block, members, network, x, sums, given.pushed), states)
+    heard = jnp.swapaxes(sums, 1, 2)  # channels are the rows
+    by_sums = _columns(
+        lambda u: _stepped(block, members, network, states, jnp.swapaxes(u, 1, 2), given.pushed),
+        heard,
+    )
+    said = _columns(lambda x: jnp.swapaxes(_sent(members, x), 1, 2), states)
+    said_besides = _jvp(lambda m: jnp.swapaxes(_sent(m, states), 1, 2), (members,), (members_dot,))
+
+    def one(loop, scanned):
+        state, window = loop
+        number, by_state, by_sums, said, said_besides, now, rest = scanned
+        sent = jnp.swapaxes(_times(said, state) + said_besides, 0, 1)
+        if window is not None:
+            column = layout.past + number
+            window = lax.dynamic_update_slice_in_dim(window, sent[None], column, 0)
+        arrived = jnp.swapaxes(near(others, now, sent, window, number), 0, 1)
+        later = _times(by_state, state) + _times(by_sums, arrived) + rest
+        return (later, window), (state, sent)
+
+    start = jnp.zeros_like(states[0]) if loop_dot.state is None else loop_dot.state
+    if window is not None:
+        recent = loop_dot.recent
+        recent = jnp.zeros_like(block.recent) if recent is None else recent
+        window = room_for(recent, len(states))
+    scanned = (numbers, by_state, by_sums, said, said_besides, now_dot, moved)
+    (last, window), (states_dot, sent_dot) = lax.scan(one, (start, window), scanned)
+    recent = None if window is None else window[len(states) :][: layout.past]
+    return last, recent, states_dot, sent_dot
+
+
+def _times(matrix, vector):
+    """`matrix`: by the place of the vector's rows first."""
+    return sum(row * vector[i] for i, row in enumerate(matrix))
+
+
+def _stepped(block: _Block, members, network, states, sums, pushed) -> Array:
+    """The states after each of the steps, from the states before them."""
+    stream, (_, drawn, _) = block.stream, block.given
+    axes = (network.axes(members), *(-1,) * 8)
+
+    def one(number, state, sums, drawn, push):
+        normal = None if drawn is None else stream.of_step(drawn)
+        sums = with_alone(network, sums, members.over(_afferent.sent, state))
+        arrived, step = Arrivals(sums, ()), LocalStep(block.first + number, number)
+        memory = jnp.zeros((0, *state.shape[1:]), state.dtype)
+        later, _, _ = members.over(
+            *(step, network, state, arrived, arrived, None, normal, stream.before, memory, push),
+            axes=axes,
+        )
+        return later
+
+    numbers = jnp.arange(len(states), dtype=jnp.int32)
+    return jax.vmap(one)(numbers, states, sums, drawn, pushed)
+
+
+def _sent(members: Members, states: Array) -> Array:
+    return jax.vmap(lambda state: members.over(_afferent.sent, state))(states)
+
+
+def _columns(function, at: Array) -> Array:
+    """The derivatives by each row `at[:, i]`, region by region: `(step, row, ...)`."""
+    _, push = jax.linearize(function, at)
+    units = [jnp.zeros_like(at).at[:, i].set(1.0) for i in range(at.shape[1])]
+    return jnp.stack([push(unit) for unit in units], axis=1)
+
+
+def _jvp(function, primals, tangents) -> Array:
+    """The derivative; zero where nothing varies."""
+    found = eqx.filter_jvp(function, primals, tangents)[1] if jax.tree.leaves(tangents) else None
+    return jnp.zeros_like(eqx.filter_eval_shape(function, *primals)) if found is None else found
