@@ -56,6 +56,7 @@ def simulate(
     initial: ArrayLike | Sequence | Result | None = None,
     key: Array | None = None,
     progress: bool = True,
+    forward_mode: bool = False,
 ) -> Result:
     """Simulate `duration` ms, a multiple of dt.
 
@@ -71,7 +72,10 @@ def simulate(
     not with another model, step, horizon or other monitors.
 
     Can be used inside `jax.jit`, `grad` and `vmap`; the run is then one piece, and instead of
-    raising, `result.final.trouble` tells of a diverged state.
+    raising, `result.final.trouble` tells of a diverged state. Reverse mode (`jax.grad`) keeps the
+    states of a short run and runs parts of a long one again: its memory grows as the square root of
+    the duration. `forward_mode`: for derivatives by few parameters (`jax.jvp`, `jax.jacfwd`), which
+    come out right without it, too, but slower.
 
     Ctrl-C ends the run early and well: what was finished comes back, with `complete` False.
     Raises `ValueError` for input that does not fit, `DivergenceError` where the state diverges.
@@ -89,7 +93,9 @@ def simulate(
             carry = continued(simulator, initial)
         else:
             carry = engine.start(simulator, past_of(simulator, initial))
-        carry, values = engine.advance(simulator, carry, key, steps, phases_of(simulator, first))
+        mode = engine.Derivatives.FORWARD if forward_mode else engine.Derivatives.REVERSE
+        phases = phases_of(simulator, first)
+        carry, values = engine.advance(simulator, carry, key, steps, phases, mode)
         values = _cut(simulator, values, first, steps)
         return result_of(simulator, first, steps, carry, values, "{}", complete=True)
     simulator = fitted(simulator)

@@ -15,6 +15,7 @@ from jaxtyping import Array, Float, Int
 
 from tvbjax.engine import _afferent, _history
 from tvbjax.engine._block import Running, from_far, place_in, sends_on, steps_of_block
+from tvbjax.engine._derivatives import Derivatives, spans_together
 from tvbjax.engine._layout import slots_for, span_of
 from tvbjax.engine._members import Members, one_member
 from tvbjax.engine._network import Network, network_of, own_delays
@@ -84,16 +85,19 @@ def advance(
     key: Array | None,
     steps: int,
     phases: tuple[int | Int[Array, ""], ...],
+    derivatives: Derivatives = Derivatives.NONE,
 ) -> tuple[Carry, tuple[Float[Array, "sample voi *place"], ...]]:
     """Take `steps` steps; give the new carry and every monitor's samples of that time.
 
     `phases`: per monitor, how many steps of its window had passed before: the number 0, or traced,
     so that chunks of one length share one compilation, or two. Samples may have rows too many.
+    `derivatives`: those that will be taken of it; they are right whatever is said here.
     """
     axes = axes_of(carry)
     together = jax.vmap(lambda c: c, in_axes=None, out_axes=axes, axis_size=1)(carry)
     keys = None if key is None else key[None]
-    together, samples = advance_members(one_member(simulator), together, keys, steps, phases)
+    members = one_member(simulator)
+    together, samples = advance_members(members, together, keys, steps, phases, derivatives)
     alone = jax.tree.map(lambda part: part[0], jax.vmap(lambda c: c, in_axes=(axes,))(together))
     return alone, tuple(part[0] for part in samples)
 
@@ -104,6 +108,7 @@ def advance_members(
     keys: Array | None,
     steps: int,
     phases: tuple[int | Int[Array, ""], ...],
+    derivatives: Derivatives = Derivatives.NONE,
 ) -> tuple[Carry, tuple[Float[Array, "member sample voi *place"], ...]]:
     """The same for many simulations side by side, each with its key."""
     simulator = members.simulator
@@ -121,7 +126,9 @@ def advance_members(
             size = length + simulator.integrator.ahead
             part = jax.tree.map(lambda x: _from(x, start - offset, size), far)
             first = carry.step + start
-            return steps_of_block(members, network, loop, stream, first, start, length, part)
+            return steps_of_block(
+                members, network, loop, stream, first, start, length, part, derivatives
+            )
 
         loop, taken = _in_parts(run_block, loop, offset, length, layout.block)
         if loop.later is not None:
@@ -143,10 +150,13 @@ def advance_members(
     opened = tuple(
         one.open(members, part) for one, part in zip(watching, carry.monitors, strict=True)
     )
-    loop = (_running(members, network, carry), carry.trouble, opened)
+    loop = (_running(members, network, carry, derivatives), carry.trouble, opened)
     whole, rest = divmod(steps, span)
+    group = whole
+    if derivatives is Derivatives.REVERSE:
+        group = spans_together(whole, span * _kept_bytes(members, carry))
     offsets = span * jnp.arange(whole, dtype=jnp.int32)
-    loop, _ = lax.scan(lambda c, offset: run_span(c, offset, span), loop, offsets)
+    loop = _in_groups(lambda loop, offset: run_span(loop, offset, span), loop, offsets, group)
     if rest:
         loop, _ = run_span(loop, jnp.asarray(whole * span, jnp.int32), rest)
 
@@ -165,7 +175,30 @@ def advance_members(
     return final, tuple(samples for _, samples in closed)
 
 
-def _running(members: Members, network: Network, carry: Carry) -> Running:
+def _in_groups(run, loop, offsets: Int[Array, " span"], group: int):
+    """Over all spans. Of a group of them reverse mode keeps the beginning alone, and runs it again
+    when it comes to it; where all are one group it keeps what it needs of each."""
+    whole, rest = divmod(len(offsets), max(group, 1))
+    if whole <= 1:
+        return lax.scan(run, loop, offsets)[0]
+
+    @eqx.filter_checkpoint
+    def run_group(loop, offsets):
+        return lax.scan(run, loop, offsets)[0]
+
+    grouped = offsets[: whole * group].reshape(whole, group)
+    loop, _ = lax.scan(lambda loop, some: (run_group(loop, some), None), loop, grouped)
+    return run_group(loop, offsets[whole * group :]) if rest else loop
+
+
+def _kept_bytes(members: Members, carry: Carry) -> int:
+    """About what reverse mode keeps of a step: the states, what arrived, and the noise."""
+    states, sent = carry.state.size, carry.past.size // max(len(carry.past), 1)
+    drawn = 0 if members.simulator.noise is None else states
+    return (states + sent + drawn) * carry.state.dtype.itemsize
+
+
+def _running(members: Members, network: Network, carry: Carry, derivatives: Derivatives) -> Running:
     """What goes from block to block, at the beginning."""
     layout, horizon = members.simulator.layout, members.simulator.horizon
     ring = recent = later = None
@@ -174,7 +207,7 @@ def _running(members: Members, network: Network, carry: Carry) -> Running:
         ring = _history.ring_of(carry.past, slots, own_delays=own_delays(members))
         if layout.past:
             recent = carry.past[len(carry.past) - layout.past :]
-        if sends_on(members):
+        if derivatives is Derivatives.REVERSE and sends_on(members):
             wires = (*network.far_on, *network.long_on)
             later = later_of(carry.past, wires, slots_for(horizon, layout.reach))
     return Running(carry.state, ring, carry.noise, recent, later)

@@ -13,6 +13,7 @@ from jax import lax
 from jaxtyping import Array, Float, Int
 
 from tvbjax.engine import _afferent
+from tvbjax.engine._derivatives import Derivatives
 from tvbjax.engine._edges import Bundles
 from tvbjax.engine._history import AbstractRing, weighted
 from tvbjax.engine._members import Members
@@ -74,6 +75,7 @@ def steps_of_block(
     offset: Int[Array, ""],
     length: int,
     far: Arrivals,
+    derivatives: Derivatives,
 ) -> tuple[Running, Taken]:
     """`length` steps from step `first` on, the `offset`-th of the chunk, and what is known of them.
 
@@ -97,7 +99,8 @@ def steps_of_block(
     given = Given(
         Arrivals(sums, theirs), stream.drawn(first, length), _stimuli(members, state, first + steps)
     )
-    take = smooth_steps if is_smooth(members) else steps_in_turn
+    smooth = derivatives is Derivatives.REVERSE and is_smooth(members)
+    take = smooth_steps if smooth else steps_in_turn
     loop = Loop(state, recent, memory)
     (state, recent, memory), taken = take(members, network, stream, loop, given, first)
     if later is not None:
