@@ -198,7 +198,9 @@ def _sent(members: Members, states: Array) -> Array:
 def _columns(function, at: Array) -> Array:
     """The derivatives by each row `at[:, i]`, region by region: `(step, row, ...)`."""
     _, push = jax.linearize(function, at)
-    units = [jnp.zeros_like(at).at[:, i].set(1.0) for i in range(at.shape[1])]
+    # Stacked from constants, so that the compiler sees most products vanish.
+    zero, one, rows = jnp.zeros_like(at[:, 0]), jnp.ones_like(at[:, 0]), range(at.shape[1])
+    units = [jnp.stack([one if j == i else zero for j in rows], axis=1) for i in rows]
     return jnp.stack([push(unit) for unit in units], axis=1)
 
 
