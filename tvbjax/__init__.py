@@ -17,6 +17,7 @@ from tvbjax import (
     surface as surface,
 )
 from tvbjax.connectome import Connectome as Connectome
+from tvbjax.engine import Forward as Forward, Reverse as Reverse
 from tvbjax.explanation import Explanation as Explanation, explain as explain
 from tvbjax.free import (
     Free as Free,

@@ -16,7 +16,7 @@ from jaxtyping import Array, ArrayLike, Float
 from tvbjax import engine
 from tvbjax.arrays import is_key, is_traced, strong
 from tvbjax.connections import fitted
-from tvbjax.engine import Carry
+from tvbjax.engine import Carry, Derivatives, Reverse
 from tvbjax.identity import digest
 from tvbjax.mixed import Mixed
 from tvbjax.progress import progress_bar
@@ -56,7 +56,7 @@ def simulate(
     initial: ArrayLike | Sequence | Result | None = None,
     key: Array | None = None,
     progress: bool = True,
-    forward_mode: bool = False,
+    derivatives: Derivatives = Reverse(),
 ) -> Result:
     """Simulate `duration` ms, a multiple of dt.
 
@@ -72,10 +72,10 @@ def simulate(
     not with another model, step, horizon or other monitors.
 
     Can be used inside `jax.jit`, `grad` and `vmap`; the run is then one piece, and instead of
-    raising, `result.final.trouble` tells of a diverged state. Reverse mode (`jax.grad`) keeps the
-    states of a short run and runs parts of a long one again: its memory grows as the square root of
-    the duration. `forward_mode`: for derivatives by few parameters (`jax.jvp`, `jax.jacfwd`), which
-    come out right without it, too, but slower.
+    raising, `result.final.trouble` tells of a diverged state. `derivatives`: those for which it is
+    made ready, `Reverse()` or `Forward()`; others come out right, too, but slower. Reverse mode
+    keeps the states of a short run and runs parts of a long one again: its memory grows as the
+    square root of the duration.
 
     Ctrl-C ends the run early and well: what was finished comes back, with `complete` False.
     Raises `ValueError` for input that does not fit, `DivergenceError` where the state diverges.
@@ -93,9 +93,8 @@ def simulate(
             carry = continued(simulator, initial)
         else:
             carry = engine.start(simulator, past_of(simulator, initial))
-        mode = engine.Derivatives.FORWARD if forward_mode else engine.Derivatives.REVERSE
         phases = phases_of(simulator, first)
-        carry, values = engine.advance(simulator, carry, key, steps, phases, mode)
+        carry, values = engine.advance(simulator, carry, key, steps, phases, derivatives)
         values = _cut(simulator, values, first, steps)
         return result_of(simulator, first, steps, carry, values, "{}", complete=True)
     simulator = fitted(simulator)

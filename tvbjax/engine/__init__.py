@@ -12,7 +12,11 @@ from tvbjax.engine._advance import (
     windows_of as windows_of,
 )
 from tvbjax.engine._afferent import channels as channels
-from tvbjax.engine._derivatives import Derivatives as Derivatives
+from tvbjax.engine._derivatives import (
+    Derivatives as Derivatives,
+    Forward as Forward,
+    Reverse as Reverse,
+)
 from tvbjax.engine._edges import Edges as Edges, edges_of as edges_of
 from tvbjax.engine._layout import (
     BLOCKS as BLOCKS,

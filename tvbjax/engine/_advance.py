@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, Int
 
 from tvbjax.engine import _afferent, _history
 from tvbjax.engine._block import Running, from_far, place_in, sends_on, steps_of_block
-from tvbjax.engine._derivatives import Derivatives, spans_together
+from tvbjax.engine._derivatives import Derivatives, Forward, Reverse, spans_together
 from tvbjax.engine._layout import slots_for, span_of
 from tvbjax.engine._members import Members, one_member
 from tvbjax.engine._network import Network, network_of, own_delays
@@ -85,7 +85,7 @@ def advance(
     key: Array | None,
     steps: int,
     phases: tuple[int | Int[Array, ""], ...],
-    derivatives: Derivatives = Derivatives.NONE,
+    derivatives: Derivatives = Forward(),
 ) -> tuple[Carry, tuple[Float[Array, "sample voi *place"], ...]]:
     """Take `steps` steps; give the new carry and every monitor's samples of that time.
 
@@ -108,7 +108,7 @@ def advance_members(
     keys: Array | None,
     steps: int,
     phases: tuple[int | Int[Array, ""], ...],
-    derivatives: Derivatives = Derivatives.NONE,
+    derivatives: Derivatives = Forward(),
 ) -> tuple[Carry, tuple[Float[Array, "member sample voi *place"], ...]]:
     """The same for many simulations side by side, each with its key."""
     simulator = members.simulator
@@ -152,11 +152,13 @@ def advance_members(
     )
     loop = (_running(members, network, carry, derivatives), carry.trouble, opened)
     whole, rest = divmod(steps, span)
-    group = whole
-    if derivatives is Derivatives.REVERSE:
-        group = spans_together(whole, span * _kept_bytes(members, carry))
+    group, cut = whole, None
+    if isinstance(derivatives, Reverse):
+        group = derivatives.spans(span, dt)
+        cut = None if group is None else _cut_off
+        group = group or spans_together(whole, span * _kept_bytes(members, carry))
     offsets = span * jnp.arange(whole, dtype=jnp.int32)
-    loop = _in_groups(lambda loop, offset: run_span(loop, offset, span), loop, offsets, group)
+    loop = _in_groups(lambda loop, offset: run_span(loop, offset, span), loop, offsets, group, cut)
     if rest:
         loop, _ = run_span(loop, jnp.asarray(whole * span, jnp.int32), rest)
 
@@ -175,20 +177,29 @@ def advance_members(
     return final, tuple(samples for _, samples in closed)
 
 
-def _in_groups(run, loop, offsets: Int[Array, " span"], group: int):
+def _in_groups(run, loop, offsets: Int[Array, " span"], group: int, cut):
     """Over all spans. Of a group of them reverse mode keeps the beginning alone, and runs it again
-    when it comes to it; where all are one group it keeps what it needs of each."""
+    when it comes to it; where all are one group it keeps what it needs of each. `cut`: of what goes
+    into a group after the first."""
     whole, rest = divmod(len(offsets), max(group, 1))
-    if whole <= 1:
+    if whole < 1 or (whole == 1 and not rest):
         return lax.scan(run, loop, offsets)[0]
 
     @eqx.filter_checkpoint
     def run_group(loop, offsets):
-        return lax.scan(run, loop, offsets)[0]
+        return lax.scan(run, loop if cut is None else cut(loop), offsets)[0]
 
     grouped = offsets[: whole * group].reshape(whole, group)
+    if cut is not None:
+        loop, grouped = lax.scan(run, loop, grouped[0])[0], grouped[1:]
     loop, _ = lax.scan(lambda loop, some: (run_group(loop, some), None), loop, grouped)
     return run_group(loop, offsets[whole * group :]) if rest else loop
+
+
+def _cut_off(loop):
+    """With a network that is not followed back further."""
+    inner, trouble, buffers = loop
+    return lax.stop_gradient(inner), trouble, buffers
 
 
 def _kept_bytes(members: Members, carry: Carry) -> int:
@@ -207,7 +218,7 @@ def _running(members: Members, network: Network, carry: Carry, derivatives: Deri
         ring = _history.ring_of(carry.past, slots, own_delays=own_delays(members))
         if layout.past:
             recent = carry.past[len(carry.past) - layout.past :]
-        if derivatives is Derivatives.REVERSE and sends_on(members):
+        if isinstance(derivatives, Reverse) and sends_on(members):
             wires = (*network.far_on, *network.long_on)
             later = later_of(carry.past, wires, slots_for(horizon, layout.reach))
     return Running(carry.state, ring, carry.noise, recent, later)

@@ -13,7 +13,7 @@ from jax import lax
 from jaxtyping import Array, Float, Int
 
 from tvbjax.engine import _afferent
-from tvbjax.engine._derivatives import Derivatives
+from tvbjax.engine._derivatives import Derivatives, Reverse
 from tvbjax.engine._edges import Bundles
 from tvbjax.engine._history import AbstractRing, weighted
 from tvbjax.engine._members import Members
@@ -99,7 +99,7 @@ def steps_of_block(
     given = Given(
         Arrivals(sums, theirs), stream.drawn(first, length), _stimuli(members, state, first + steps)
     )
-    smooth = derivatives is Derivatives.REVERSE and is_smooth(members)
+    smooth = isinstance(derivatives, Reverse) and is_smooth(members)
     take = smooth_steps if smooth else steps_in_turn
     loop = Loop(state, recent, memory)
     (state, recent, memory), taken = take(members, network, stream, loop, given, first)

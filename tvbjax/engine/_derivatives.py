@@ -1,19 +1,37 @@
 """Which derivatives will be taken of a run, and how much of it reverse mode keeps."""
 
-import enum
+import dataclasses
 import math
 
+from tvbjax.steps import steps_of
 
-class Derivatives(enum.Enum):
-    """The engine gets ready for them: others come out right, too, but slower.
 
-    `NONE`: or whatever comes of plain automatic differentiation. `REVERSE`: gradients of a few
-    numbers by many. `FORWARD`: derivatives of many numbers by a few.
+@dataclasses.dataclass(frozen=True)
+class Reverse:
+    """A run is made ready for `jax.grad`: derivatives of few numbers by many.
+
+    `horizon`: ms over which the network's own state is followed back, None for all of the run. What
+    a parameter does within such a time counts, and what that leads to after its end does not:
+    gradients of chaotic dynamics, which grow without bound over long times, are then of use, though
+    biased. What monitors carry on is followed to the end. Williams & Peng (1990), Neural
+    Computation 2:490 (truncated backpropagation through time).
     """
 
-    NONE = "none"
-    REVERSE = "reverse"
-    FORWARD = "forward"
+    horizon: float | None = None
+
+    def spans(self, span: int, dt: float) -> int | None:
+        """The horizon in spans of so many steps, one at least."""
+        if self.horizon is None:
+            return None
+        return max(1, round(steps_of(self.horizon, dt, "Reverse: the horizon") / span))
+
+
+@dataclasses.dataclass(frozen=True)
+class Forward:
+    """A run is made ready for `jax.jvp` and `jax.jacfwd`: derivatives of many numbers by few."""
+
+
+Derivatives = Reverse | Forward
 
 
 # Bytes of a run that reverse mode may keep before it rather runs parts again.
