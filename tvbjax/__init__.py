@@ -15,21 +15,24 @@ from tvbjax import (
     monitors as monitors,
     noise as noise,
     surface as surface,
+    ties as ties,
 )
 from tvbjax.connectome import Connectome as Connectome
 from tvbjax.engine import Forward as Forward, Reverse as Reverse
 from tvbjax.explanation import Explanation as Explanation, explain as explain
-from tvbjax.free import (
-    Free as Free,
-    Interval as Interval,
-    Positive as Positive,
-    Real as Real,
-)
+from tvbjax.free import Free as Free
 from tvbjax.mixed import Mixed as Mixed, Population as Population
 from tvbjax.result import Result as Result, join as join, load_result as load_result
 from tvbjax.simulation import DivergenceError as DivergenceError, simulate as simulate
 from tvbjax.simulator import Simulator as Simulator
 from tvbjax.stimulus import Stimulus as Stimulus, pattern_of as pattern_of
+from tvbjax.supports import (
+    Interval as Interval,
+    Positive as Positive,
+    Real as Real,
+    Simplex as Simplex,
+    Weights as Weights,
+)
 from tvbjax.sweep_store import open_sweep as open_sweep
 from tvbjax.sweeps import PerMember as PerMember, Points as Points, sweep as sweep
 from tvbjax.tuning import tune_cpu as tune_cpu

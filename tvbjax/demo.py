@@ -21,12 +21,13 @@ from jaxtyping import Array, Float
 from tvbjax import coupling, datasets, integrators, lems, monitors, noise, plot
 from tvbjax.analysis import functional_connectivity
 from tvbjax.connectome import Connectome, largest_in_strength
-from tvbjax.free import Free, Interval
+from tvbjax.free import Free
 from tvbjax.io.atomic import atomic_path
 from tvbjax.io.xarray_files import write_dataset
 from tvbjax.result import Result
 from tvbjax.simulation import simulate
 from tvbjax.simulator import Simulator
+from tvbjax.supports import Interval
 from tvbjax.sweeps import sweep
 
 # Membrane time constant of 10 ms; with it the model's own parameters as in Rabuffo et al. (2021),

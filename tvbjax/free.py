@@ -3,7 +3,6 @@
 Said once, and used by sweeps, fits, learning to learn and priors alike.
 """
 
-import abc
 import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -12,46 +11,10 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import ArrayLike
+from jaxtyping import Array, ArrayLike
 
-
-class AbstractSupport(abc.ABC):
-    """The values that a free leaf may take."""
-
-    @abc.abstractmethod
-    def contains(self, values: np.ndarray) -> np.ndarray:
-        """Elementwise, whether values are allowed."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Real(AbstractSupport):
-    """Any finite number."""
-
-    def contains(self, values):
-        return np.isfinite(values)
-
-
-@dataclasses.dataclass(frozen=True)
-class Positive(AbstractSupport):
-    """Any finite number above zero."""
-
-    def contains(self, values):
-        return np.isfinite(values) & (values > 0)
-
-
-@dataclasses.dataclass(frozen=True)
-class Interval(AbstractSupport):
-    """Numbers from `low` to `high`, both included."""
-
-    low: float
-    high: float
-
-    def __post_init__(self):
-        if not self.low < self.high:
-            raise ValueError(f"Interval: low {self.low} is not below high {self.high}.")
-
-    def contains(self, values):
-        return (values >= self.low) & (values <= self.high)
+from tvbjax.supports import AbstractSupport, Real
+from tvbjax.ties import AbstractTie, Each
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,12 +22,33 @@ class Free:
     """A leaf of a simulator that may vary.
 
     `where`: a function from the simulator to the leaf, `lambda s: s.model.params["eta"]`.
-    `support`: the values that it may take. `name`: for labels; by default the leaf's own name.
+    `support`: the values that it may take, in the leaf's unit. `name`: for labels; by default the
+    leaf's own name. `tie`: for fits, how many numbers make up its values: one for each element as
+    it is (`ties.Each`), each region (`Regional`), all (`Shared`), each group (`Grouped`), or a line
+    in maps of the brain (`Linear`).
     """
 
     where: Callable[[Any], Any]
     support: AbstractSupport = Real()
     name: str | None = None
+    tie: AbstractTie = Each()
+
+    def __post_init__(self):
+        if not callable(self.where):
+            raise TypeError(
+                f"Free: where is {self.where!r:.60}; give a function such as "
+                "lambda s: s.model.params['eta']."
+            )
+        if not isinstance(self.support, AbstractSupport):
+            raise TypeError(
+                f"Free: the support is {self.support!r:.60}; give e.g. tvbjax.Interval(0.0, 1.0)."
+            )
+        if not isinstance(self.tie, AbstractTie):
+            raise TypeError(f"Free: the tie is {self.tie!r:.60}; give e.g. tvbjax.ties.Regional().")
+        if not self.support.elementwise and not isinstance(self.tie, Each):
+            raise ValueError(
+                f"Free: values in {self.support} depend on one another already; leave out the tie."
+            )
 
     def path(self, simulator) -> tuple[Any, ...]:
         """The place of the leaf in the simulator's tree; an error where `where` selects no leaf."""
@@ -77,8 +61,15 @@ class Free:
                 "give e.g. lambda s: s.model.params['eta'] or lambda s: s.coupling.a."
             ) from error
         if not isinstance(place, _Place):
+            fixed = isinstance(place, bool | int | float | str)
+            why = (
+                f"{place!r}, which shapes the computation and is fixed when the Simulator is built"
+                if fixed
+                else f"a {type(place).__name__}, not one array of the simulator"
+            )
             raise ValueError(
-                f"Free: where selects a {type(place).__name__}, not one array of the simulator."
+                f"Free: where selects {why}; give e.g. lambda s: s.model.params['eta'] or "
+                "lambda s: s.coupling.a."
             )
         return place.path
 
@@ -89,9 +80,11 @@ class Free:
 
     def checked(self, simulator, values: ArrayLike | Sequence) -> np.ndarray:
         """Values, one leaf each along the first axis, as an array that fits leaf and support."""
-        label, leaf = self.label(simulator), self.where(simulator)
-        if not jnp.issubdtype(jnp.result_type(leaf), jnp.floating):
-            raise ValueError(f"Free '{label}': the leaf is no array of floating-point numbers.")
+        label, leaf = self.label(simulator), self.leaf(simulator)
+        if not isinstance(self.tie, Each):
+            raise ValueError(
+                f"Free '{label}': a sweep gives the leaf's values themselves; leave out the tie."
+            )
         array = np.asarray(values, dtype=leaf.dtype)
         if array.ndim == 0 or array.size == 0:
             raise ValueError(f"Free '{label}': give a sequence of values, not {values!r}.")
@@ -107,6 +100,55 @@ class Free:
                 f"{self.support}."
             )
         return array
+
+    def leaf(self, simulator) -> Array:
+        """The leaf as it is; an error where it is no array of floating-point numbers."""
+        leaf = leaf_at(simulator, self.path(simulator))
+        if not jnp.issubdtype(jnp.result_type(leaf), jnp.floating):
+            raise ValueError(
+                f"Free '{self.label(simulator)}': where selects an array of "
+                f"{jnp.result_type(leaf)}; only floating-point numbers may vary."
+            )
+        return leaf
+
+    def start(self, simulator) -> Array:
+        """The unbounded numbers that belong to the leaf's present values, or come nearest to them.
+
+        Raises `ValueError` where those are outside of the support.
+        """
+        leaf, label = self.leaf(simulator), self.label(simulator)
+        try:
+            shape = self.tie.shape(leaf.shape, simulator.regions)
+        except ValueError as error:
+            raise ValueError(f"Free '{label}': {error}") from None
+        values = np.broadcast_to(np.asarray(leaf), shape)
+        try:
+            allowed = self.support.contains(values)
+        except ValueError:
+            raise ValueError(
+                f"Free '{label}': values of the shape {shape} do not fit {self.support}."
+            ) from None
+        bad = np.argwhere(~np.broadcast_to(allowed, shape))
+        if bad.size:
+            place = tuple(int(i) for i in bad[0])
+            where = f" at {list(place)}" if place else ""
+            raise ValueError(
+                f"Free '{label}': the simulator has {values[place]:g}{where}, which is outside of "
+                f"{self.support}; start within it, or give a wider support."
+            )
+        return self.tie.gathered(self.support.unconstrain(jnp.asarray(values, leaf.dtype)))
+
+    def values(self, simulator, numbers: Array) -> Array:
+        """The leaf's values for unbounded numbers."""
+        leaf = self.leaf(simulator)
+        shape = self.tie.shape(leaf.shape, simulator.regions)
+        found = self.support.constrain(self.tie.spread(numbers.astype(leaf.dtype), shape))
+        return found.astype(leaf.dtype)
+
+    def put(self, simulator, numbers: Array):
+        """The simulator with the leaf's values for unbounded numbers."""
+        path, values = self.path(simulator), self.values(simulator, numbers)
+        return eqx.tree_at(lambda tree: leaf_at(tree, path), simulator, values)
 
     def replace(self, simulator, value: ArrayLike):
         """The simulator with this leaf set; a number fills an array."""

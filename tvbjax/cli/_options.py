@@ -16,8 +16,9 @@ import typer
 
 from tvbjax import Simulator, coupling, datasets, integrators, lems, monitors, noise
 from tvbjax.connectome import Connectome
-from tvbjax.free import Free, Positive
+from tvbjax.free import Free
 from tvbjax.io.tvb_zip import read_connectome_zip
+from tvbjax.supports import Positive
 from tvbjax_lems import Model
 
 COUPLINGS = (
