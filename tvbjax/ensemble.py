@@ -19,7 +19,7 @@ from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Float, Int, PyTree
 
 from tvbjax import engine
-from tvbjax.free import leaf_at
+from tvbjax.free import leaf_at, replace_leaf
 from tvbjax.result import Result
 from tvbjax.simulation import chunk_steps, cut, phases_of, result_of
 from tvbjax.simulator import Simulator
@@ -197,18 +197,9 @@ def _tile(
     """The outcomes of members side by side."""
     first, steps = ensemble.first, ensemble.steps
     members = _members(simulator, ensemble.paths, values)
-    if isinstance(initial, engine.Carry):
-        carry = _side_by_side(initial, ensemble.own_initial, len(values[0]))
-    else:
-        axes = (0 if ensemble.own_initial else None,)
-        some = initial[0] if ensemble.own_initial else initial
-        shape = eqx.filter_eval_shape(engine.start, simulator, some)
-        carry = members.over(engine.start, initial, axes=axes, out_axes=engine.axes_of(shape))
+    carry = _begun(members, initial, ensemble.own_initial, len(values[0]))
     final, samples = _in_chunks(members, carry, keys, first, steps)
-    samples = [
-        jax.vmap(lambda value, i=i: cut(simulator, i, value, first, steps))(value)
-        for i, value in enumerate(samples)
-    ]
+    samples = _whole(simulator, samples, first, steps)
 
     def measured(final, samples):
         result = result_of(simulator, first, steps, final, samples, "{}", complete=True)
@@ -224,6 +215,72 @@ def _tile(
     # One by one: sums over members side by side would round as the tile has it.
     alone = jax.vmap(lambda carry: carry, in_axes=(axes,))(final)
     return jax.lax.map(lambda one: measured(*one), (alone, samples))
+
+
+def side_by_side(
+    simulator: Simulator,
+    paths: tuple[Any, ...],
+    values: tuple[Array, ...],
+    keys: Array | None,
+    initial: Any,
+    first: int,
+    steps: int,
+    measure: Callable[[Result], PyTree],
+    derivatives: engine.Derivatives,
+) -> tuple[PyTree, engine.Carry]:
+    """What `measure` gives of members with own values and keys, along a first axis; and their
+    carries, to go on from. Differentiable; a member that diverged has NaN.
+
+    `initial`: a past for all, or carries as they were given.
+    """
+    members = _few_members(simulator, paths, values)
+    carry = initial
+    if not isinstance(initial, engine.Carry) or jnp.ndim(initial.state) == 2:
+        carry = _begun(members, initial, False, len(values[0]))
+    phases = phases_of(simulator, first)
+    final, samples = engine.advance_members(members, carry, keys, steps, phases, derivatives)
+    samples = _whole(simulator, samples, first, steps)
+
+    def measured(final, samples):
+        result = result_of(simulator, first, steps, final, samples, "{}", complete=True)
+        diverged = final.trouble[0] >= 0
+        return jax.tree.map(lambda value: _masked(value, diverged), measure(result))
+
+    return jax.vmap(measured, in_axes=(engine.axes_of(final), 0))(final, samples), final
+
+
+def begin_side_by_side(
+    simulator: Simulator, paths: tuple[Any, ...], values: tuple[Array, ...], initial: Any
+) -> engine.Carry:
+    """The carries of members at the beginning, for `side_by_side`."""
+    return _begun(_few_members(simulator, paths, values), initial, False, len(values[0]))
+
+
+def _few_members(simulator: Simulator, paths: tuple, values: tuple[Array, ...]) -> engine.Members:
+    """Members; of one alone all is shared, which is quicker."""
+    if len(values[0]) > 1:
+        return _members(simulator, paths, values)
+    for path, value in zip(paths, values, strict=True):
+        simulator = replace_leaf(simulator, path, value[0])
+    return engine.one_member(simulator)
+
+
+def _begun(members: engine.Members, initial: Any, own: bool, count: int) -> engine.Carry:
+    """The carries of members at their beginning."""
+    if isinstance(initial, engine.Carry):
+        return _side_by_side(initial, own, count)
+    some = initial[0] if own else initial
+    shape = eqx.filter_eval_shape(engine.start, members.simulator, some)
+    axes = (0 if own else None,)
+    return members.over(engine.start, initial, axes=axes, out_axes=engine.axes_of(shape))
+
+
+def _whole(simulator: Simulator, samples, first: int, steps: int) -> list[Array]:
+    """The samples without the rows that hold nothing."""
+    return [
+        jax.vmap(lambda value, i=i: cut(simulator, i, value, first, steps))(value)
+        for i, value in enumerate(samples)
+    ]
 
 
 def _trouble_at(final: engine.Carry, result: Result, dt: float) -> Int[Array, ""]:

@@ -5,10 +5,10 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def progress_bar(label: str, total: int, shown: bool) -> Iterator[Callable[[int], None]]:
-    """Yields a function to call with the amount that has just been done."""
+def progress_bar(label: str, total: int, shown: bool) -> Iterator[Callable[..., None]]:
+    """Yields a function to call with the amount that has just been done, and a note to show."""
     if not shown:
-        yield lambda amount: None
+        yield lambda amount, note="": None
         return
     from rich.console import Console
     from rich.progress import (
@@ -21,7 +21,7 @@ def progress_bar(label: str, total: int, shown: bool) -> Iterator[Callable[[int]
 
     console = Console(stderr=True)
     if not (console.is_terminal or console.is_jupyter):
-        yield lambda amount: None
+        yield lambda amount, note="": None
         return
     columns = (
         TextColumn("{task.description}"),
@@ -30,7 +30,8 @@ def progress_bar(label: str, total: int, shown: bool) -> Iterator[Callable[[int]
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
     )
     with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task(label, total=total)
-        yield lambda amount: bar.advance(task, amount)
+        task = bar.add_task(label, total=total, note="")
+        yield lambda amount, note="": bar.update(task, advance=amount, note=note)

@@ -1,1 +1,6 @@
 """Inference on top of tvbjax: fitting by gradients, Bayesian inference, learning to learn."""
+
+from tvbjax_inference import gradients as gradients, objectives as objectives, starts as starts
+from tvbjax_inference.fitted import Fit as Fit
+from tvbjax_inference.fitting import fit as fit
+from tvbjax_inference.problem import AbstractProblem as AbstractProblem, Problem as Problem

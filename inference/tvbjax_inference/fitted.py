@@ -1,0 +1,116 @@
+"""What a fit found: the best values, and how it came to them."""
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from tvbjax import Result, Simulator
+from tvbjax_inference.problem import AbstractProblem, Position, Problem
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+@dataclasses.dataclass
+class History:
+    """Step by step, of every start: positions, losses, terms, and the gradient's length."""
+
+    positions: list[dict[str, np.ndarray]] = dataclasses.field(default_factory=list)
+    losses: list[np.ndarray] = dataclasses.field(default_factory=list)
+    terms: list[dict[str, np.ndarray]] = dataclasses.field(default_factory=list)
+    norms: list[np.ndarray] = dataclasses.field(default_factory=list)
+    exploded: bool = False
+
+    def add(self, positions, slope, norms) -> None:
+        """One step more."""
+        self.positions.append({name: np.asarray(x) for name, x in positions.items()})
+        self.losses.append(np.asarray(slope.losses))
+        self.terms.append({name: np.asarray(x) for name, x in slope.terms.items()})
+        self.norms.append(np.asarray(norms))
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Fit:
+    """The best position that a fit met, and its history.
+
+    `loss`: the least of all starts and steps; `losses`: the least of each start. `position`,
+    `positions`: where they were, in unbounded numbers. `stopped`: why the fit ended.
+    """
+
+    problem: AbstractProblem
+    position: Position
+    loss: float
+    positions: Position
+    losses: Float[np.ndarray, " start"]
+    history: History
+    stopped: str
+
+    @classmethod
+    def of(cls, problem: AbstractProblem, state: Any, history: History, stopped: str) -> "Fit":
+        """The fit that ended in a state."""
+        losses = np.asarray(state.least)
+        best = int(np.argmin(np.where(np.isfinite(losses), losses, np.inf)))
+        position = jax.tree.map(lambda x: x[best], state.best)
+        return cls(problem, position, float(losses[best]), state.best, losses, history, stopped)
+
+    @property
+    def steps(self) -> int:
+        """How many were taken."""
+        return len(self.history.losses)
+
+    @property
+    def values(self) -> dict[str, np.ndarray]:
+        """The best values of all that was free, in their units."""
+        return {n: np.asarray(v) for n, v in self.problem.values(self.position).items()}
+
+    @property
+    def simulator(self) -> Simulator:
+        """The simulator with the best values."""
+        return _single(self.problem).simulator_at(self.position)
+
+    def simulate(self, key: Array | None = None) -> Result:
+        """A run with the best values."""
+        return _single(self.problem).simulate(self.position, key)
+
+    def to_xarray(self) -> "xr.Dataset":
+        """The history: `loss`, terms, `gradient` (its length) and all values by step and start."""
+        import xarray as xr
+
+        history = self.history
+        steps, starts = len(history.losses), len(self.losses)
+        found = {
+            "loss": (("step", "start"), np.stack(history.losses)),
+            "gradient": (("step", "start"), np.stack(history.norms)),
+        }
+        for name in history.terms[0] if history.terms else ():
+            found[f"term_{name}"] = (("step", "start"), np.stack([t[name] for t in history.terms]))
+        for name in self.position:
+            numbers = np.stack([position[name] for position in history.positions])
+            flat = jnp.asarray(numbers.reshape(steps * starts, *numbers.shape[2:]))
+            values = jax.vmap(lambda x, n=name: self.problem.values(self.position | {n: x})[n])(flat)
+            values = np.asarray(values).reshape(steps, starts, *values.shape[1:])
+            inner = tuple(f"{name}_{i}" for i in range(values.ndim - 2))
+            found[name] = (("step", "start", *inner), values)
+        attributes = {"stopped": self.stopped, "least": self.loss}
+        return xr.Dataset(found, {"step": np.arange(steps), "start": np.arange(starts)}, attributes)
+
+    def __repr__(self) -> str:
+        parts = []
+        for name, values in self.values.items():
+            shown = f"{float(values):.5g}" if values.ndim == 0 else f"{values.shape} values"
+            parts.append(f"{name} = {shown}")
+        return f"Fit: loss {self.loss:.5g} after {self.steps} steps ({self.stopped}); " + ", ".join(
+            parts
+        )
+
+
+def _single(problem: AbstractProblem) -> Problem:
+    if not isinstance(problem, Problem):
+        raise TypeError(
+            "Fit: this is a fit of several subjects; take one's problem, fit.problem.problems[...]."
+        )
+    return problem

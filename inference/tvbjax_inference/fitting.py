@@ -1,0 +1,303 @@
+"""Fit a problem by gradients: from one start or several at once, with any optimiser of optax."""
+
+import math
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import optax
+from jaxtyping import Array, Bool, Float, Int
+
+from tvbjax.arrays import is_key
+from tvbjax.progress import progress_bar
+from tvbjax_inference.checkpoint import Checkpoint
+from tvbjax_inference.fitted import Fit, History
+from tvbjax_inference.gradients import AbstractGradient, Slope, best_for
+from tvbjax_inference.problem import AbstractProblem, Position
+from tvbjax_inference.starts import AbstractStarts, Drawn
+
+# A gradient that is so many times the loss tells of dynamics that blow it up.
+_EXPLODED = 1e6
+
+
+class State(eqx.Module):
+    """What goes from step to step. `best`: the positions of the least losses so far."""
+
+    step: Int[Array, ""]
+    positions: Position
+    optimiser: Any
+    gradient: Any
+    best: Position
+    least: Float[Array, " start"]
+    since: Int[Array, " start"]
+    alive: Bool[Array, " start"]
+
+
+def fit(
+    problem: AbstractProblem,
+    *,
+    key: Array | None = None,
+    optimiser: optax.GradientTransformation | None = None,
+    steps: int = 100,
+    starts: int | AbstractStarts | Mapping[str, Any] = 1,
+    gradient: AbstractGradient | None = None,
+    resample: bool = False,
+    patience: int | None = None,
+    tolerance: float = 1e-4,
+    checkpoint: str | Path | None = None,
+    progress: bool = True,
+) -> Fit:
+    """Make the loss small in at most `steps` steps of `optimiser` (by default `optax.adam(0.05)`;
+    `optax.lbfgs()` for losses without noise).
+
+    `key`: of the simulations' noise, needed where there is some. Every step sees the same noise,
+    so that the loss is a function of the position; `resample=True` draws new noise in every step.
+    `starts`: how many, the first being the simulator's own values and the others drawn about them;
+    or `Swept(...)`, the best of many that are simulated first; or positions, with a first axis. All
+    starts are simulated side by side. `gradient`: how it is found; by default forward mode for up
+    to three free numbers, else reverse mode.
+    `patience`: stop when no start's least loss has fallen by the share `tolerance` for so many
+    steps. A start whose loss or gradient is NaN stops there, and is told of.
+    `checkpoint`: a file that is written as the fit goes on; a fit that was stopped goes on from it,
+    with the same numbers as without a stop.
+
+    Ctrl-C ends the fit early and well. Raises `ValueError` where the loss of every start is NaN,
+    saying where that comes from. Warns where the loss does not depend on what is free, does not
+    move, or gradients explode.
+    """
+    _check(problem, key, steps, patience, tolerance)
+    optimiser = optax.adam(0.05) if optimiser is None else optimiser
+    gradient = best_for(problem) if gradient is None else gradient
+    if not isinstance(gradient, AbstractGradient):
+        raise TypeError(f"fit: gradient is {gradient!r:.60}; give e.g. gradients.Reverse().")
+    if isinstance(starts, int) and not isinstance(starts, bool):
+        starts = Drawn(starts)
+    positions = _positions(problem, starts, key)
+    state = _begun(problem, optimiser, gradient, positions)
+    history = History()
+    store = None if checkpoint is None else Checkpoint(
+        Path(checkpoint), problem, (key, optimiser, gradient, resample, positions)
+    )
+    if store is not None:
+        state, history = store.resumed(state, history)
+    run = _Run(problem, optimiser, gradient, key, resample)
+    why = run.until(state, history, steps, patience, tolerance, store, progress)
+    return Fit.of(problem, run.state, history, why)
+
+
+class _Run:
+    """A fit as it runs. `state`: as of the last whole step, also when it is interrupted."""
+
+    def __init__(self, problem, optimiser, gradient, key, resample):
+        self.parts = (problem, optimiser, gradient, key, resample)
+        self.state = None
+
+    def until(self, state, history, steps, patience, tolerance, store, progress) -> str:
+        problem, optimiser, gradient, key, resample = self.parts
+        self.state = state
+        bar = progress_bar("fitting", steps, progress)
+        with bar as advance:
+            advance(int(state.step), "")
+            try:
+                for _ in range(int(state.step), steps):
+                    following, slope, norms = _step(
+                        problem, optimiser, gradient, self.state, key, resample, tolerance
+                    )
+                    losses = np.asarray(slope.losses)
+                    if not history.losses:
+                        _check_first(problem, self.state, slope, key)
+                    history.add(self.state.positions, slope, norms)
+                    self.state = following
+                    if store is not None and store.due(int(following.step)):
+                        store.keep(following, history)
+                    least = np.asarray(following.least)
+                    advance(1, f"loss {np.nanmin(least):.4g}")
+                    _tell_explosion(history, losses, np.asarray(norms))
+                    if not np.asarray(following.alive).any():
+                        _tell_end(self.state)
+                        return "every start's loss or gradient became NaN"
+                    stale = np.asarray(following.since)[np.asarray(following.alive)]
+                    if patience is not None and (stale >= patience).all():
+                        return f"no start's loss fell in {patience} steps"
+            except KeyboardInterrupt:
+                warnings.warn(
+                    f"fit: interrupted after {int(self.state.step)} steps; what was found is in "
+                    "the result"
+                    + ("." if store is None else ", and the same call goes on from the checkpoint."),
+                    stacklevel=3,
+                )
+                return "interrupted"
+            finally:
+                if store is not None and self.state is not state:
+                    store.keep(self.state, history)
+        _tell_still(history)
+        return "all steps were taken"
+
+
+@eqx.filter_jit
+def _step(problem, optimiser, gradient, state: State, key, resample, tolerance):
+    """One step of all starts; the slope at the beginning, and its length for each start."""
+    own = key
+    if key is not None and resample:
+        own = jr.fold_in(key, state.step)
+    noise = jr.fold_in(jr.key(0) if key is None else key, state.step + 2**30)
+    slope, inner = gradient(problem, state.positions, own, noise, state.gradient)
+    flat = [g.reshape(len(g), -1) for g in jax.tree.leaves(slope.gradients)]
+    norms = jnp.sqrt(sum((g**2).sum(axis=1) for g in flat))
+    fine = jnp.isfinite(slope.losses) & jnp.isfinite(norms) & state.alive
+
+    def value(position):
+        several = jax.tree.map(lambda x: x[None], position)
+        return problem.evaluate(several, own).losses[0]
+
+    update = optax.with_extra_args_support(optimiser).update
+
+    def moved(position, loss, slopes, memory):
+        # optax mixes whole numbers and floats.
+        with jax.numpy_dtype_promotion("standard"):
+            changes, memory = update(
+                slopes, memory, position, value=loss, grad=slopes, value_fn=value
+            )
+            return optax.apply_updates(position, changes), memory
+
+    arguments = (state.positions, slope.losses, slope.gradients, state.optimiser)
+    if len(slope.losses) == 1:  # a line search of one start need not wait for others
+        alone = moved(*jax.tree.map(lambda x: x[0], arguments))
+        positions, memory = jax.tree.map(lambda x: jnp.asarray(x)[None], alone)
+    else:
+        positions, memory = jax.lax.map(lambda one: moved(*one), arguments)
+
+    def chosen(new, old, where=fine):
+        return jax.tree.map(
+            lambda a, b: jnp.where(where.reshape(-1, *(1,) * (jnp.ndim(b) - 1)), a, b), new, old
+        )
+
+    better = fine & (slope.losses < state.least)
+    much = fine & ~(slope.losses > state.least - tolerance * jnp.abs(state.least))
+    following = State(
+        state.step + 1,
+        chosen(positions, state.positions),
+        chosen(memory, state.optimiser),
+        inner,
+        chosen(state.positions, state.best, better),
+        jnp.where(better, slope.losses, state.least),
+        jnp.where(much, 0, state.since + 1),
+        fine,
+    )
+    return following, slope, norms
+
+
+def _begun(problem, optimiser, gradient, positions: Position) -> State:
+    count = len(next(iter(positions.values())))
+    dtype = next(iter(positions.values())).dtype
+    return State(
+        jnp.zeros((), jnp.int32),
+        positions,
+        jax.vmap(optimiser.init)(positions),
+        gradient.init(problem, positions),
+        positions,
+        jnp.full(count, jnp.inf, dtype),
+        jnp.zeros(count, jnp.int32),
+        jnp.ones(count, bool),
+    )
+
+
+def _positions(problem: AbstractProblem, starts, key) -> Position:
+    """The starts along a first axis."""
+    if isinstance(starts, AbstractStarts):
+        return starts.positions(problem, key)
+    start = problem.start
+    if not isinstance(starts, Mapping) or set(starts) != set(start):
+        raise TypeError(
+            f"fit: starts is {starts!r:.60}; give a number, starts.Swept(...), or numbers by name "
+            f"for each of {', '.join(start)}, with an axis of starts."
+        )
+    found = {name: jnp.asarray(starts[name], numbers.dtype) for name, numbers in start.items()}
+    for name, numbers in start.items():
+        if found[name].shape[1:] != numbers.shape or found[name].ndim == numbers.ndim:
+            raise ValueError(
+                f"fit: the starts of '{name}' have the shape {found[name].shape}; give "
+                f"(start, *{numbers.shape})."
+            )
+    if len({len(numbers) for numbers in found.values()}) > 1:
+        raise ValueError("fit: the starts of all names must be as many.")
+    return found
+
+
+def _check(problem, key, steps, patience, tolerance) -> None:
+    if not isinstance(problem, AbstractProblem):
+        raise TypeError(f"fit: {problem!r:.60} is no problem; give tvbjax.inference.Problem(...).")
+    if key is not None and not is_key(key):
+        raise TypeError(f"fit: key is {key!r:.60}; give a key of JAX, e.g. jax.random.key(0).")
+    for name, value in (("steps", steps), ("patience", patience)):
+        whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+        if not (value is None and name == "patience") and not (whole and value >= 1):
+            raise ValueError(f"fit: {name} is {value!r:.60}; give a whole number of 1 or more.")
+    if not tolerance >= 0 or not math.isfinite(tolerance):
+        raise ValueError(f"fit: tolerance is {tolerance!r:.60}; give a share of 0 or more.")
+
+
+def _check_first(problem: AbstractProblem, state: State, slope: Slope, key) -> None:
+    """Of the first step: whether there is a loss at all, and whether it depends on what is free."""
+    losses = np.asarray(slope.losses)
+    if not np.isfinite(losses).any():
+        problem.check(jax.tree.map(lambda x: x[0], state.positions), key)
+        raise ValueError(
+            f"fit: the loss of every start is no finite number ({losses[0]}); start elsewhere, or "
+            "use narrower supports."
+        )
+    for name, slopes in slope.gradients.items():
+        if not np.isfinite(np.asarray(slopes)).all(axis=tuple(range(1, slopes.ndim))).any():
+            raise ValueError(
+                f"fit: the gradient by '{name}' is no finite number though the loss is; dynamics "
+                "that blow it up want gradients.Reverse(horizon=...) or "
+                "gradients.EvolutionStrategy(), and a root or logarithm of 0 another formula."
+            )
+        if not np.asarray(slopes).any():
+            warnings.warn(
+                f"fit: the loss does not depend on '{name}' here: its gradient is 0. Look at "
+                "whether the objective sees it (its monitor, variable and duration), and whether "
+                "the start is where a bound or a saturated function holds the state.",
+                stacklevel=5,
+            )
+
+
+def _tell_explosion(history: History, losses, norms) -> None:
+    size = np.abs(losses) + 1e-12
+    if history.exploded or not (norms > _EXPLODED * size).any():
+        return
+    history.exploded = True
+    warnings.warn(
+        f"fit: a gradient of length {np.nanmax(norms):.2g} for a loss of {losses[0]:.2g}: it "
+        "explodes, as it does where the dynamics are chaotic or unstable for long; "
+        "`gradient_growth` tells from when on. Use gradients.Reverse(horizon=...), "
+        "gradients.EvolutionStrategy(), shorter runs, or optax.clip_by_global_norm.",
+        stacklevel=5,
+    )
+
+
+def _tell_end(state: State) -> None:
+    warnings.warn(
+        f"fit: at step {int(state.step) - 1} the loss or the gradient of every start became NaN; "
+        "the best positions until then are in the result. Lower the learning rate, use narrower "
+        "supports or a smaller dt.",
+        stacklevel=5,
+    )
+
+
+def _tell_still(history: History) -> None:
+    losses = np.stack(history.losses)
+    moved = np.nanmax(losses, axis=0) - np.nanmin(losses, axis=0)
+    if len(losses) > 5 and (moved <= 1e-6 * np.abs(losses[0])).all():
+        warnings.warn(
+            f"fit: the loss did not move from {losses[0, 0]:.4g} in {len(losses)} steps; raise the "
+            "learning rate, start elsewhere (starts=), or look at whether the objective sees what "
+            "is free.",
+            stacklevel=5,
+        )

@@ -1,0 +1,312 @@
+"""A fit's problem: what may vary in a simulator, and how far a run of it is from data.
+
+A position is a dictionary of unbounded numbers by name, from which supports and ties make allowed
+values. Several positions are simulated side by side.
+"""
+
+import abc
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+from jaxtyping import Array, Float
+
+from tvbjax import Free, Result, Reverse, Simulator, simulate
+from tvbjax.arrays import strong
+from tvbjax.connections import delays_of, fitted, with_layout
+from tvbjax.engine import Carry, Derivatives
+from tvbjax.ensemble import begin_side_by_side, side_by_side
+from tvbjax.simulation import continued, past_of, whole_steps
+from tvbjax.stimulus import check_times
+from tvbjax.sweep_dataset import labels_of
+from tvbjax_inference.objectives import AbstractObjective, Sum, as_objective
+
+Position = dict[str, Array]  # of one, or of several with a first axis
+
+
+class Evaluation(eqx.Module):
+    """Of several positions: the losses, each term's, and the carries at the end of the runs."""
+
+    losses: Float[Array, " start"]
+    terms: dict[str, Float[Array, " start"]]
+    carries: Any
+
+
+class AbstractProblem(eqx.Module):
+    """A loss by a position: what `fit` makes small."""
+
+    @property
+    @abc.abstractmethod
+    def start(self) -> Position:
+        """The position of the values that simulators have now."""
+
+    @abc.abstractmethod
+    def values(self, position: Position) -> dict[str, Array]:
+        """The values of all free leaves, in their units."""
+
+    @abc.abstractmethod
+    def evaluate(
+        self,
+        positions: Position,
+        key: Array | None,
+        derivatives: Derivatives = Reverse(),
+        carries: Any = None,
+    ) -> Evaluation:
+        """Losses of positions along a first axis, all with this key. Differentiable. A run that
+        diverges has the loss NaN. `carries`: of an earlier evaluation, to go on from."""
+
+    @abc.abstractmethod
+    def check(self, position: Position, key: Array | None) -> None:
+        """Raises an error that says where and why the loss of a position is no finite number."""
+
+    @abc.abstractmethod
+    def coordinates(self) -> dict[str, tuple[str, ...]]:
+        """By name, what each of a position's numbers is called."""
+
+    @abc.abstractmethod
+    def description(self) -> tuple:
+        """All that the loss depends on, for checkpoints."""
+
+    def loss(self, position: Position, key: Array | None = None) -> Float[Array, ""]:
+        """The loss of one position."""
+        several = jax.tree.map(lambda numbers: numbers[None], position)
+        return self.evaluate(several, key).losses[0]
+
+    @property
+    def count(self) -> int:
+        """How many numbers may vary."""
+        return sum(numbers.size for numbers in self.start.values())
+
+    def draw(self, key: Array, count: int, spread: float = 1.0) -> Position:
+        """Positions about the start, normal with this standard deviation in unbounded numbers."""
+        keys = jr.split(key, len(self.start))
+        return {
+            name: numbers + spread * jr.normal(k, (count, *numbers.shape), numbers.dtype)
+            for (name, numbers), k in zip(self.start.items(), keys, strict=True)
+        }
+
+
+class Problem(AbstractProblem):
+    """Make `objective` of `duration` ms of a simulator small by what is free in it.
+
+    `free`: one `Free`, several, or several by name. `objective`: one of
+    `tvbjax.inference.objectives`, or a function from a `Result` to a number. `initial`: as for
+    `simulate`; a `Result` to go on from saves the transient in every evaluation.
+
+    Raises `ValueError` where `where` selects nothing or integers, where the simulator's values are
+    outside of their supports, or data do not fit the simulator.
+    """
+
+    simulator: Simulator
+    objective: AbstractObjective
+    past: Float[Array, "step state node"] | Carry
+    free: tuple[Free, ...] = eqx.field(static=True)
+    names: tuple[str, ...] = eqx.field(static=True)
+    duration: float = eqx.field(static=True)
+    first: int = eqx.field(static=True)
+
+    def __init__(
+        self,
+        simulator: Simulator,
+        free: Free | Sequence[Free] | Mapping[str, Free],
+        objective: AbstractObjective | Any,
+        duration: float,
+        *,
+        initial: Any = None,
+    ):
+        if not isinstance(simulator, Simulator):
+            raise TypeError(f"Problem: {simulator!r:.60} is no tvbjax.Simulator.")
+        simulator = strong(simulator)
+        steps = whole_steps(duration, simulator.integrator.dt)
+        self.free, self.names = _named(simulator, free)
+        self.objective = as_objective(objective)
+        self.objective.check(simulator, duration)
+        self.duration = float(duration)
+        self.first = initial.last if isinstance(initial, Result) else 0
+        check_times(simulator, self.first, steps)
+        for one in self.free:
+            simulator = one.put(simulator, one.start(simulator))
+        self.simulator = _laid_out(simulator, self.free, self.names)
+        if isinstance(initial, Result):
+            self.past = continued(self.simulator, initial)
+        else:
+            self.past = past_of(self.simulator, initial)
+
+    @property
+    def start(self) -> Position:
+        return {
+            name: one.start(self.simulator)
+            for name, one in zip(self.names, self.free, strict=True)
+        }
+
+    def values(self, position):
+        return {
+            name: one.values(self.simulator, position[name])
+            for name, one in zip(self.names, self.free, strict=True)
+        }
+
+    def simulator_at(self, position: Position) -> Simulator:
+        """The simulator with the values of a position."""
+        simulator = self.simulator
+        for name, one in zip(self.names, self.free, strict=True):
+            simulator = one.put(simulator, position[name])
+        return simulator
+
+    def simulate(self, position: Position, key: Array | None = None) -> Result:
+        """A run at a position, with errors where it diverges."""
+        initial = self.past
+        if isinstance(initial, Carry):
+            initial = _as_result(initial, self.simulator, self.first)
+        return simulate(
+            self.simulator_at(position), self.duration, initial=initial, key=key, progress=False
+        )
+
+    def evaluate(self, positions, key, derivatives=Reverse(), carries=None):
+        count = len(next(iter(positions.values())))
+        keys = None if key is None else jnp.broadcast_to(key, (count, *key.shape))
+        steps = whole_steps(self.duration, self.simulator.integrator.dt)
+        (losses, terms), carries = side_by_side(
+            self.simulator,
+            tuple(one.path(self.simulator) for one in self.free),
+            self._leaves(positions),
+            keys,
+            self.past if carries is None else carries,
+            self.first,
+            steps,
+            self._measured,
+            derivatives,
+        )
+        return Evaluation(losses, terms, carries)
+
+    def begun(self, positions: Position) -> Carry:
+        """The carries of positions at their beginning, for evaluations that go on."""
+        paths = tuple(one.path(self.simulator) for one in self.free)
+        return begin_side_by_side(self.simulator, paths, self._leaves(positions), self.past)
+
+    def _leaves(self, positions: Position) -> tuple[Array, ...]:
+        return tuple(
+            jax.vmap(lambda numbers, one=one: one.values(self.simulator, numbers))(positions[name])
+            for name, one in zip(self.names, self.free, strict=True)
+        )
+
+    def _measured(self, result: Result):
+        objective = self.objective
+        terms = objective.terms(result) if isinstance(objective, Sum) else {}
+        return objective(result), terms
+
+    def check(self, position, key):
+        result = self.simulate(position, key)
+        terms = self.objective.objectives if isinstance(self.objective, Sum) else {}
+        for name, one in (terms or {self.objective.name: self.objective}).items():
+            loss = float(one(result))
+            if np.isfinite(loss):
+                continue
+            said = _first_bad(one, result)
+            raise ValueError(
+                f"the loss '{name}' is {loss} at the start, though the run is finite: {said}"
+            )
+
+    def coordinates(self):
+        labels = self.simulator.node_axis.coordinate
+        found = {}
+        for (name, numbers), one in zip(self.start.items(), self.free, strict=True):
+            own = one.tie.names(numbers.shape)
+            if own is None and numbers.ndim == 1 and len(numbers) == len(labels):
+                own = tuple(str(label) for label in labels)
+            if own is None and numbers.ndim == 0:
+                own = (name,)
+            found[name] = own or tuple(str(i) for i in range(numbers.size))
+        return found
+
+    def description(self):
+        return (self.simulator, self.objective, self.past, self.names, self.duration, self.first)
+
+
+def _named(simulator: Simulator, free: Any) -> tuple[tuple[Free, ...], tuple[str, ...]]:
+    given = free if isinstance(free, Mapping) else None
+    several = tuple(given.values()) if given is not None else free
+    several = (several,) if isinstance(several, Free) else tuple(several)
+    wrong = [one for one in several if not isinstance(one, Free)]
+    if wrong or not several:
+        what = repr(wrong[0])[:60] if wrong else "nothing"
+        raise TypeError(
+            f"Problem: {what} is given as free; give e.g. tvbjax.Free(lambda s: s.coupling.a, "
+            "tvbjax.Interval(0.0, 1.0))."
+        )
+    paths = [one.path(simulator) for one in several]
+    if len(set(paths)) < len(paths):
+        twice = next(path for path in paths if paths.count(path) > 1)
+        raise ValueError(
+            f"Problem: {jax.tree_util.keystr(twice)} is given as free twice; leave one out."
+        )
+    names = tuple(given) if given is not None else labels_of(simulator, several)
+    return several, names
+
+
+def _laid_out(simulator: Simulator, free: tuple[Free, ...], names) -> Simulator:
+    """Laid out for all delays that may come up."""
+    moving = [
+        (name, one)
+        for name, one in zip(names, free, strict=True)
+        if one.path(simulator)[0].name == "connectome"
+        and one.path(simulator)[1].name in ("speed", "tract_lengths")
+    ]
+    if not moving:
+        return fitted(simulator)
+    delays = []
+    for end in (-_FAR, _FAR):
+        other = simulator
+        for name, one in moving:
+            numbers = jnp.full_like(one.start(simulator), end)
+            values = np.asarray(one.values(simulator, numbers))
+            if not np.isfinite(values).all() or (one.path(simulator)[1].name == "speed") and (
+                values <= 0
+            ).any():
+                raise ValueError(
+                    f"Problem: the delays of all values of '{name}' must be known; give it an "
+                    f"Interval of what may come up, not {one.support}."
+                )
+            other = one.put(other, numbers)
+        delays.append(delays_of(other))
+    least, greatest = np.minimum(*delays), np.maximum(*delays)
+    if least.min(initial=0) < 0 or greatest.max(initial=0) >= simulator.horizon:
+        raise ValueError(
+            f"Problem: delays of {', '.join(n for n, _ in moving)} reach "
+            f"{int(greatest.max(initial=0))} steps, and the simulator keeps a history of "
+            f"{simulator.horizon}; build it with horizon={int(greatest.max(initial=0)) + 1}."
+        )
+    return with_layout(simulator, least, greatest)
+
+
+# As good as infinite for a logistic function, and finite for an exponential one.
+_FAR = 40.0
+
+
+def _first_bad(objective: AbstractObjective, result: Result) -> str:
+    """Which of what an objective compares is no finite number, in words."""
+    compared = objective.compared(result)
+    for whose, values in (("simulated", compared.simulated), ("empirical", compared.empirical)):
+        bad = np.argwhere(~np.isfinite(np.asarray(values)))
+        if len(bad):
+            places = [
+                f"{axis.name} {axis.coordinate[i]}"
+                for axis, i in zip(compared.axes, bad[0], strict=False)
+            ]
+            return (
+                f"the {whose} {compared.name} is no number at {', '.join(places) or 'a place'} "
+                f"({len(bad)} of {np.size(values)}); a signal that does not vary has no "
+                "correlation: look at what that region does, at the transient, and at the data."
+            )
+    return "its values are finite; look at the objective's formula (a division by 0, a root)."
+
+
+def _as_result(carry: Carry, simulator: Simulator, first: int) -> Result:
+    from tvbjax.provenance import describe
+    from tvbjax.result import Note
+
+    note = Note(describe(simulator, None))
+    return Result({}, carry, simulator.connectome.labels, first, first, True, note)
