@@ -14,6 +14,7 @@ from jaxtyping import Array, Float
 
 from tvbjax import Result, Simulator
 from tvbjax.axes import Axis
+from tvbjax.kinds import check_kind
 from tvbjax_inference.objectives._seen import Seen, seen_in, seen_of
 
 
@@ -106,6 +107,7 @@ class AbstractOfSamples(AbstractObjective):
         """The loss by what the samples give and what they should."""
 
     def __check_init__(self):
+        check_kind(f"{self.name}: skip", self.skip, float, "10_000.0, in ms")
         if not 0 <= self.skip < np.inf:
             raise ValueError(
                 f"{self.name}: skip={self.skip!r:.60}; give the ms at the start to leave out, 0 or "

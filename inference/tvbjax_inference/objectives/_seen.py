@@ -13,7 +13,6 @@ from jaxtyping import Array, Float
 
 from tvbjax import Result, Simulator
 from tvbjax.axes import Axis
-from tvbjax.result import Samples
 from tvbjax.selection import monitored, period_of, place_of
 from tvbjax.simulation import absent_of, whole_steps
 
@@ -47,18 +46,17 @@ class Seen:
         """The axis of signals (time, place)."""
         return self.axes[0]
 
-    def as_signals(self) -> Float[Array, "time place"]:
-        """The values of signals. Raises `ValueError` for samples that are no signals of places."""
+    def as_array(self) -> Float[Array, "time *place"]:
+        """The values, where they are known."""
+        return cast(Array, self.values)
+
+    def check_signals(self) -> None:
+        """Raises `ValueError` for samples that are no signals of places."""
         if len(self.axes) != 1:
             raise ValueError(
                 f"{self.who}: the samples of '{self.monitor}' have the shape {self.values.shape}, "
                 "and are no signals (time, place); name a monitor such as TemporalAverage or Bold."
             )
-        return self.as_array()
-
-    def as_array(self) -> Float[Array, "time *place"]:
-        """The values, which are known."""
-        return cast(Array, self.values)
 
     def check_count(self, fewest: int, why: str) -> None:
         """Raises `ValueError` for fewer samples."""
@@ -94,7 +92,7 @@ def seen_in(
     samples = monitored(who, result, monitor)
     name = next(name for name, found in result.samples.items() if found is samples)
     number = place_of(who, "variable", samples.variables, variable)
-    _check_present(who, samples, number)
+    _check_present(who, samples.variables, samples.absent, samples.axes, number)
     known = len(samples.time) > 1 and not isinstance(samples.time, Tracer)
     every = period_of(samples.time) if known else None
     values = jnp.asarray(samples.values)[:, number]
@@ -119,10 +117,7 @@ def seen_of(
     axes = simulator.sample_axes(index)
     shape = (len(time), *map(len, axes))
     values = jax.ShapeDtypeStruct(shape, jnp.result_type(float))
-    absent = absent_of(simulator, index)
-    _check_present(
-        who, Samples(time, np.zeros((0, len(observed))), observed, (), axes, absent), number
-    )
+    _check_present(who, observed, absent_of(simulator, index), axes, number)
     every = simulator.monitors[index].period_steps(dt) * dt
     if not len(time):
         raise ValueError(
@@ -132,12 +127,17 @@ def seen_of(
     return Seen(who, names[index], values, time, axes, every).after(skip)
 
 
-def _check_present(who: str, samples: Samples, number: int) -> None:
-    """Every place has the variable: what mixed networks lack there is 0, and no data."""
-    if number < len(samples.absent) and samples.absent[number]:
-        place = samples.absent[number][0]
-        (axis,) = samples.axes
+def _check_present(
+    who: str,
+    variables: tuple[str, ...],
+    absent: tuple[tuple[int, ...], ...],
+    axes: tuple[Axis, ...],
+    number: int,
+) -> None:
+    """Every place has the variable: what mixed networks lack is 0 there, and no data."""
+    if number < len(absent) and absent[number]:
+        place = axes[0].coordinate[absent[number][0]]
         raise ValueError(
-            f"{who}: '{samples.variables[number]}' does not exist in {axis.name} "
-            f"{axis.coordinate[place]}; choose a variable that all have."
+            f"{who}: '{variables[number]}' does not exist in {axes[0].name} {place}; choose a "
+            "variable that all have."
         )

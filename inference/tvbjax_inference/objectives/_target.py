@@ -26,7 +26,7 @@ class Target(eqx.Module):
         axis = None if self.axes is None else self.axes[dim]
         return axis if axis is not None and len(axis) else None
 
-    def where(self, index: tuple[int, ...]) -> str:
+    def where(self, index: tuple) -> str:
         """Where an entry is, for people: `[0, 3] (region lA, region lB)`."""
         text = ", ".join(str(int(i)) for i in index)
         axes = [self.axis(dim) for dim in range(len(index))]

@@ -12,6 +12,7 @@ from jaxtyping import Array, Float
 from tvbjax import analysis
 from tvbjax.analysis._signals import Signals, as_whole, check_band
 from tvbjax.axes import Axis
+from tvbjax.monitors._arguments import as_count, as_time
 from tvbjax_inference.objectives._objective import AbstractOfSamples, Comparison, Kind
 from tvbjax_inference.objectives._seen import Seen
 from tvbjax_inference.objectives._target import (
@@ -80,7 +81,7 @@ class FunctionalConnectivity(AbstractMatrix):
     distance: Distance = eqx.field(default=correlation_distance, static=True, kw_only=True)
     monitor: str | None = eqx.field(default=None, static=True, kw_only=True)
     variable: str | None = eqx.field(default=None, static=True, kw_only=True)
-    skip: float = eqx.field(default=0.0, static=True, kw_only=True)
+    skip: float = eqx.field(default=0.0, static=True, kw_only=True, converter=as_time)
     name: str = eqx.field(default="functional_connectivity", static=True, kw_only=True)
 
     def __check_init__(self):
@@ -88,7 +89,7 @@ class FunctionalConnectivity(AbstractMatrix):
 
     def check_seen(self, seen):
         if not _is_matrix(seen):
-            seen.as_signals()
+            seen.check_signals()
             seen.check_count(2, "a correlation")
         check_places(seen, self.target)
 
@@ -97,7 +98,7 @@ class FunctionalConnectivity(AbstractMatrix):
             mean = seen.as_array().mean(axis=0)
             spread = jnp.sqrt(jnp.diagonal(mean))  # 1, but for covariances
             return mean / (spread[:, None] * spread[None, :])
-        return analysis.functional_connectivity(seen.as_signals())
+        return analysis.functional_connectivity(seen.as_array())
 
 
 class EnvelopeCorrelation(AbstractMatrix):
@@ -115,16 +116,16 @@ class EnvelopeCorrelation(AbstractMatrix):
     """
 
     target: Target = eqx.field(converter=as_target)
-    low: float = eqx.field(static=True)
-    high: float = eqx.field(static=True)
+    low: float = eqx.field(static=True, converter=as_time)
+    high: float = eqx.field(static=True, converter=as_time)
     correlation: Callable[[Signals], Array] = eqx.field(
         default=analysis.envelope_correlation, static=True, kw_only=True
     )
-    order: int = eqx.field(default=3, static=True, kw_only=True)
+    order: int = eqx.field(default=3, static=True, kw_only=True, converter=as_count)
     distance: Distance = eqx.field(default=correlation_distance, static=True, kw_only=True)
     monitor: str | None = eqx.field(default=None, static=True, kw_only=True)
     variable: str | None = eqx.field(default=None, static=True, kw_only=True)
-    skip: float = eqx.field(default=0.0, static=True, kw_only=True)
+    skip: float = eqx.field(default=0.0, static=True, kw_only=True, converter=as_time)
     name: str = eqx.field(default="envelope_correlation", static=True, kw_only=True)
 
     def __check_init__(self):
@@ -137,7 +138,7 @@ class EnvelopeCorrelation(AbstractMatrix):
             raise ValueError(f"{self.name}: order={self.order}; give 1 or more.")
 
     def check_seen(self, seen):
-        seen.as_signals()
+        seen.check_signals()
         seen.check_count(3, "an envelope's correlation")
         check_band(f"{self.name}: '{seen.monitor}'", self.low, self.high, seen.period)
         cycle = 1000.0 / self.low
@@ -145,7 +146,7 @@ class EnvelopeCorrelation(AbstractMatrix):
         check_places(seen, self.target)
 
     def matrix(self, seen):
-        band = analysis.band_pass(seen.as_signals(), seen.period, self.low, self.high, self.order)
+        band = analysis.band_pass(seen.as_array(), seen.period, self.low, self.high, self.order)
         return self.correlation(band)
 
 
@@ -168,13 +169,13 @@ class FunctionalConnectivityDynamics(AbstractOfSamples):
     """
 
     target: Target = eqx.field(converter=as_target)
-    window: int = eqx.field(static=True)
-    step: int = eqx.field(default=1, static=True)
-    apart: int = eqx.field(default=1, static=True, kw_only=True)
+    window: int = eqx.field(static=True, converter=as_count)
+    step: int = eqx.field(default=1, static=True, converter=as_count)
+    apart: int = eqx.field(default=1, static=True, kw_only=True, converter=as_count)
     distance: Distance = eqx.field(default=wasserstein_distance, static=True, kw_only=True)
     monitor: str | None = eqx.field(default=None, static=True, kw_only=True)
     variable: str | None = eqx.field(default=None, static=True, kw_only=True)
-    skip: float = eqx.field(default=0.0, static=True, kw_only=True)
+    skip: float = eqx.field(default=0.0, static=True, kw_only=True, converter=as_time)
     name: str = eqx.field(default="functional_connectivity_dynamics", static=True, kw_only=True)
 
     def __check_init__(self):
@@ -191,7 +192,7 @@ class FunctionalConnectivityDynamics(AbstractOfSamples):
         check_finite(self.name, self.target)
 
     def check_seen(self, seen):
-        seen.as_signals()
+        seen.check_signals()
         samples = self.window + self.apart * self.step
         seen.check_count(
             samples,
@@ -204,9 +205,7 @@ class FunctionalConnectivityDynamics(AbstractOfSamples):
             )
 
     def of(self, seen):
-        matrix = analysis.functional_connectivity_dynamics(
-            seen.as_signals(), self.window, self.step
-        )
+        matrix = analysis.functional_connectivity_dynamics(seen.as_array(), self.window, self.step)
         return _upper(matrix, self.apart)
 
     def wanted(self, seen):

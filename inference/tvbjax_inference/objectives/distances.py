@@ -11,6 +11,7 @@ from jaxtyping import Array, Float
 
 from tvbjax import analysis
 from tvbjax.analysis._signals import size_of
+from tvbjax.monitors._arguments import as_time
 
 
 def correlation_distance(
@@ -75,7 +76,7 @@ class KolmogorovSmirnov(eqx.Module):
     jumps where the gap moves. Wider: further reach, and a distance that is less than the exact one.
     """
 
-    width: float = eqx.field(static=True)
+    width: float = eqx.field(static=True, converter=as_time)
 
     def __check_init__(self):
         if not self.width > 0:

@@ -10,6 +10,7 @@ from jaxtyping import Array, Float
 from tvbjax.analysis._signals import centred, size_of
 from tvbjax.arrays import as_floats, is_traced
 from tvbjax.axes import Axis
+from tvbjax.monitors._arguments import as_time
 from tvbjax_inference.objectives._objective import AbstractOfSamples, Comparison, Kind
 from tvbjax_inference.objectives._target import Target, as_target, check_dims, check_places
 
@@ -41,10 +42,10 @@ class TimeSeries(AbstractOfSamples):
         default=None, converter=_as_weights, kw_only=True
     )
     scaled: bool = eqx.field(default=False, static=True, kw_only=True)
-    period: float | None = eqx.field(default=None, static=True, kw_only=True)
+    period: float | None = eqx.field(default=None, static=True, kw_only=True, converter=as_time)
     monitor: str | None = eqx.field(default=None, static=True, kw_only=True)
     variable: str | None = eqx.field(default=None, static=True, kw_only=True)
-    skip: float = eqx.field(default=0.0, static=True, kw_only=True)
+    skip: float = eqx.field(default=0.0, static=True, kw_only=True, converter=as_time)
     name: str = eqx.field(default="time_series", static=True, kw_only=True)
 
     def __check_init__(self):
@@ -62,7 +63,7 @@ class TimeSeries(AbstractOfSamples):
         _ = self._sampling
 
     def check_seen(self, seen):
-        seen.as_signals()
+        seen.check_signals()
         samples = self.target.values.shape[0]
         if self._sampling is not None and abs(self._sampling / seen.period - 1) > 1e-3:
             raise ValueError(
@@ -80,7 +81,7 @@ class TimeSeries(AbstractOfSamples):
         check_places(seen, self.target)
 
     def of(self, seen):
-        signals = seen.as_signals()
+        signals = seen.as_array()
         if not self.scaled:
             return signals
         simulated, weights = self._centred(signals)

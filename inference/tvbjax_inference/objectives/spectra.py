@@ -96,7 +96,7 @@ class PowerSpectrum(AbstractOfSamples):
             self._check_target(np.asarray(self.frequencies), np.asarray(self.target.values))
 
     def check_seen(self, seen):
-        seen.as_signals()
+        seen.check_signals()
         seen.check_count(self.segment, f"a segment of {self.segment} samples")
         nyquist, spacing = 500.0 / seen.period, 1000.0 / (self.segment * seen.period)
         if self.high > nyquist * (1 + 1e-9):
@@ -115,7 +115,7 @@ class PowerSpectrum(AbstractOfSamples):
             check_places(seen, self.target)
 
     def of(self, seen):
-        density = analysis.power_spectrum(seen.as_signals(), seen.period, self.segment)
+        density = analysis.power_spectrum(seen.as_array(), seen.period, self.segment)
         if self.target.values.ndim == 1:
             density = density.mean(axis=1)
         return self._decibel(jnp.log(density[self._inside(seen)]))

@@ -11,6 +11,7 @@ from tvbjax.arrays import as_floats, is_traced
 from tvbjax.axes import Axis
 from tvbjax.features import AbstractFeature
 from tvbjax.kinds import check_kind
+from tvbjax.monitors._arguments import as_time
 from tvbjax_inference.objectives._objective import AbstractOfSamples, Comparison, Kind
 from tvbjax_inference.objectives._target import Target, as_target, check_finite, check_places
 
@@ -33,7 +34,7 @@ class Feature(AbstractOfSamples):
     target: Target = eqx.field(converter=as_target)
     scale: Float[Array, "*place"] = eqx.field(default=1.0, converter=as_floats)
     reduce: Callable[[Array], Array] | None = eqx.field(default=None, static=True, kw_only=True)
-    skip: float = eqx.field(default=0.0, static=True, kw_only=True)
+    skip: float = eqx.field(default=0.0, static=True, kw_only=True, converter=as_time)
 
     @property
     def name(self) -> str:
@@ -69,12 +70,12 @@ class Feature(AbstractOfSamples):
                 )
 
     def check_seen(self, seen):
-        seen.as_signals()
+        seen.check_signals()
         if self.target.values.ndim and self.target.axis(-1) is not None and self.reduce is None:
             check_places(seen, self.target)
 
     def of(self, seen):
-        value = self.feature.of(seen.as_signals(), seen.time)
+        value = self.feature.of(seen.as_array(), seen.time)
         value = jnp.asarray(value if self.reduce is None else self.reduce(value))
         shape = self.target.values.shape
         if shape not in ((), value.shape):
