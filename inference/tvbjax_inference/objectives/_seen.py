@@ -35,9 +35,9 @@ class Seen:
         """Time between samples, ms. Raises `ValueError` where the samples do not tell."""
         if self.every is None:
             raise ValueError(
-                f"{self.who}: the times of '{self.monitor}' are not known here, as under a jit "
-                "whose argument is the result, or are those of one sample; simulate inside the "
-                "function that is compiled, or let it take result.samples[...].values alone."
+                f"{self.who}: the times of '{self.monitor}' are those of one sample, or not known "
+                "here, as where a compiled function takes or gives a Result inside another; "
+                "simulate and compare in one function, and compile that."
             )
         return self.every
 

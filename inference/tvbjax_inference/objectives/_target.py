@@ -130,16 +130,10 @@ def check_places(seen: Seen, target: Target, dim: int = -1) -> None:
     in another order."""
     places, count = seen.axes[0], target.values.shape[dim]
     what = places.name
-    order = (
-        f".sel({what}=list(connectome.labels))"
-        if what == "region"
-        else f".sel({what}=[...]) in the order of '{seen.monitor}'"
-    )
     if count != len(places):
         raise ValueError(
             f"{seen.who}: the target has {count} {what}s and '{seen.monitor}' observes "
-            f"{len(places)}; give data of the same ones in the same order, of an xarray.DataArray "
-            f"with labels {order}."
+            f"{len(places)}; give data of the same ones in the same order."
         )
     axis = target.axis(dim)
     if axis is None or axis.coordinate == places.coordinate:
@@ -153,7 +147,10 @@ def check_places(seen: Seen, target: Target, dim: int = -1) -> None:
             f"missing; its first other one is '{given}'); rename its labels, or give data of the "
             f"simulated {what}s."
         )
+    order = "list(connectome.labels)" if what == "region" else f"[... as in '{seen.monitor}']"
+    alike = [one.name for one in target.axes or () if one.coordinate == axis.coordinate]
+    chosen = ", ".join(f"{name}={order}" for name in alike)
     raise ValueError(
         f"{seen.who}: the target's {what}s are in another order: {what} {i} is '{given}' there "
-        f"and '{observed}' in '{seen.monitor}'; give target{order}, of a matrix with both dims."
+        f"and '{observed}' in '{seen.monitor}'; give target.sel({chosen})."
     )
