@@ -90,6 +90,16 @@ def test_a_constant_signal_gives_nan_and_is_told():
     assert jnp.isnan(objectives.FunctionalConnectivity(MEASURED)(result_of(silent)))
 
 
+def test_identical_signals_have_a_level_and_no_pattern():
+    same = np.repeat(SIGNALS[:, :1], 4, axis=1)
+    pattern = objectives.FunctionalConnectivity(MEASURED)
+    assert not abs(pattern(result_of(same))) < 0.5  # rounding has no pattern: NaN, or about 1
+    level = objectives.FunctionalConnectivity(MEASURED, distance=objectives.root_mean_square)
+    value, gradient = slope_of(on_results(level))(jnp.asarray(same))
+    expected = np.sqrt(np.mean((1.0 - MEASURED[UPPER]) ** 2))
+    assert value == pytest.approx(expected, rel=1e-12) and np.isfinite(gradient).all()
+
+
 def test_connectivity_gathered_in_the_run_serves_as_well(tmp_path):
     raw = monitors.Raw()
     watch = (

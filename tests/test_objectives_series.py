@@ -83,6 +83,10 @@ def of_times(times, unit="ms"):
         (lambda: objectives.TimeSeries(DATA, weights=np.eye(60)[0]), "no place of the target"),
         (lambda: objectives.TimeSeries(DATA, weights=WEIGHTS[1:]), r"shape \(59,\); give one for"),
         (lambda: objectives.TimeSeries(DATA, weights=-WEIGHTS), r"weights\[20\] is -.*0 or more"),
+        (
+            lambda: objectives.TimeSeries(of_times(np.arange(60.0)).T),
+            r"dims are region, time; give time first: target.transpose\('time', 'region'\)",
+        ),
         (lambda: objectives.TimeSeries(DATA, period=0.0), "period=0.0; give a positive time"),
         (lambda: objectives.TimeSeries(of_times(np.arange(60.0), "s")), "is in 's'; give ms"),
         (

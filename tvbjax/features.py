@@ -17,7 +17,7 @@ from tvbjax import analysis
 from tvbjax.analysis._signals import Signals
 from tvbjax.identity import named
 from tvbjax.result import Result
-from tvbjax.selection import monitored, period_of, place_of
+from tvbjax.selection import monitor_of, period_of, place_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +35,7 @@ class AbstractFeature(abc.ABC):
 
     def __call__(self, result: Result) -> dict[str, Array]:
         """The feature by name."""
-        samples = monitored("feature", result, self.monitor)
+        samples = result.samples[monitor_of("feature", result, self.monitor)]
         number = place_of("feature", "variable", samples.variables, self.variable)
         signals = samples.values[:, number]
         return {self.name or self.default_name: self.of(jnp.asarray(signals), samples.time)}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Array, Float
 
-from tvbjax.result import Result, Samples
+from tvbjax.result import Result
 
 
 def place_of(who: str, what: str, names: Sequence[str], name: str | None) -> int:
@@ -14,16 +14,16 @@ def place_of(who: str, what: str, names: Sequence[str], name: str | None) -> int
     error, as `"feature"` and `"monitor"`. Raises `ValueError` for a name that is not there."""
     if name is None and len(names) == 1:
         return 0
-    if name not in names:
+    if name is None or name not in names:
         says = f"there are several {what}s" if name is None else f"there is no '{name}'"
         raise ValueError(f"{who}: {says}; name one of {', '.join(names)}.")
     return list(names).index(name)
 
 
-def monitored(who: str, result: Result, monitor: str | None) -> Samples:
-    """The samples of a monitor, which may be left out where there is one."""
+def monitor_of(who: str, result: Result, monitor: str | None) -> str:
+    """The name of a monitor of a result; it may be left out where there is one."""
     names = list(result.samples)
-    return result.samples[names[place_of(who, "monitor", names, monitor)]]
+    return names[place_of(who, "monitor", names, monitor)]
 
 
 def period_of(time: Float[Array | np.ndarray, " time"]) -> float:

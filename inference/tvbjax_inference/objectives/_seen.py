@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 
 from tvbjax import Result, Simulator
 from tvbjax.axes import Axis
-from tvbjax.selection import monitored, period_of, place_of
+from tvbjax.selection import monitor_of, period_of, place_of
 from tvbjax.simulation import absent_of, whole_steps
 
 
@@ -89,8 +89,8 @@ def seen_in(
     who: str, result: Result, monitor: str | None, variable: str | None, skip: float
 ) -> Seen:
     """What is seen of a result."""
-    samples = monitored(who, result, monitor)
-    name = next(name for name, found in result.samples.items() if found is samples)
+    name = monitor_of(who, result, monitor)
+    samples = result.samples[name]
     number = place_of(who, "variable", samples.variables, variable)
     _check_present(who, samples.variables, samples.absent, samples.axes, number)
     known = len(samples.time) > 1 and not isinstance(samples.time, Tracer)

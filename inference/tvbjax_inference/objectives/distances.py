@@ -72,7 +72,8 @@ class KolmogorovSmirnov(eqx.Module):
     values' unit: 0 to 1, the largest gap of the cumulative distributions.
 
     Numbers of values may differ. A gradient comes from values within a few widths of the largest
-    gap alone: it vanishes exponentially for distributions that do not overlap within `width`, and
+    gap alone (to it the ends of the range, between which the gap is looked for, are constants): it
+    vanishes exponentially for distributions that do not overlap within `width`, and
     jumps where the gap moves. Wider: further reach, and a distance that is less than the exact one.
     """
 

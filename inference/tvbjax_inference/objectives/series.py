@@ -50,6 +50,12 @@ class TimeSeries(AbstractOfSamples):
 
     def __check_init__(self):
         check_dims(self.name, self.target, {2: "(time, place)"})
+        dims = [axis.name for axis in self.target.axes or ()]
+        if "time" in dims[1:]:
+            raise ValueError(
+                f"{self.name}: the target's dims are {', '.join(dims)}; give time first: "
+                f"target.transpose('time', '{dims[0]}')."
+            )
         samples = self.target.values.shape[0]
         if self.weights is not None:
             self._check_weights(self.weights, samples)

@@ -124,11 +124,9 @@ class PowerSpectrum(AbstractOfSamples):
         at = jnp.asarray(self._frequencies(seen), self.frequencies.dtype)
         # Outside the band nothing is read, and the target may be 0.
         logs = jnp.log(jnp.maximum(self.target.values, jnp.finfo(self.frequencies.dtype).tiny))
-        columns = logs if logs.ndim == 2 else logs[:, None]
-        found = jnp.stack(
-            [jnp.interp(at, self.frequencies, column) for column in columns.T], axis=1
-        )
-        return self._decibel(found if logs.ndim == 2 else found[:, 0])
+        columns = logs.reshape(len(logs), -1)
+        found = jax.vmap(jnp.interp, (None, None, 1), 1)(at, self.frequencies, columns)
+        return self._decibel(found.reshape(len(at), *logs.shape[1:]))
 
     def between(self, simulated, empirical):
         return self.distance(simulated, empirical)

@@ -21,10 +21,10 @@ class Feature(AbstractOfSamples):
 
     `feature`: of `tvbjax.features` or of events, such as `features.Mean()` or
     `objectives.OnsetTime(threshold=, width=)`; it says of which monitor and variable, and its name
-    is that of the objective. `reduce`:
-    what is done to its values first, such as `jnp.mean` for one number of all regions. `target`: in
-    the feature's unit, one number for all values or an array of their shape. `scale`: in that unit,
-    > 0, a difference that counts as 1, such as the data's standard deviation.
+    is that of the objective. `reduce`: what is done to its values first, such as `jnp.mean` for one
+    number of all regions. `target`: in the feature's unit, one number for all values or an array of
+    their shape. `scale`: in that unit, > 0, a difference that counts as 1, such as the data's
+    standard deviation.
 
     The gradient is 2 / scale times the deviation in scales, times that of the feature: strong from
     afar, smooth at agreement, and as good as the feature's, which its docstring tells.
