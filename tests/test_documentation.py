@@ -17,6 +17,7 @@ RUN = [
             "analysis",
             "extending",
             "networks",
+            "objectives",
             "observation",
             "plots",
             "stimuli",

@@ -16,7 +16,8 @@ from jaxtyping import Array, Float
 from tvbjax import analysis
 from tvbjax.analysis._signals import Signals
 from tvbjax.identity import named
-from tvbjax.result import Result, Samples
+from tvbjax.result import Result
+from tvbjax.selection import monitor_of, period_of, place_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,8 +35,9 @@ class AbstractFeature(abc.ABC):
 
     def __call__(self, result: Result) -> dict[str, Array]:
         """The feature by name."""
-        samples = _monitored(result, self.monitor)
-        signals = samples.values[:, _numbered(samples, self.variable)]
+        samples = result.samples[monitor_of("feature", result, self.monitor)]
+        number = place_of("feature", "variable", samples.variables, self.variable)
+        signals = samples.values[:, number]
         return {self.name or self.default_name: self.of(jnp.asarray(signals), samples.time)}
 
     @abc.abstractmethod
@@ -93,8 +95,7 @@ class PowerSpectrum(AbstractFeature):
     default_name: ClassVar[str] = "power_spectrum"
 
     def of(self, signals, time):
-        period = (float(time[-1]) - float(time[0])) / max(1, len(time) - 1)
-        return analysis.power_spectrum(signals, period, self.segment)
+        return analysis.power_spectrum(signals, period_of(time), self.segment)
 
 
 @dataclasses.dataclass(frozen=True, init=False)
@@ -136,22 +137,3 @@ def told(measure: Any) -> str:
     if isinstance(measure, AbstractFeature):
         return repr(measure)
     return named(measure)
-
-
-def _monitored(result: Result, monitor: str | None) -> Samples:
-    names = list(result.samples)
-    if monitor is None and len(names) == 1:
-        return result.samples[names[0]]
-    if monitor not in result.samples:
-        says = "there are several monitors" if monitor is None else f"there is no '{monitor}'"
-        raise ValueError(f"feature: {says}; name one of {', '.join(names)}.")
-    return result.samples[monitor]
-
-
-def _numbered(samples: Samples, variable: str | None) -> int:
-    if variable is None and len(samples.variables) == 1:
-        return 0
-    if variable not in samples.variables:
-        says = "there are several variables" if variable is None else f"there is no '{variable}'"
-        raise ValueError(f"feature: {says}; name one of {', '.join(samples.variables)}.")
-    return samples.variables.index(variable)

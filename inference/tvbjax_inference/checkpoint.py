@@ -8,6 +8,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 
 from tvbjax.identity import digest, named
 from tvbjax.io.atomic import atomic_path
@@ -79,6 +80,24 @@ def _by_name(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray
 
 def _leaves(state: Any) -> list:
     return jax.tree.leaves(eqx.filter(state, eqx.is_array))
+
+
+def behaviour(optimiser: optax.GradientTransformation, positions: Any) -> tuple:
+    """What an optimiser does in two steps: its functions do not tell its numbers."""
+    optimiser = optax.with_extra_args_support(optimiser)
+    one = jax.tree.map(lambda x: x[0], positions)
+    slopes, memory, found = jax.tree.map(jnp.ones_like, one), optimiser.init(one), []
+
+    def value(position):
+        return sum(jnp.sum((x - 1.0) ** 2) for x in jax.tree.leaves(position))
+
+    for _ in range(2):
+        with jax.numpy_dtype_promotion("standard"):
+            changes, memory = optimiser.update(
+                slopes, memory, one, value=value(one), grad=slopes, value_fn=value
+            )
+        found.append(np.concatenate([np.ravel(x) for x in jax.tree.leaves(changes)]))
+    return tuple(found)
 
 
 def _identity(parts: tuple) -> str:

@@ -16,7 +16,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from tvbjax.arrays import is_key
 from tvbjax.progress import progress_bar
-from tvbjax_inference.checkpoint import Checkpoint
+from tvbjax_inference.checkpoint import Checkpoint, behaviour
 from tvbjax_inference.fitted import Fit, History
 from tvbjax_inference.gradients import AbstractGradient, Slope, best_for
 from tvbjax_inference.problem import AbstractProblem, Position
@@ -81,10 +81,11 @@ def fit(
     positions = _positions(problem, starts, key)
     state = _begun(problem, optimiser, gradient, positions)
     history = History()
-    store = None if checkpoint is None else Checkpoint(
-        Path(checkpoint), problem, (key, optimiser, gradient, resample, positions)
-    )
-    if store is not None:
+    store = None
+    if checkpoint is not None:
+        moves = behaviour(optimiser, positions)
+        parts = (key, moves, gradient, resample, tolerance, positions)
+        store = Checkpoint(Path(checkpoint), problem, parts)
         state, history = store.resumed(state, history)
     run = _Run(problem, optimiser, gradient, key, resample)
     why = run.until(state, history, steps, patience, tolerance, store, progress)
