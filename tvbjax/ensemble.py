@@ -270,6 +270,8 @@ def _begun(members: engine.Members, initial: Any, own: bool, count: int) -> engi
     if isinstance(initial, engine.Carry):
         return _side_by_side(initial, own, count)
     some = initial[0] if own else initial
+    if count == 1:
+        return _side_by_side(engine.start(members.simulator, some), False, 1)
     shape = eqx.filter_eval_shape(engine.start, members.simulator, some)
     axes = (0 if own else None,)
     return members.over(engine.start, initial, axes=axes, out_axes=engine.axes_of(shape))

@@ -91,7 +91,9 @@ class Fit:
         for name in self.position:
             numbers = np.stack([position[name] for position in history.positions])
             flat = jnp.asarray(numbers.reshape(steps * starts, *numbers.shape[2:]))
-            values = jax.vmap(lambda x, n=name: self.problem.values(self.position | {n: x})[n])(flat)
+            values = jax.vmap(lambda x, n=name: self.problem.values(self.position | {n: x})[n])(
+                flat
+            )
             values = np.asarray(values).reshape(steps, starts, *values.shape[1:])
             inner = tuple(f"{name}_{i}" for i in range(values.ndim - 2))
             found[name] = (("step", "start", *inner), values)

@@ -130,7 +130,9 @@ class _Run:
                 warnings.warn(
                     f"fit: interrupted after {int(self.state.step)} steps; what was found is in "
                     "the result"
-                    + ("." if store is None else ", and the same call goes on from the checkpoint."),
+                    + (
+                        "." if store is None else ", and the same call goes on from the checkpoint."
+                    ),
                     stacklevel=3,
                 )
                 return "interrupted"

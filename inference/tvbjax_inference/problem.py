@@ -139,8 +139,7 @@ class Problem(AbstractProblem):
     @property
     def start(self) -> Position:
         return {
-            name: one.start(self.simulator)
-            for name, one in zip(self.names, self.free, strict=True)
+            name: one.start(self.simulator) for name, one in zip(self.names, self.free, strict=True)
         }
 
     def values(self, position):
@@ -263,9 +262,11 @@ def _laid_out(simulator: Simulator, free: tuple[Free, ...], names) -> Simulator:
         for name, one in moving:
             numbers = jnp.full_like(one.start(simulator), end)
             values = np.asarray(one.values(simulator, numbers))
-            if not np.isfinite(values).all() or (one.path(simulator)[1].name == "speed") and (
-                values <= 0
-            ).any():
+            if (
+                not np.isfinite(values).all()
+                or (one.path(simulator)[1].name == "speed")
+                and (values <= 0).any()
+            ):
                 raise ValueError(
                     f"Problem: the delays of all values of '{name}' must be known; give it an "
                     f"Interval of what may come up, not {one.support}."

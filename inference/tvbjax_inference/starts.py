@@ -52,7 +52,9 @@ class Swept(AbstractStarts):
         _check_count("Swept: tried", self.tried)
         _check_count("Swept: best", self.best)
         if self.best > self.tried:
-            raise ValueError(f"Swept: the best {self.best} of {self.tried} are more than there are.")
+            raise ValueError(
+                f"Swept: the best {self.best} of {self.tried} are more than there are."
+            )
 
     def positions(self, problem, key):
         tried = Drawn(self.tried, self.spread, self.seed).positions(problem, key)
