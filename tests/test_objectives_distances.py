@@ -47,18 +47,18 @@ def test_kolmogorovs_and_smirnovs_comes_near_that_of_scipy():
         objectives.KolmogorovSmirnov(0.0)
 
 
-@pytest.mark.parametrize("distance", VALUES + DISTRIBUTIONS, ids=str)
+@pytest.mark.parametrize("distance", VALUES + DISTRIBUTIONS)
 def test_gradients_are_those_of_differences(distance):
     check_slope(lambda x: distance(x, jnp.asarray(OTHER)), ONE)
 
 
-@pytest.mark.parametrize("distance", DISTRIBUTIONS, ids=str)
+@pytest.mark.parametrize("distance", DISTRIBUTIONS)
 def test_numbers_of_values_may_differ(distance):
     check_slope(lambda x: distance(x, jnp.asarray(FEWER)), ONE)
 
 
 @pytest.mark.parametrize("single", [False, True])
-@pytest.mark.parametrize("distance", VALUES + DISTRIBUTIONS, ids=str)
+@pytest.mark.parametrize("distance", VALUES + DISTRIBUTIONS)
 def test_at_agreement_the_loss_is_zero_and_the_gradient_finite(distance, single):
     with jax.enable_x64(not single):
         value, gradient = jax.jit(jax.value_and_grad(distance))(jnp.asarray(ONE), jnp.asarray(ONE))
@@ -75,7 +75,7 @@ def test_far_apart_one_distance_has_a_gradient_and_the_other_none():
     assert np.abs(flat).max() < 1e-15
 
 
-@pytest.mark.parametrize("distance", VALUES + DISTRIBUTIONS, ids=str)
+@pytest.mark.parametrize("distance", VALUES + DISTRIBUTIONS)
 def test_a_nan_is_no_agreement(distance):
     assert jnp.isnan(distance(jnp.asarray(ONE).at[3].set(jnp.nan), jnp.asarray(ONE)))
 
