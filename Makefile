@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 PARITY := .venv-parity
 CONFORMANCE := .venv-conformance
 
-.PHONY: setup demo test test-all lint format bench bench-scaling bench-memory bench-gpu bench-surface bench-lems bench-models parity conformance docs clean
+.PHONY: setup demo test test-all lint format bench bench-fit bench-scaling bench-memory bench-gpu bench-surface bench-lems bench-models parity conformance docs clean
 
 setup: $(INSTALLED)
 
@@ -56,6 +56,11 @@ $(BENCH)/%/.installed: benchmarks/peers/requirements/%.txt
 
 bench: setup $(PEERS:%=$(BENCH)/%/.installed)
 	$(BIN)/python -m benchmarks.compare
+
+# A fit to functional connectivity by Adam, in TVB-Optim and in tvbjax: a line of JSON from each (minutes).
+bench-fit: setup $(BENCH)/tvboptim/.installed
+	cd benchmarks/peers && ../../$(BENCH)/tvboptim/bin/python run_tvboptim_fit.py
+	cd benchmarks/peers && ../../$(BIN)/python run_tvbjax_fit.py
 
 # tvbjax alone: regions, delays, members, compile time.
 bench-scaling: setup
