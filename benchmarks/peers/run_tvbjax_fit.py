@@ -14,7 +14,7 @@ import numpy as np
 
 
 def main() -> None:
-    options = fit.read_options("tvbjax", _add_options)
+    options = fit.read_options("tvbjax", _add_options, x64=False)
     import jax
 
     import tvbjax
