@@ -46,8 +46,6 @@ from tvbjax_lems import Model
 
 Coupling = AbstractCoupling | tuple[AbstractCoupling, ...]
 
-_NEAREST = Nearest()
-
 
 class Simulator(eqx.Module):
     """A network of neural masses: model, connectome, coupling, integrator, noise, monitors.
@@ -101,7 +99,7 @@ class Simulator(eqx.Module):
         *,
         stimulus: Stimulus | Sequence[Stimulus] | None = None,
         cortex: Cortex | None = None,
-        delays: AbstractDelays = _NEAREST,
+        delays: AbstractDelays = Nearest(),
         horizon: int | None = None,
         block: Block | None = None,
     ):

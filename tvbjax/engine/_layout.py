@@ -67,10 +67,11 @@ class Layout(eqx.Module):
 class Needs:
     """What a simulator asks of a layout.
 
-    `least`, `greatest`: the range of every tap's delay, in steps, over all that will be run; `taps`:
-    how many a connection has. `horizon`: steps of the past that are kept. `ahead`: steps beyond the present for which the
-    integrator wants the coupling, 0 or 1. `pairwise`: whether rules of two regions are evaluated
-    for each connection. `windows`: the monitors' windows in steps. `channels`: what a region sends.
+    `least`, `greatest`: the range of every tap's delay, in steps, over all that will be run.
+    `taps`: how many a connection has. `horizon`: steps of the past that are kept. `ahead`: steps
+    beyond the present for which the integrator wants the coupling, 0 or 1. `pairwise`: whether
+    rules of two regions are evaluated for each connection. `windows`: the monitors' windows in
+    steps. `channels`: what a region sends.
     """
 
     least: np.ndarray
