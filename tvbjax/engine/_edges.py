@@ -50,8 +50,11 @@ class Edges(eqx.Module):
         if times == 1:
             return self
         with jax.ensure_compile_time_eval():
-            ends = (np.repeat(np.asarray(end), times) for end in (self.targets, self.sources))
-            return Edges(*map(jax.device_put, ends), self.nodes)
+            targets, sources = (
+                jax.device_put(np.repeat(np.asarray(end), times))
+                for end in (self.targets, self.sources)
+            )
+            return Edges(targets, sources, self.nodes)
 
 
 def edges_of(weights: Float[ArrayLike, "node node"]) -> Edges:
@@ -119,7 +122,7 @@ def bundled_by_sender(edges: Edges, chosen: np.ndarray) -> tuple[Bundle, ...]:
     """The chosen connections in bundles whose rows are sending regions."""
     targets, sources = np.asarray(edges.targets), np.asarray(edges.sources)
     order = np.lexsort((targets, sources))
-    turned = Edges(sources[order], targets[order], edges.nodes)
+    turned = Edges(jax.device_put(sources[order]), jax.device_put(targets[order]), edges.nodes)
     parts = bundled(turned, chosen[order], whole=False).parts
     numbers = [jax.device_put(order[np.asarray(part.edges)].astype(np.int32)) for part in parts]
     return tuple(Bundle(n, part.present) for n, part in zip(numbers, parts, strict=True))

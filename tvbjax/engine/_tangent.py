@@ -12,7 +12,6 @@ and the rest contribute. The transpose of that is reverse mode. Nothing is kept 
 states and what arrived: the rest is computed again.
 """
 
-import dataclasses
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -126,7 +125,10 @@ def _tangents_together(block: _Block, dots) -> tuple:
             network, given.arrived.sums, block.sent, window, numbers
         )
 
-    others, others_dot = (dataclasses.replace(n, alone=None) for n in (network, network_dot))
+    others, others_dot = (
+        eqx.tree_at(lambda n: n.alone, n, None, is_leaf=lambda x: x is None)
+        for n in (network, network_dot)
+    )
     sums, now_dot = all_near(others), given_dot.arrived.sums
     by_weights = _jvp(all_near, (others,), (others_dot,))
     now_dot = by_weights if now_dot is None else now_dot + by_weights

@@ -28,8 +28,8 @@ def taps_of(
 
 
 def of_taps(
-    weights: Float[Array, "edge *member"], shares: Float[Array, "tap *member"] | None
-) -> Float[Array, "tap *member"]:
+    weights: Float[Array, "edge *member"], shares: Float[Values, "tap *own"] | None
+) -> Float[Array, "tap *some"]:
     """The weights of the taps."""
     if shares is None:
         return weights
