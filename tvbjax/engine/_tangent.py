@@ -170,7 +170,7 @@ def _tangents_together(block: _Block, dots) -> tuple:
 
 def _times(matrix, vector):
     """`matrix`: by the place of the vector's rows first."""
-    return sum(row * vector[i] for i, row in enumerate(matrix))
+    return sum(row * vector[i][None] for i, row in enumerate(matrix))
 
 
 def _stepped(block: _Block, members, network, states, sums, pushed) -> Array:
