@@ -218,8 +218,8 @@ class Problem(AbstractProblem):
         moving = _moving(self.simulator, self.free, self.names)
         if moving and isinstance(self.simulator.delays, Nearest):
             raise ValueError(
-                f"Problem: '{moving[0][0]}' changes delays alone, and delays of whole steps have no "
-                "derivative; build the Simulator with delays=tvbjax.delays.Linear(), or use "
+                f"Problem: '{moving[0][0]}' changes delays alone, and delays of whole steps have "
+                "no derivative; build the Simulator with delays=tvbjax.delays.Linear(), or use "
                 "gradients.EvolutionStrategy()."
             )
 
