@@ -220,7 +220,7 @@ def _taken_transpose(cotangents, columns, position, *, length):
 
 def _taken_batched(arguments, axes, *, length):
     columns, position = arguments
-    if axes[1] is not batching.not_mapped:
+    if axes[1] is not None:
         raise NotImplementedError("the place of a block is the same in all simulations")
     # More of them are as good as more members.
     columns = jnp.moveaxis(columns, axes[0], -1)
