@@ -103,8 +103,9 @@ def leaves_of(free) -> list[tuple[str, Any]]:
 def direction(name: str, leaf, draw):
     """As large as the leaf. Where a connection or noise is not there, there is no direction."""
     size = np.abs(leaf)
-    step = draw.normal(size=size.shape) * np.maximum(size, 0.1 * size.max(initial=0.01))
-    return step * (size > 0) if "connectome" in name or "nsig" in name else step
+    if "connectome" not in name and "nsig" not in name:
+        size = np.maximum(size, 0.1 * size.max(initial=0.01))
+    return draw.normal(size=size.shape) * size
 
 
 def check(simulator, duration: float, initial=None, key=None, tolerance: float = 1e-6) -> float:
@@ -182,7 +183,7 @@ def montbrio():
     return built(
         model,
         {name: coupling.Linear(a=0.1, b=0.01) for name in model.inputs},
-        noise=noise.Additive({"r": 1e-6, "V": np.full(4, 1e-3)}),
+        noise=noise.Additive({"r": 1e-5, "V": np.full(4, 1e-3)}),
         stimulus=tvbjax.Stimulus(
             Gaussian(amp=0.3, sigma=1.0, midpoint=2.0), np.array([1.0, 0.0, 0.5, -0.2]), "V"
         ),
