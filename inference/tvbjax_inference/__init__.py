@@ -3,4 +3,10 @@
 from tvbjax_inference import gradients as gradients, objectives as objectives, starts as starts
 from tvbjax_inference.fitted import Fit as Fit
 from tvbjax_inference.fitting import fit as fit
+from tvbjax_inference.identifiability import (
+    hessian as hessian,
+    identifiability as identifiability,
+    uncertainty as uncertainty,
+)
+from tvbjax_inference.information import Information as Information
 from tvbjax_inference.problem import AbstractProblem as AbstractProblem, Problem as Problem
