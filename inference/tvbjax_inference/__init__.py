@@ -4,6 +4,7 @@ from tvbjax_inference import gradients as gradients, objectives as objectives, s
 from tvbjax_inference.cohort import Cohort as Cohort
 from tvbjax_inference.fitted import Fit as Fit
 from tvbjax_inference.fitting import fit as fit
+from tvbjax_inference.growth import Growth as Growth, gradient_growth as gradient_growth
 from tvbjax_inference.identifiability import (
     hessian as hessian,
     identifiability as identifiability,
@@ -11,3 +12,4 @@ from tvbjax_inference.identifiability import (
 )
 from tvbjax_inference.information import Information as Information
 from tvbjax_inference.problem import AbstractProblem as AbstractProblem, Problem as Problem
+from tvbjax_inference.profile import Profile as Profile, profile_likelihood as profile_likelihood
