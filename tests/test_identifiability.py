@@ -149,11 +149,9 @@ def test_a_product_is_told_from_its_factors(tmp_path):
     assert found.verdicts == ("not", "well", "not")
     text = str(found)
     assert "0.71 b - 0.71 a" in text and "Not determined: b, a" in text and "flat" in text
-    with pytest.raises(ValueError, match=r"0\.71 b - 0\.71 a, .*the loss is flat along it"):
-        uncertainty(problem, problem.start)
 
 
-def test_laplace_of_a_decay_is_the_closed_form_and_a_saddle_is_told():
+def test_laplace_of_a_decay_is_the_closed_form():
     simulator, duration = decay(), STEPS * DT
     initial = np.full((1, REGIONS), START)
     truth = tvbjax.simulate(simulator, duration, initial=initial)["raw"].values[:, 0]
@@ -167,22 +165,18 @@ def test_laplace_of_a_decay_is_the_closed_form_and_a_saddle_is_told():
     slopes = exact_slopes()
     exact = slopes.T @ slopes / sd**2  # where nothing is left to explain
     np.testing.assert_allclose(found.physical, exact, rtol=1e-7, atol=1e-9 * exact.max())
+
+    # Elsewhere, against JAX's own second derivatives of the solution.
+    def exact_loss(flat):
+        k, tau = jnp.arange(1.0, STEPS + 1), jnp.exp(flat[3])
+        r = 1 - DT / tau + (DT / tau) ** 2 / 2
+        solution = flat[None, :3] + (START - flat[None, :3]) * (r**k)[:, None]
+        return (((solution - truth) / sd) ** 2).mean()
+
     elsewhere = {"mu": problem.start["mu"] + 0.3, "tau": problem.start["tau"] - 0.2}
-    matrix = hessian(problem, elsewhere)
-    slope = jax.jit(jax.grad(problem.loss))
-    for name, way in (("tau", 3), ("mu", 1)):
-        step = np.zeros(4)
-        step[way] = 1e-4
-        moved = [
-            slope({n: x + s * jnp.asarray(d) for (n, x), d in zip(
-                elsewhere.items(), (step[:3], step[3]), strict=True)})
-            for s in (1, -1)
-        ]
-        both = [np.append(np.asarray(g["mu"]), np.asarray(g["tau"])) for g in moved]
-        np.testing.assert_allclose(matrix[way], (both[0] - both[1]) / 2e-4, rtol=1e-5, atol=1e-6)
-    saddle = Problem(simulator, {"mu": FREE["mu"]}, lambda r: -deviations(r), duration)
-    with pytest.raises(ValueError, match="mu.*falls along it in both senses"):
-        uncertainty(saddle, saddle.start)
+    flat = jnp.append(elsewhere["mu"], elsewhere["tau"])
+    exact = jax.hessian(exact_loss)(flat)
+    np.testing.assert_allclose(hessian(problem, elsewhere), exact, rtol=1e-9, atol=1e-9)
 
 
 def test_of_connectivity_each_correlation_counts_once():
@@ -239,5 +233,3 @@ def test_what_nothing_depends_on_is_told():
     problem = Problem(decay(), FREE, lambda result: jnp.zeros(()), 10.0)
     with pytest.raises(ValueError, match="nothing of what the objective compares"):
         identifiability(problem, problem.start, noise=1.0)
-    with pytest.raises(ValueError, match="factor is 0"):
-        uncertainty(problem, problem.start, factor=0.0)

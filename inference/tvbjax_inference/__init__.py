@@ -1,6 +1,11 @@
 """Inference on top of tvbjax: fitting by gradients, Bayesian inference, learning to learn."""
 
-from tvbjax_inference import gradients as gradients, objectives as objectives, starts as starts
+from tvbjax_inference import (
+    gradients as gradients,
+    objectives as objectives,
+    plots as plots,
+    starts as starts,
+)
 from tvbjax_inference.cohort import Cohort as Cohort
 from tvbjax_inference.fitted import Fit as Fit
 from tvbjax_inference.fitting import fit as fit

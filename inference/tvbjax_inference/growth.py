@@ -60,7 +60,7 @@ class Growth:
     def explodes(self) -> bool:
         """Whether exact gradients of the whole run are of no use: a change grows by a factor above
         1000 over the run, and still does in its second half."""
-        return min(self.logs[-1], self.rate * self.duration) > math.log(_EXPLODED)
+        return min(float(self.logs[-1]), self.rate * self.duration) > math.log(_EXPLODED)
 
     @property
     def horizon(self) -> float | None:

@@ -89,7 +89,7 @@ def uncertainty(
     position: Mapping[str, ArrayLike],
     key: Array | None = None,
     *,
-    factor: float = 1.0,
+    factor: float | int = 1.0,
 ) -> Information:
     """Laplace's approximation about a loss's minimum: normal, with the inverse of `factor` times
     the loss's Hessian for covariance, in unbounded numbers.

@@ -48,7 +48,11 @@ class Profile:
         """The least loss of all, the fit's own included."""
         return float(np.nanmin(np.append(self.losses, self.least)))
 
-    def interval(self, factor: float, level: float = 0.95) -> tuple[float, float]:
+    def threshold(self, factor: float | int, level: float = 0.95) -> float:
+        """The loss below which values are in the confidence interval, as `interval` has it."""
+        return self.minimum + _rise(factor, level)
+
+    def interval(self, factor: float | int, level: float = 0.95) -> tuple[float, float]:
         """The values at which the likelihood's ratio to the best is within the quantile `level` of
         chi squared of one degree of freedom; infinite at a side where the profile does not cross
         it: there go on to further values, or the data do not bound the number.
@@ -238,7 +242,7 @@ def _checked(fit: Any, name: str, index: int | None, values: Any):
     return problem, 0 if index is None else index, found
 
 
-def _rise(factor: float, level: float) -> float:
+def _rise(factor: float | int, level: float) -> float:
     from scipy.stats import chi2
 
     if not 0 < level < 1:
