@@ -57,6 +57,10 @@ class Reverse(AbstractGradient):
 
     horizon: float | None = eqx.field(default=None, static=True)
 
+    def init(self, problem, positions):
+        problem.check_differentiable()
+        return ()
+
     def __call__(self, problem, positions, key, noise, state):
         def total(positions):
             found = problem.evaluate(positions, key, tvbjax.Reverse(self.horizon))
@@ -69,6 +73,10 @@ class Reverse(AbstractGradient):
 class Forward(AbstractGradient):
     """Exact, by forward mode: about half a simulation's time more for every free number, and no
     memory that grows with the duration."""
+
+    def init(self, problem, positions):
+        problem.check_differentiable()
+        return ()
 
     def __call__(self, problem, positions, key, noise, state):
         flat, unflatten = _flat(positions)
@@ -180,7 +188,8 @@ def _from_pairs(losses: Float[Array, "pair 2 start"], steps: Array, spread: floa
     differences = (losses[:, 0] - losses[:, 1]) / (2.0 * spread**2)
     told = jnp.isfinite(differences)
     weighted = jnp.where(told, differences, 0.0)[..., None] * steps
-    return weighted.sum(axis=0) / jnp.maximum(told.sum(axis=0), 1)[:, None]
+    count = jnp.maximum(told.sum(axis=0), 1).astype(losses.dtype)
+    return weighted.sum(axis=0) / count[:, None]
 
 
 def _check_pairs(who: str, pairs: int, spread: float) -> None:

@@ -110,7 +110,7 @@ def room_for(recent: Array | None, steps: int) -> Array | None:
 
 
 @jax.custom_jvp
-def clipped(x: State, lower: Array, upper: Array) -> State:
+def clipped(x: Array, lower: Array, upper: Array) -> Array:
     """Within bounds; at them, too, it goes with x, and beyond them it does not."""
     return jnp.clip(x, lower, upper)
 

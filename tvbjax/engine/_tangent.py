@@ -12,7 +12,6 @@ and the rest contribute. The transpose of that is reverse mode. Nothing is kept 
 states and what arrived: the rest is computed again.
 """
 
-import dataclasses
 import functools
 from typing import Any, NamedTuple
 
@@ -26,7 +25,8 @@ from tvbjax.coupling import AbstractPairwise, Instant, Own
 from tvbjax.engine import _afferent
 from tvbjax.engine._members import Members
 from tvbjax.engine._near import Arrivals, has_near, with_alone, with_near
-from tvbjax.engine._network import Network
+from tvbjax.engine._network import Network, own_delays
+from tvbjax.engine._onward import Onward
 from tvbjax.engine._step import Given, LocalStep, Loop, Taken, room_for, steps_in_turn
 from tvbjax.engine._stream import Stream
 
@@ -43,6 +43,7 @@ def is_smooth(members: Members) -> bool:
         and not simulator.integrator.ahead
         and not simulator.integrator.needs_no_delays
         and simulator.cortex is None
+        and not own_delays(members)
         and not simulator.watches_inputs
         and (simulator.noise is None or not simulator.noise.remembers(1))
     )
@@ -128,7 +129,10 @@ def _tangents_together(block: _Block, dots) -> tuple:
             network, given.arrived.sums, block.sent, window, numbers
         )
 
-    others, others_dot = (dataclasses.replace(n, alone=None) for n in (network, network_dot))
+    others, others_dot = (
+        eqx.tree_at(lambda n: n.alone, one, None, is_leaf=lambda x: x is None)
+        for one in (network, network_dot)
+    )
     sums, now_dot = all_near(others), given_dot.arrived.sums
     by_weights = _jvp(all_near, (others,), (others_dot,))
     now_dot = by_weights if now_dot is None else now_dot + by_weights
@@ -149,26 +153,54 @@ def _tangents_together(block: _Block, dots) -> tuple:
     said = _columns(lambda x: said_by(members, x), states)
     said_besides = _jvp(lambda m: said_by(m, states), (members,), (members_dot,))
 
-    def one(loop, scanned):
-        state, window = loop
-        number, by_state, by_sums, said, said_besides, now, rest = scanned
-        sent = jnp.stack(_added(_times(said, state), said_besides), axis=1)
-        if window is not None:
-            column = layout.past + number
-            window = lax.dynamic_update_slice_in_dim(window, sent[None], column, 0)
-        arrived = _rows(near(others, now, sent, window, number), 1)
-        later = _added(_added(_times(by_state, state), _times(by_sums, arrived)), rest)
-        return (later, window), (state, sent)
-
+    recent = loop_dot.recent
     if window is not None:
-        recent = loop_dot.recent
         recent = jnp.zeros_like(block.recent) if recent is None else recent
-        window = room_for(recent, len(numbers))
-    start = (_rows(_start(block, loop_dot), 0), window)
-    scanned = (numbers, by_state, by_sums, said, said_besides, now_dot, moved)
-    (last, window), (states_dot, sent_dot) = lax.scan(one, start, scanned)
-    recent = None if window is None else window[len(numbers) :][: layout.past]
+        now_dot = now_dot + _recalled(near, others, recent, block.sent)
+
+    def one(loop, scanned):
+        state, coming = loop
+        by_state, by_sums, said, said_besides, now, rest = scanned
+        sent = jnp.stack(_added(_times(said, state), said_besides), axis=1)
+        if layout.dense:
+            now = near(others, now, sent, None, 0)
+        coming = _sent_on(coming, sent, others.short_on)
+        arrived = _rows(now + coming[0], 1)
+        later = _added(_added(_times(by_state, state), _times(by_sums, arrived)), rest)
+        # The sums of the next step come first then, so that all places stay the same.
+        coming = jnp.concatenate([coming[1:], jnp.zeros_like(coming[:1])])
+        return (later, coming), (state, sent)
+
+    coming = jnp.zeros((layout.past + 1, *block.sent.shape[1:]), block.sent.dtype)
+    start = (_rows(_start(block, loop_dot), 0), coming)
+    scanned = (by_state, by_sums, said, said_besides, now_dot, moved)
+    (last, _), (states_dot, sent_dot) = lax.scan(one, start, scanned)
+    if window is not None:
+        recent = jnp.concatenate([recent, sent_dot])[-layout.past :]
     return jnp.stack(last), recent, jnp.stack(states_dot, axis=1), sent_dot
+
+
+def _recalled(near, network: Network, recent: Array, sent: Array) -> Array:
+    """What arrives in each step of a block of what was sent before it."""
+    nothing, window = jnp.zeros_like(sent[0]), room_for(recent, len(sent))
+    numbers = jnp.arange(len(sent), dtype=jnp.int32)
+    return jax.vmap(lambda number: near(network, nothing, nothing, window, number))(numbers)
+
+
+def _sent_on(coming: Array, sent: Array, wires: tuple[Onward, ...]) -> Array:
+    """With what a step's signals will add to the sums of this step and the next ones."""
+    steps, regions, *rest = coming.shape
+    flat = coming.reshape(steps * regions, *rest)
+    for part in wires:
+        weights = part.weights
+        assert weights is not None
+        if weights.ndim == 3:
+            products = jnp.einsum("rsm,rcm->rscm", weights, sent)
+        else:
+            products = jnp.einsum("rs,rk->rsk", weights, sent.reshape(regions, -1))
+            products = products.reshape(*weights.shape, *rest)
+        flat = flat.at[part.delays * regions + part.targets].add(products)
+    return flat.reshape(coming.shape)
 
 
 # State variables, and channels, are arrays of their own here: put together and taken apart again,
