@@ -193,6 +193,10 @@ class Cohort(AbstractProblem):
                 error.add_note(f"This is of the subject '{one}'.")
                 raise
 
+    def check_differentiable(self):
+        for one in self.subjects:
+            self.problems[one].check_differentiable()
+
     def description(self):
         each = tuple(self.problems[one].description() for one in self.subjects)
         return (self.subjects, each, self.shared, self.weights)

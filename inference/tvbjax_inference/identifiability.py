@@ -55,6 +55,7 @@ def identifiability(
     who = "identifiability"
     position = checked_position(who, problem, position)
     numbers = Numbers.of(problem)
+    problem.check_differentiable()
     keys = _keys(who, key)
     several = 1 if keys is None else len(keys)
     if noise is None and several < _FEWEST_KEYS:
@@ -138,6 +139,7 @@ def hessian(
     position = checked_position("hessian", problem, position)
     if key is not None and not is_key(key):
         raise TypeError(f"hessian: key is {key!r:.60}; give one of JAX, e.g. jax.random.key(0).")
+    problem.check_differentiable()
     numbers = Numbers.of(problem)
     found = np.asarray(_hessian(problem, numbers, numbers.flat(position), key), float)
     if not np.isfinite(found).all():

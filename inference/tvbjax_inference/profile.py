@@ -170,6 +170,9 @@ class _Held(AbstractProblem):
     def check(self, position, key):
         self.problem.check(self.whole(position), key)
 
+    def check_differentiable(self):
+        self.problem.check_differentiable()
+
     def coordinates(self):
         found = dict(self.problem.coordinates())
         own = found.pop(self.name)
