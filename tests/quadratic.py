@@ -1,7 +1,6 @@
 """A problem without a simulation, of which all is known: a parabola in unbounded numbers."""
 
-from typing import Any
-
+import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
@@ -19,11 +18,8 @@ MIDDLE = np.array([0.3, -1.0, 0.5, 2.0])
 class Quadratic(AbstractProblem):
     """1 + (x - MIDDLE)^T MATRIX (x - MIDDLE) / 2 in log a and b, three regions' numbers."""
 
-    matrix: Array
-    middle: Array
-
-    def __init__(self, matrix: Any = MATRIX, middle: Any = MIDDLE):
-        self.matrix, self.middle = jnp.asarray(matrix), jnp.asarray(middle)
+    matrix: Array = eqx.field(default_factory=lambda: MATRIX, converter=jnp.asarray)
+    middle: Array = eqx.field(default_factory=lambda: MIDDLE, converter=jnp.asarray)
 
     @property
     def start(self):

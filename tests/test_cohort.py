@@ -97,8 +97,8 @@ def test_the_loss_is_the_weighted_mean_of_the_subjects():
         np.testing.assert_allclose(found.terms[name], alone, rtol=1e-10)
         total += weights.get(name, 1.0) * np.asarray(alone)
     np.testing.assert_allclose(found.losses, total / 3.5, rtol=1e-10)
-    keys = [jr.key_data(cohort.key_of(name, KEY)).tolist() for name in subjects()]
-    assert len({tuple(key) for key in keys}) == 3
+    keys: list[Any] = [cohort.key_of(name, KEY) for name in subjects()]
+    assert len({tuple(jr.key_data(key).tolist()) for key in keys}) == 3
 
 
 def test_subjects_that_differ_in_arrays_alone_are_compiled_once():
@@ -137,7 +137,8 @@ def test_a_subjects_part_of_a_fit():
     assert np.mean([part.loss for part in parts.values()]) == pytest.approx(best.loss, rel=1e-9)
     for name, part in parts.items():
         assert part.values["mu"] == best.values[f"{name}.mu"]
-        assert part.simulator.coupling.a == pytest.approx(float(best.values["G"]))
+        rule: Any = part.simulator.coupling
+        assert rule.a == pytest.approx(float(best.values["G"]))
         series = part.to_xarray()
         assert series["mu"].values == pytest.approx(best.to_xarray()[f"{name}.mu"].values)
     cohort: Any = best.problem
@@ -200,7 +201,9 @@ def test_what_does_not_fit_is_told(problems, options, message, without_type_chec
 
 def test_shared_names_are_the_same_everywhere():
     def of(regions: int, support: tvbjax.supports.AbstractSupport) -> Problem:
-        free = {"mu": tvbjax.Free(lambda s: s.model.params["mu"], support, tie=tvbjax.ties.Regional())}
+        free = {
+            "mu": tvbjax.Free(lambda s: s.model.params["mu"], support, tie=tvbjax.ties.Regional())
+        }
         mean = objectives.Feature(features.Mean(), 0.0)
         return Problem(simulator(0, regions), free, mean, 20.0)
 

@@ -1,4 +1,4 @@
-"""Growth of changes against Heun's own factor in a linear system, and Lyapunov exponents in chaos."""
+"""Growth of changes against Heun's factor in a linear system, and Lyapunov exponents in chaos."""
 
 import math
 
@@ -40,9 +40,7 @@ def test_in_a_linear_system_changes_shrink_as_heuns_factor_says():
 @pytest.fixture(scope="module")
 def chaos() -> tuple[Problem, Growth]:
     """Hindmarsh and Rose's neuron where it bursts without a rhythm."""
-    model = eqx.tree_at(
-        lambda m: m.params["I"], lems.load("HindmarshRose"), jnp.asarray(3.25)
-    )
+    model = eqx.tree_at(lambda m: m.params["I"], lems.load("HindmarshRose"), jnp.asarray(3.25))
     problem = problem_of(model, 20_000.0, 0.05, "I")
     return problem, gradient_growth(problem, problem.start)
 

@@ -81,8 +81,7 @@ def test_fishers_information_of_a_decay_is_the_closed_form():
     np.testing.assert_allclose(found.eigenvalues, np.linalg.eigvalsh(found.matrix)[::-1], rtol=1e-9)
     assert found.labels == ("mu[region_0]", "mu[region_1]", "mu[region_2]", "tau")
     assert found.verdicts == tuple(
-        "well" if s < 0.1 else "weakly" if s < 0.29 else "not"
-        for s in bounds / [MU, MU, MU, TAU]
+        "well" if s < 0.1 else "weakly" if s < 0.29 else "not" for s in bounds / [MU, MU, MU, TAU]
     )
     assert not found.flat.any()
     sds = found.value_sds

@@ -12,7 +12,7 @@ import pytest
 from quadratic import MIDDLE, Quadratic
 from tvbjax.axes import Axis
 from tvbjax.inference import Fit, Growth, Profile, fit, identifiability, plots
-from tvbjax.inference.objectives import Comparison, Kind
+from tvbjax_inference.objectives import Comparison, Kind
 
 pytest.importorskip("matplotlib")
 
@@ -113,9 +113,7 @@ def test_each_kind_of_comparison():
     kinds = of_kinds()
     figure = drawn(plots.draw_comparisons(kinds))
     panels = {axes.get_title(loc="left"): axes for axes in figure.axes}
-    simulated, empirical = (
-        np.asarray(x) for x in (kinds["fc"].simulated, kinds["fc"].empirical)
-    )
+    simulated, empirical = (np.asarray(x) for x in (kinds["fc"].simulated, kinds["fc"].empirical))
     image = panels["fc, empirical"].get_images()[0].get_array()
     np.testing.assert_allclose(image.compressed(), empirical[~np.eye(5, dtype=bool)])
     assert image.mask.diagonal().all()

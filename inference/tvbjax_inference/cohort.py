@@ -1,4 +1,4 @@
-"""Several subjects as one problem: some numbers are common to all, the others each subject's own."""
+"""Several subjects as one problem: some numbers are common to all, others each subject's own."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -50,7 +50,9 @@ class Cohort(AbstractProblem):
     ):
         _check_problems(problems)
         if isinstance(shared, str):
-            raise TypeError(f"Cohort: shared is {shared!r:.60}; give a list of names: [{shared!r}].")
+            raise TypeError(
+                f"Cohort: shared is {shared!r:.60}; give a list of names: [{shared!r}]."
+            )
         weights = {} if weights is None else weights
         unknown = [name for name in weights if name not in problems]
         if unknown:
@@ -73,7 +75,9 @@ class Cohort(AbstractProblem):
         if not is_traced(weights):
             found = np.array([float(weight) for weight in weights])
             if not (np.isfinite(found).all() and (found >= 0).all() and found.sum() > 0):
-                raise ValueError(f"Cohort: weights are {found}; give numbers, 0 or more, not all 0.")
+                raise ValueError(
+                    f"Cohort: weights are {found}; give numbers, 0 or more, not all 0."
+                )
 
     @property
     def start(self) -> Position:
@@ -112,7 +116,7 @@ class Cohort(AbstractProblem):
         return subject
 
     def _by_name(self, each: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-        """What every subject has by name, by this cohort's names; of what is shared, the first's."""
+        """What every subject has, by this cohort's names; of what is shared, the first's."""
         found: dict[str, Any] = {name: each[self.subjects[0]][name] for name in self.shared}
         return found | {
             self.name_of(one, name): each[one][name]
@@ -124,7 +128,10 @@ class Cohort(AbstractProblem):
     def values(self, position):
         """Those of shared names are the first subject's, where ties make others of the numbers."""
         return self._by_name(
-            {one: self.problems[one].values(self.of_subject(one, position)) for one in self.subjects}
+            {
+                one: self.problems[one].values(self.of_subject(one, position))
+                for one in self.subjects
+            }
         )
 
     def supports(self):

@@ -103,7 +103,7 @@ class Fit:
 
         history = self.history
         steps, starts = len(history.losses), len(self.losses)
-        found = {
+        found: dict[str, Any] = {
             "loss": (("step", "start"), np.stack(history.losses)),
             "gradient": (("step", "start"), np.stack(history.norms)),
         }

@@ -103,7 +103,9 @@ def uncertainty(
     """
     who = "uncertainty"
     if isinstance(factor, bool) or not 0 < factor < np.inf:
-        raise ValueError(f"{who}: factor is {factor!r:.60}; give a number above 0, e.g. values / 2.")
+        raise ValueError(
+            f"{who}: factor is {factor!r:.60}; give a number above 0, e.g. values / 2."
+        )
     position = checked_position(who, problem, position)
     numbers = Numbers.of(problem)
     matrix = factor * hessian(problem, position, key)

@@ -119,7 +119,9 @@ class Information:
     def in_words(self, direction: int) -> str:
         """A direction as a sum of numbers, the largest first."""
         parts = self.directions[direction]
-        order = [i for i in np.argsort(-np.abs(parts).round(2), kind="stable") if abs(parts[i]) > 0.05]
+        order = [
+            i for i in np.argsort(-np.abs(parts).round(2), kind="stable") if abs(parts[i]) > 0.05
+        ]
         words = ""
         for i in order[:_TERMS]:
             part = parts[i] * np.sign(parts[order[0]])

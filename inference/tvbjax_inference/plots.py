@@ -6,6 +6,7 @@ Need matplotlib (`pip install 'tvbjax[plot]'`), which is imported only when draw
 import math
 from typing import TYPE_CHECKING, Any
 
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
@@ -95,7 +96,7 @@ def plot_parameters(fit: Fit) -> "Figure":
         figure = figure_class(figsize=(5.6 * columns, 3.8 * rows), dpi=100, layout="constrained")
         panels = figure.subplots(rows, columns, squeeze=False).ravel()
         for axes, name in zip(panels, names, strict=False):
-            numbers = np.stack([position[name] for position in fit.history.positions])
+            numbers = jnp.stack([jnp.asarray(one[name]) for one in fit.history.positions])
             values = np.asarray(supports[name].constrain(numbers))
             values = values.reshape(*values.shape[:2], -1)  # step, start, number
             if values.shape[2] == 1:
@@ -392,7 +393,9 @@ def _draw_values(panels: Any, name: str, one: Comparison) -> None:
     alone = len(one.axes) == 1 and len(one.axes[0]) == len(empirical)
     labels = [str(x) for x in one.axes[0].coordinate] if alone else list(map(str, places))
     tilted = sum(map(len, labels)) > 50
-    axes.set_xticks(places, labels, rotation=45 if tilted else 0, ha="right" if tilted else "center")
+    axes.set_xticks(
+        places, labels, rotation=45 if tilted else 0, ha="right" if tilted else "center"
+    )
     axes.set_xlim(-0.6, len(places) - 0.4)
     axes.set_ylabel(f"value{unit}")
     axes.set_title(name, loc="left")

@@ -245,9 +245,7 @@ class Problem(AbstractProblem):
         return objective(result), terms
 
     def _compared(self, result: Result) -> dict[str, Array]:
-        return {
-            name: _counted(one) for name, one in comparisons(self.objective, result).items()
-        }
+        return {name: _counted(one) for name, one in comparisons(self.objective, result).items()}
 
     def check(self, position, key):
         result = self.simulate(position, key)
@@ -265,8 +263,8 @@ class Problem(AbstractProblem):
         moving = _moving(self.simulator, self.free, self.names)
         if moving and isinstance(self.simulator.delays, Nearest):
             raise ValueError(
-                f"Problem: '{moving[0][0]}' changes delays alone, and delays of whole steps have no "
-                "derivative; build the Simulator with delays=tvbjax.delays.Linear(), or use "
+                f"Problem: '{moving[0][0]}' changes delays alone, and delays of whole steps have "
+                "no derivative; build the Simulator with delays=tvbjax.delays.Linear(), or use "
                 "gradients.EvolutionStrategy()."
             )
 
@@ -287,9 +285,7 @@ class Problem(AbstractProblem):
         return found
 
     def supports(self):
-        return {
-            name: _of_numbers(one) for name, one in zip(self.names, self.free, strict=True)
-        }
+        return {name: _of_numbers(one) for name, one in zip(self.names, self.free, strict=True)}
 
     def description(self):
         return (self.simulator, self.objective, self.past, self.names, self.duration, self.first)

@@ -85,8 +85,8 @@ class Profile:
 
     def __repr__(self) -> str:
         return (
-            f"Profile of {self.label}: losses {self.losses.min():.5g} to {self.losses.max():.5g} at "
-            f"{len(self.values)} values from {self.values[0]:.5g} to {self.values[-1]:.5g}"
+            f"Profile of {self.label}: losses {self.losses.min():.5g} to {self.losses.max():.5g} "
+            f"at {len(self.values)} values from {self.values[0]:.5g} to {self.values[-1]:.5g}"
         )
 
 
@@ -226,9 +226,7 @@ def _checked(fit: Any, name: str, index: int | None, values: Any):
         raise TypeError(f"{who}: {fit!r:.60} is no Fit; give what tvbjax.inference.fit(...) gave.")
     problem = fit.problem
     if name not in fit.position:
-        raise ValueError(
-            f"{who}: {name!r:.60} is not free; there are {', '.join(problem.start)}."
-        )
+        raise ValueError(f"{who}: {name!r:.60} is not free; there are {', '.join(problem.start)}.")
     numbers, labels = fit.position[name], problem.coordinates()[name]
     if numbers.size > 1 and index is None or index is not None and not 0 <= index < numbers.size:
         raise ValueError(
