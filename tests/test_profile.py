@@ -2,19 +2,22 @@
 
 from functools import cache
 
+import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 
 from quadratic import MATRIX, MIDDLE, Quadratic
-from tvbjax.inference import Fit, fit, profile_likelihood, uncertainty
+from tvbjax.inference import Fit, Profile, profile_likelihood, uncertainty
+from tvbjax_inference.fitted import History
 
 VARIANCES = np.diag(np.linalg.inv(MATRIX))
 
 
 @cache
 def best() -> Fit:
-    return fit(Quadratic(), optimiser=optax.lbfgs(), steps=12)
+    position = {"b": jnp.asarray(MIDDLE[1:]), "a": jnp.asarray(MIDDLE[0])}
+    starts = {name: x[None] for name, x in position.items()}
+    return Fit(Quadratic(), position, 1.0, starts, np.ones(1), History(), "it is known")
 
 
 def test_the_curvature_of_a_parabola_is_its_matrix():
@@ -88,7 +91,7 @@ def test_what_does_not_fit_is_told(change, message):
 
 
 def test_intervals_of_what_is_no_likelihood_are_refused():
-    found = profile_likelihood(best(), "b", np.array([0.4, 0.6]), index=1, steps=3)
+    found = Profile("b", np.array([0.4, 0.6]), np.array([1.0, 2.0]), {}, 0.4, 1.0)
     with pytest.raises(ValueError, match="factor is 0"):
         found.interval(0.0)
     with pytest.raises(ValueError, match="level is 1.5"):

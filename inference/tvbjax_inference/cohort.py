@@ -172,7 +172,7 @@ class Cohort(AbstractProblem):
         once."""
         given = {
             one: (
-                _without_places(self.problems[one]),
+                without_places(self.problems[one]),
                 self.of_subject(one, positions),
                 self.key_of(one, key),
                 None if carries is None else carries[one],
@@ -209,7 +209,7 @@ class Cohort(AbstractProblem):
         return (self.subjects, each, self.shared, self.weights)
 
 
-def _without_places(problem: AbstractProblem) -> AbstractProblem:
+def without_places(problem: AbstractProblem) -> AbstractProblem:
     """Without what is known of regions beside their labels: a simulation does not depend on it."""
     if not isinstance(problem, Problem):
         return problem

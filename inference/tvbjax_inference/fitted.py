@@ -86,7 +86,7 @@ class Fit:
         cohort = self.problem
         if not isinstance(cohort, Cohort):
             raise TypeError("Fit: this is a fit of one subject; it has no parts.")
-        problem, position = cohort.problems[name], cohort.of_subject(name, self.position)
+        position, problem = cohort.of_subject(name, self.position), cohort.problems[name]
         own, history = _of_subject(cohort, name), self.history
         # Where the loss of all was least, each start's own.
         losses = np.stack(history.losses)
