@@ -17,6 +17,7 @@ RUN = [
             "analysis",
             "extending",
             "fitting",
+            "identifiability",
             "networks",
             "objectives",
             "observation",

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from tvbjax import Result, Simulator
+from tvbjax_inference.cohort import Cohort
 from tvbjax_inference.problem import AbstractProblem, Position, Problem
 
 if TYPE_CHECKING:
@@ -76,13 +77,33 @@ class Fit:
         """A run with the best values."""
         return _single(self.problem).simulate(self.position, key)
 
+    def subject(self, name: str) -> "Fit":
+        """One subject's part of a fit of several: its problem, values, losses and history; the
+        gradient's length stays that of all.
+
+        The noise was that of `fit.problem.key_of(name, key)`.
+        """
+        cohort = self.problem
+        if not isinstance(cohort, Cohort):
+            raise TypeError("Fit: this is a fit of one subject; it has no parts.")
+        position, problem = cohort.of_subject(name, self.position), cohort.problems[name]
+        own, history = _of_subject(cohort, name), self.history
+        # Where the loss of all was least, each start's own.
+        losses = np.stack(history.losses)
+        losses = np.where(np.isfinite(losses), losses, np.inf)
+        best = losses.argmin(axis=0)
+        least = np.array([history.terms[step][name][start] for start, step in enumerate(best)])
+        positions = cohort.of_subject(name, self.positions)
+        loss = float(least[losses.min(axis=0).argmin()])
+        return Fit(problem, position, loss, positions, least, own(history), self.stopped)
+
     def to_xarray(self) -> "xr.Dataset":
         """The history: `loss`, terms, `gradient` (its length) and all values by step and start."""
         import xarray as xr
 
         history = self.history
         steps, starts = len(history.losses), len(self.losses)
-        found = {
+        found: dict[str, Any] = {
             "loss": (("step", "start"), np.stack(history.losses)),
             "gradient": (("step", "start"), np.stack(history.norms)),
         }
@@ -110,9 +131,29 @@ class Fit:
         )
 
 
+def _of_subject(cohort: Cohort, name: str):
+    """A function from the history of all to that of one subject."""
+    begin = f"{name}."
+
+    def own(history: History) -> History:
+        return History(
+            [cohort.of_subject(name, positions) for positions in history.positions],
+            [terms[name] for terms in history.terms],
+            [
+                {n[len(begin) :]: x for n, x in terms.items() if n.startswith(begin)}
+                for terms in history.terms
+            ],
+            list(history.norms),
+            history.exploded,
+        )
+
+    return own
+
+
 def _single(problem: AbstractProblem) -> Problem:
     if not isinstance(problem, Problem):
         raise TypeError(
-            "Fit: this is a fit of several subjects; take one's problem, fit.problem.problems[...]."
+            "Fit: this is a fit of several subjects; take one's part, "
+            f"fit.subject('{getattr(problem, 'subjects', ['...'])[0]}')."
         )
     return problem

@@ -5,7 +5,7 @@ values. Several positions are simulated side by side.
 """
 
 import abc
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import equinox as eqx
@@ -15,7 +15,7 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float
 
-from tvbjax import Free, Result, Reverse, Simulator, simulate
+from tvbjax import Forward, Free, Result, Reverse, Simulator, simulate
 from tvbjax.arrays import strong
 from tvbjax.connections import delays_of, fitted, with_layout
 from tvbjax.delays import Nearest
@@ -23,8 +23,17 @@ from tvbjax.engine import Carry, Derivatives
 from tvbjax.ensemble import begin_side_by_side, side_by_side
 from tvbjax.simulation import continued, past_of, whole_steps
 from tvbjax.stimulus import check_times
+from tvbjax.supports import AbstractSupport, Positive, Real, Weights
 from tvbjax.sweep_dataset import labels_of
-from tvbjax_inference.objectives import AbstractObjective, Sum, as_objective
+from tvbjax.ties import Linear
+from tvbjax_inference.objectives import (
+    AbstractObjective,
+    Comparison,
+    Kind,
+    Sum,
+    as_objective,
+    comparisons,
+)
 
 Position = dict[str, Array]  # of one, or of several with a first axis
 
@@ -67,6 +76,22 @@ class AbstractProblem(eqx.Module):
     @abc.abstractmethod
     def coordinates(self) -> dict[str, tuple[str, ...]]:
         """By name, what each of a position's numbers is called."""
+
+    @abc.abstractmethod
+    def supports(self) -> dict[str, AbstractSupport]:
+        """By name, how each of a position's numbers alone becomes a value in its unit."""
+
+    @abc.abstractmethod
+    def compared(
+        self, positions: Position, key: Array | None, derivatives: Derivatives = Forward()
+    ) -> dict[str, Float[Array, "start value"]]:
+        """The simulated values that the objective compares with data, by name as in
+        `objectives.comparisons`, of positions along a first axis. Differentiable. Of a matrix those
+        above the diagonal, of a distribution in rising order."""
+
+    @abc.abstractmethod
+    def begun(self, positions: Position) -> Any:
+        """The carries of positions at their beginning, for evaluations that go on."""
 
     @abc.abstractmethod
     def description(self) -> tuple:
@@ -170,24 +195,41 @@ class Problem(AbstractProblem):
         )
 
     def evaluate(self, positions, key, derivatives=Reverse(), carries=None):
+        (losses, terms), carries = self.run(positions, key, self._measured, derivatives, carries)
+        return Evaluation(losses, terms, carries)
+
+    def compared(self, positions, key, derivatives=Forward()):
+        return self.run(positions, key, self._compared, derivatives)[0]
+
+    def run(
+        self,
+        positions: Position,
+        key: Array | None,
+        measure: Callable[[Result], Any],
+        derivatives: Derivatives = Reverse(),
+        carries: Carry | None = None,
+        duration: float | None = None,
+    ) -> tuple[Any, Carry]:
+        """What `measure` gives of the run at each of several positions, and the carries.
+
+        `duration`: ms, by default the problem's.
+        """
         count = len(next(iter(positions.values())))
         keys = None if key is None else jnp.broadcast_to(key, (count, *key.shape))
-        steps = whole_steps(self.duration, self.simulator.integrator.dt)
-        (losses, terms), carries = side_by_side(
+        duration = self.duration if duration is None else duration
+        return side_by_side(
             self.simulator,
             tuple(one.path(self.simulator) for one in self.free),
             self._leaves(positions),
             keys,
             self.past if carries is None else carries,
             self.first,
-            steps,
-            self._measured,
+            whole_steps(duration, self.simulator.integrator.dt),
+            measure,
             derivatives,
         )
-        return Evaluation(losses, terms, carries)
 
-    def begun(self, positions: Position) -> Carry:
-        """The carries of positions at their beginning, for evaluations that go on."""
+    def begun(self, positions) -> Carry:
         paths = tuple(one.path(self.simulator) for one in self.free)
         return begin_side_by_side(self.simulator, paths, self._leaves(positions), self.past)
 
@@ -201,6 +243,9 @@ class Problem(AbstractProblem):
         objective = self.objective
         terms = objective.terms(result) if isinstance(objective, Sum) else {}
         return objective(result), terms
+
+    def _compared(self, result: Result) -> dict[str, Array]:
+        return {name: _counted(one) for name, one in comparisons(self.objective, result).items()}
 
     def check(self, position, key):
         result = self.simulate(position, key)
@@ -228,6 +273,10 @@ class Problem(AbstractProblem):
         found = {}
         for (name, numbers), one in zip(self.start.items(), self.free, strict=True):
             own = one.tie.names(numbers.shape)
+            if isinstance(one.support, Weights):
+                regions = self.simulator.connectome.labels
+                pairs = zip(*one.support.places, strict=True)
+                own = tuple(f"{regions[i]}, {regions[j]}" for i, j in pairs)
             if own is None and numbers.ndim == 1 and len(numbers) == len(labels):
                 own = tuple(str(label) for label in labels)
             if own is None and numbers.ndim == 0:
@@ -235,8 +284,31 @@ class Problem(AbstractProblem):
             found[name] = own or tuple(str(i) for i in range(numbers.size))
         return found
 
+    def supports(self):
+        return {name: _of_numbers(one) for name, one in zip(self.names, self.free, strict=True)}
+
     def description(self):
         return (self.simulator, self.objective, self.past, self.names, self.duration, self.first)
+
+
+def _counted(comparison: Comparison) -> Float[Array, " value"]:
+    """The simulated values that each count once."""
+    values = comparison.simulated
+    if comparison.kind is Kind.MATRIX:
+        return values[np.triu_indices(len(values), k=1)]
+    if comparison.kind is Kind.DISTRIBUTION:
+        return jnp.sort(values.ravel())
+    return values.ravel()
+
+
+def _of_numbers(free: Free) -> AbstractSupport:
+    """How one of a leaf's numbers becomes a value: those of lines and of shares stay as they are,
+    and those of matrices are logarithms."""
+    if isinstance(free.support, Weights):
+        return Positive()
+    if not free.support.elementwise or isinstance(free.tie, Linear):
+        return Real()
+    return free.support
 
 
 def _named(simulator: Simulator, free: Any) -> tuple[tuple[Free, ...], tuple[str, ...]]:
