@@ -5,7 +5,7 @@ values. Several positions are simulated side by side.
 """
 
 import abc
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import equinox as eqx
@@ -108,6 +108,7 @@ class Problem(AbstractProblem):
     names: tuple[str, ...] = eqx.field(static=True)
     duration: float = eqx.field(static=True)
     first: int = eqx.field(static=True)
+    penalty: Callable[[dict[str, Array]], Array] | None = eqx.field(static=True)
 
     def __init__(
         self,
@@ -117,6 +118,7 @@ class Problem(AbstractProblem):
         duration: float,
         *,
         initial: Any = None,
+        penalty: Callable[[dict[str, Array]], Array] | None = None,
     ):
         if not isinstance(simulator, Simulator):
             raise TypeError(f"Problem: {simulator!r:.60} is no tvbjax.Simulator.")
@@ -135,6 +137,8 @@ class Problem(AbstractProblem):
             self.past = continued(self.simulator, initial)
         else:
             self.past = past_of(self.simulator, initial)
+        self.penalty = penalty
+        _check_penalty(self)
 
     @property
     def start(self) -> Position:
@@ -179,6 +183,9 @@ class Problem(AbstractProblem):
             self._measured,
             derivatives,
         )
+        if self.penalty is not None:
+            added = jax.vmap(lambda one: self.penalty(self.values(one)))(positions)
+            losses, terms = losses + added, terms | {"penalty": added}
         return Evaluation(losses, terms, carries)
 
     def begun(self, positions: Position) -> Carry:
@@ -208,6 +215,10 @@ class Problem(AbstractProblem):
             raise ValueError(
                 f"the loss '{name}' is {loss} at the start, though the run is finite: {said}"
             )
+        if self.penalty is not None:
+            added = float(self.penalty(self.values(position)))
+            if not np.isfinite(added):
+                raise ValueError(f"the penalty is {added} at the start; look at its formula.")
 
     def coordinates(self):
         labels = self.simulator.node_axis.coordinate
@@ -222,7 +233,8 @@ class Problem(AbstractProblem):
         return found
 
     def description(self):
-        return (self.simulator, self.objective, self.past, self.names, self.duration, self.first)
+        parts = (self.simulator, self.objective, self.past, self.names, self.duration, self.first)
+        return parts if self.penalty is None else (*parts, self.penalty)
 
 
 def _named(simulator: Simulator, free: Any) -> tuple[tuple[Free, ...], tuple[str, ...]]:
@@ -244,6 +256,23 @@ def _named(simulator: Simulator, free: Any) -> tuple[tuple[Free, ...], tuple[str
         )
     names = tuple(given) if given is not None else labels_of(simulator, several)
     return several, names
+
+
+def _check_penalty(problem: Problem) -> None:
+    if problem.penalty is None:
+        return
+    if not callable(problem.penalty):
+        raise TypeError(
+            f"Problem: penalty is {problem.penalty!r:.60}; give a function of the free values by "
+            "name, e.g. lambda values: jnp.mean(values['w'] ** 2)."
+        )
+    if isinstance(problem.objective, Sum) and "penalty" in problem.objective.objectives:
+        raise ValueError("Problem: a term of the objective is called 'penalty'; rename it.")
+    found = jax.eval_shape(lambda p: problem.penalty(problem.values(p)), problem.start)
+    if getattr(found, "shape", None) != ():
+        raise ValueError(
+            f"Problem: the penalty is {found!r:.80}; let it give one number of JAX, e.g. a mean."
+        )
 
 
 def _laid_out(simulator: Simulator, free: tuple[Free, ...], names) -> Simulator:
