@@ -129,7 +129,7 @@ class Free:
                 f"Free '{label}': values of the shape {shape} do not fit {self.support}."
             ) from None
         bad = np.argwhere(~np.broadcast_to(allowed, shape))
-        if bad.size:
+        if len(bad):
             place = tuple(int(i) for i in bad[0])
             where = f" at {list(place)}" if place else ""
             raise ValueError(

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, Float
+from jaxtyping import Array, ArrayLike
 
 
 class AbstractTie(abc.ABC):
@@ -136,7 +136,7 @@ class Linear(AbstractTie):
     (2019), Neuron 101:1181; Deco et al. (2021), Science Advances 7:eabf4752.
     """
 
-    maps: Mapping[str, Float[ArrayLike, " region"]]
+    maps: Mapping[str, ArrayLike | Sequence]
 
     def __post_init__(self):
         if not isinstance(self.maps, Mapping) or not self.maps:

@@ -4,11 +4,12 @@ The work is that of TVB-Optim's page on gradient checkpointing: 84 regions, redu
 of 1 ms, delays, additive noise, BOLD by a convolution, and the root mean square of what the
 functional connectivity of a minute differs from a measured one by. Adam changes the strength of all
 connections, with the same noise at every step. Weights are the roots of the page's: with those the
-best fit is 0.28, hardly better than none (0.33), with their roots 0.2. Adam starts above the
+best fit is 0.28, hardly better than none (0.33), with their roots 0.23. Adam starts above the
 strength at which activity rises, where the fit is best in a narrow range.
 
 The report has seconds of a simulation with its loss, of a step of Adam, both after a first one that
-compiles, the losses and strengths that Adam went through, and the most memory that was held.
+compiles, the losses, strengths and slopes that Adam went through, and the most memory held. Losses
+tell whether slopes are right: their difference over that of strengths is the mean slope.
 """
 
 import argparse
@@ -41,17 +42,23 @@ SETTINGS = {
 NETWORK = Path(__file__).parents[2] / "build" / "benchmarks" / "fit.npz"
 
 
-def read_options(peer: str, add: Callable[[argparse.ArgumentParser], Any]) -> argparse.Namespace:
+def read_options(
+    peer: str, add: Callable[[argparse.ArgumentParser], Any], *, x64: bool
+) -> argparse.Namespace:
+    """`x64`: whether in double precision, where the command line does not say."""
     parser = argparse.ArgumentParser(description=f"The fit of a connection strength with {peer}.")
     parser.add_argument("--network", type=Path, default=NETWORK, help=".npz, by run_tvboptim_fit")
     parser.add_argument("--steps", type=int, default=20, help="of Adam")
     parser.add_argument("--repeats", type=int, default=3, help="of the simulation")
     parser.add_argument("--duration", type=float, default=SETTINGS["duration"], help="ms")
-    parser.add_argument("--x64", action="store_true", help="in double precision")
+    parser.add_argument("--x64", action=argparse.BooleanOptionalAction, default=x64)
     parser.add_argument("--noise", type=Path, help=".npy: normal numbers (step, 1, region) to use")
     parser.add_argument("--trajectory", type=Path, help=".npy: S of every step without noise")
     add(parser)
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.steps < 1 or options.repeats < 1:
+        parser.error("--steps and --repeats are at least 1: the first of each is timed apart")
+    return options
 
 
 def report(

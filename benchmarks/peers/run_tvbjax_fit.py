@@ -1,10 +1,10 @@
 """The fit with tvbjax: `simulate` with its defaults inside `jax.value_and_grad`.
 
 The network and the measured connectivity are those that run_tvboptim_fit.py wrote. What differs:
-the noise is another draw of the same strength (--noise gives both the same), S is kept within 0 and
-1, and the kernel of BOLD meets every mean at its middle (TVB-Optim: 5,000 points from 0 s to 20 s,
-its means are a step late). Activity before the start is that at the start, not zero, but the
-samples that it is seen in are skipped.
+the noise is another draw of the same strength (--noise gives both the same, for a few seconds of
+activity: recorded noise is slow here), S is kept within 0 and 1, and the kernel of BOLD meets every
+mean at its middle (TVB-Optim: 5,000 points from 0 s to 20 s, its means are a step late). Activity
+before the start is that at the start, not zero, but the samples that it is seen in are skipped.
 """
 
 import argparse
@@ -14,7 +14,7 @@ import numpy as np
 
 
 def main() -> None:
-    options = fit.read_options("tvbjax", _add_options)
+    options = fit.read_options("tvbjax", _add_options, x64=False)
     import jax
 
     import tvbjax

@@ -180,7 +180,8 @@ def _from_pairs(losses: Float[Array, "pair 2 start"], steps: Array, spread: floa
     differences = (losses[:, 0] - losses[:, 1]) / (2.0 * spread**2)
     told = jnp.isfinite(differences)
     weighted = jnp.where(told, differences, 0.0)[..., None] * steps
-    return weighted.sum(axis=0) / jnp.maximum(told.sum(axis=0), 1)[:, None]
+    count = jnp.maximum(told.sum(axis=0), 1).astype(losses.dtype)
+    return weighted.sum(axis=0) / count[:, None]
 
 
 def _check_pairs(who: str, pairs: int, spread: float) -> None:

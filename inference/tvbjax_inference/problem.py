@@ -85,7 +85,7 @@ class AbstractProblem(eqx.Module):
         """Positions about the start, normal with this standard deviation in unbounded numbers."""
         keys = jr.split(key, len(self.start))
         return {
-            name: numbers + spread * jr.normal(k, (count, *numbers.shape), numbers.dtype)
+            name: numbers[None] + spread * jr.normal(k, (count, *numbers.shape), numbers.dtype)
             for (name, numbers), k in zip(self.start.items(), keys, strict=True)
         }
 

@@ -112,12 +112,13 @@ def bundled(edges: Edges, chosen: np.ndarray, *, whole: bool) -> Bundles:
     return Bundles(tuple(parts), jax.device_put(rows.astype(np.int32)))
 
 
-def bundled_by_sender(edges: Edges, chosen: np.ndarray) -> tuple[Bundle, ...]:
-    """The chosen connections in bundles whose rows are sending regions."""
+def bundled_by_sender(edges: Edges, chosen: np.ndarray, *, whole: bool) -> tuple[Bundle, ...]:
+    """The chosen connections in bundles whose rows are sending regions; `whole`: in one, with a row
+    for every region."""
     targets, sources = np.asarray(edges.targets), np.asarray(edges.sources)
     order = np.lexsort((targets, sources))
-    turned = Edges(sources[order], targets[order], edges.nodes)
-    parts = bundled(turned, chosen[order], whole=False).parts
+    turned = Edges(*map(jax.device_put, (sources[order], targets[order])), edges.nodes)
+    parts = bundled(turned, chosen[order], whole=whole).parts
     numbers = [jax.device_put(order[np.asarray(part.edges)].astype(np.int32)) for part in parts]
     return tuple(Bundle(n, part.present) for n, part in zip(numbers, parts, strict=True))
 

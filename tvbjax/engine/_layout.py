@@ -31,7 +31,7 @@ class Layout(eqx.Module):
     `block`: steps that are taken together, `reach`: those of one or several blocks. `far`:
     connections whose delays are no shorter than `reach`; `long`: than a block. `short`: the others,
     but for `alone`: which connection, if any, leads from a region to itself at once, or -1. `past`:
-    steps before a block that short connections look back. `far_on`, `long_on`: the far and long
+    steps before a block that short connections look back. `far_on`, `long_on`, `short_on`: the
     connections by their senders, for derivatives. `dense`: sums over a matrix of weights, in a
     network without delays.
     """
@@ -42,6 +42,7 @@ class Layout(eqx.Module):
     alone: Int[Array, " node"] | None
     far_on: tuple[Bundle, ...]
     long_on: tuple[Bundle, ...]
+    short_on: tuple[Bundle, ...]
     block: int = eqx.field(static=True)
     reach: int = eqx.field(static=True)
     past: int = eqx.field(static=True)
@@ -129,20 +130,23 @@ def layout_of(edges: Edges, needs: Needs, block: int, reach: int) -> Layout:
     """The layout with blocks and a reach of so many steps."""
     none = bundled(edges, np.zeros(len(needs.least), bool), whole=False)
     if needs.channels == 0:  # nothing travels by the connectome
-        return Layout(none, none, none, None, (), (), block, block, 0, False)
+        return Layout(none, none, none, None, (), (), (), block, block, 0, False)
     if needs.horizon == 1:
         dense = not needs.pairwise and _dense_is_cheaper(edges, costs_of(edges, needs))
         every = bundled(edges, np.ones(len(needs.least), bool), whole=needs.pairwise)
-        near = none if dense else every
-        return Layout(none, none, near, None, (), (), block, block, 0, dense)
+        if dense:
+            return Layout(none, none, none, None, (), (), (), block, block, 0, True)
+        on = bundled_by_sender(edges, np.ones(len(needs.least), bool), whole=True)
+        return Layout(none, none, every, None, (), (), on, block, block, 0, False)
     far, long, short, alone = kinds(edges, needs, block, reach)
     return Layout(
         bundled(edges, far, whole=needs.pairwise),
         bundled(edges, long, whole=needs.pairwise),
         bundled(edges, short, whole=needs.pairwise),
         _numbers(edges, alone),
-        () if needs.pairwise else bundled_by_sender(edges, far),
-        () if needs.pairwise else bundled_by_sender(edges, long),
+        () if needs.pairwise else bundled_by_sender(edges, far, whole=False),
+        () if needs.pairwise else bundled_by_sender(edges, long, whole=False),
+        () if needs.pairwise else bundled_by_sender(edges, short, whole=True),
         block,
         reach,
         int(needs.greatest[short].max(initial=0)),

@@ -30,7 +30,7 @@ class Wires(eqx.Module):
 class Network(eqx.Module):
     """Connections by the layout's kinds, and what is known of every region.
 
-    `far_on`, `long_on`: far and long ones by their senders. `alone`: weights of what a region sends
+    `far_on`, `long_on`, `short_on`: by their senders. `alone`: weights of what a region sends
     itself at once. `dense`: the weights as a matrix, for `Instant` rules. `product`: the matrix
     that sums what regions send now, where there are no delays: its rows are senders, its columns
     receivers and some of nothing. `strengths`: of each link the in-strength of every region.
@@ -42,6 +42,7 @@ class Network(eqx.Module):
     short: tuple[Wires, ...]
     far_on: tuple[Onward, ...]
     long_on: tuple[Onward, ...]
+    short_on: tuple[Onward, ...]
     alone: Float[Array, "node *member"] | None
     dense: Float[Array, "node node *member"] | None
     product: Float[Array, "node column *member"] | None
@@ -100,6 +101,7 @@ def network_of(members: Members) -> Network:
         _wires(simulator, layout.short, weights, delays),
         _onward(simulator, layout.far_on, weights, delays),
         _onward(simulator, layout.long_on, weights, delays),
+        _onward(simulator, layout.short_on, weights, delays),
         alone,
         edges.matrix(weights) if at_once else None,
         _product_of(edges.matrix(weights)) if layout.dense else None,

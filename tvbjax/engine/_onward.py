@@ -80,7 +80,7 @@ def _of_past_jvp(primals, tangents, *, routes, slots):
     zeros = _of_past(past, weights, routes=routes, slots=slots)
     # Step -len(past) is at column 0 of these, and step 0 at column len(past).
     columns = jnp.concatenate([jnp.zeros_like(zeros[:, : len(past)]), zeros], axis=1)
-    columns = _add_products(columns, primals, tangents, routes, jnp.zeros((), jnp.int32))
+    columns = _with_products(columns, primals, tangents, routes, jnp.zeros((), jnp.int32))
     return zeros, columns[:, len(past) :]
 
 
@@ -93,11 +93,13 @@ def _sent_on(columns, sent, weights, *, routes, position):
 def _sent_on_jvp(primals, tangents, *, routes, position):
     columns, sent, weights = primals
     tangent = jnp.zeros_like(columns) if tangents[0] is None else tangents[0]
-    tangent = _add_products(tangent, (sent, weights), tangents[1:], routes, position)
+    tangent = _with_products(tangent, (sent, weights), tangents[1:], routes, position)
     return _sent_on(columns, sent, weights, routes=routes, position=position), tangent
 
 
-def _add_products(columns, primals, tangents, routes, position):
+# To reverse mode the places where signals arrive are not worth keeping: they are found again.
+@eqx.filter_checkpoint
+def _with_products(columns, primals, tangents, routes, position):
     """With the derivative of the products of weights and signals in the columns where they arrive.
 
     `primals`, `tangents`: of what is sent, and of the weights of each bundle.

@@ -109,6 +109,20 @@ def room_for(recent: Array | None, steps: int) -> Array | None:
     return jnp.concatenate([recent, jnp.zeros((steps, *recent.shape[1:]), recent.dtype)])
 
 
+@jax.custom_jvp
+def clipped(x: Array, lower: Array, upper: Array) -> Array:
+    """Within bounds; at them, too, it goes with x, and beyond them it does not."""
+    return jnp.clip(x, lower, upper)
+
+
+@clipped.defjvp
+def _clipped_jvp(primals, tangents):
+    # That of clip has four divisions, for what is at both bounds at once.
+    x, lower, upper = primals
+    within = (x >= lower) & (x <= upper)
+    return clipped(x, lower, upper), jnp.where(within, tangents[0], 0.0)
+
+
 class LocalStep(NamedTuple):
     """One step of one simulation. `number`: the step, `column`: its place in the window."""
 
@@ -123,7 +137,7 @@ class LocalStep(NamedTuple):
         drift = _Drift(simulator, network, inputs, push, soon, window, self.number, self.column)
 
         def bound(x):
-            x = jnp.clip(x, network.lower, network.upper) if simulator.bounded else x
+            x = clipped(x, network.lower, network.upper) if simulator.bounded else x
             return x if network.owners is None else jnp.where(network.owners, x, 0.0)
 
         noise, dt = simulator.noise, simulator.integrator.dt

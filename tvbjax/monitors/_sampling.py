@@ -2,11 +2,10 @@
 
 import equinox as eqx
 import jax.numpy as jnp
-from jax import lax
 
 from tvbjax.monitors._arguments import as_time, check_period, chosen_variables
 from tvbjax.monitors._monitor import AbstractMonitor, period_ends
-from tvbjax.monitors._windows import add_block, close_windows, open_windows
+from tvbjax.monitors._windows import add_block, close_windows, open_windows, put_rows
 
 
 class Raw(AbstractMonitor):
@@ -29,7 +28,7 @@ class Raw(AbstractMonitor):
         return jnp.zeros((chunk.steps, *carried[0].shape), carried[0].dtype)
 
     def update(self, buffer, block, offset, chunk):
-        return lax.dynamic_update_slice_in_dim(buffer, block, offset, axis=0)
+        return put_rows(buffer, block, offset)
 
     def close(self, carried, buffer, chunk):
         return carried, buffer

@@ -6,6 +6,7 @@ windows of one chunk, the first preloaded with what an earlier chunk left unfini
 
 import math
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax import lax
@@ -46,12 +47,38 @@ def add_block(
         return windows.at[first].add(_sums(values[None])[0])
     if _in_phase(chunk) and chunk.block % period == 0 and length % period == 0:
         sums = _sums(values.reshape(length // period, period, *values.shape[1:]))
-        return lax.dynamic_update_slice_in_dim(windows, sums, first, axis=0)
+        return put_rows(windows, sums, first)
     own = (chunk.phase + offset + jnp.arange(length, dtype=jnp.int32)) // period - first
     touched = (length - 1) // period + 2
     sums = jax.ops.segment_sum(values, own, num_segments=touched, indices_are_sorted=True)
     rows = first + jnp.arange(touched, dtype=jnp.int32)
     return windows.at[rows].add(sums, mode="drop")
+
+
+@eqx.filter_custom_jvp
+def put_rows(
+    buffer: Float[Array, "row *rest"], rows: Float[Array, "some *rest"], first: Int[Array, ""]
+) -> Float[Array, "row *rest"]:
+    """With rows from the first on, which were zeros until now."""
+    return lax.dynamic_update_slice_in_dim(buffer, rows, first, axis=0)
+
+
+@put_rows.def_jvp
+def _put_rows_jvp(primals, tangents):
+    # Zeros have no derivative: these are added, so that reverse mode need not clear whole buffers.
+    buffer, rows, first = primals
+    buffer_dot, rows_dot, _ = tangents
+    dot = jnp.zeros_like(buffer) if buffer_dot is None else buffer_dot
+    if rows_dot is not None:
+        dimensions = lax.ScatterDimensionNumbers(
+            update_window_dims=tuple(range(rows.ndim)),
+            inserted_window_dims=(),
+            scatter_dims_to_operand_dims=(0,),
+        )
+        place = jnp.asarray(first, jnp.int32)[None]
+        mode = lax.GatherScatterMode.CLIP
+        dot = lax.scatter_add(dot, place, rows_dot, dimensions, mode=mode)
+    return put_rows(buffer, rows, first), dot
 
 
 def close_windows(

@@ -1,0 +1,415 @@
+"""Fits: the loop by a bowl whose minimum is known, and simulations by data of known truth."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import tvbjax
+from tvbjax import Free, Interval, coupling, integrators, monitors, noise, ties
+from tvbjax.inference import AbstractProblem, Problem, fit, gradients, objectives, starts
+from tvbjax_inference.problem import Evaluation
+
+STRETCH = np.array([1.0, 4.0, 0.25])
+
+
+class Bowl(AbstractProblem):
+    """A paraboloid about (1, -2, 3) and the minimum 0.5, and ripples of some height on it."""
+
+    begin: jax.Array
+    edge: float = eqx.field(default=np.inf, static=True)
+    ripples: float = eqx.field(default=0.0, static=True)
+    noise: float = eqx.field(default=0.0, static=True)
+
+    @property
+    def start(self):
+        return {"x": self.begin, "unseen": jnp.zeros(())} if self.edge < 0 else {"x": self.begin}
+
+    def values(self, position):
+        return position
+
+    def evaluate(self, positions, key, derivatives=None, carries=None):
+        away = positions["x"] - jnp.asarray([[1.0, -2.0, 3.0]])
+        losses = 0.5 + (jnp.asarray(STRETCH)[None] * away**2).sum(axis=1)
+        losses = losses + self.ripples * jnp.sin(300.0 * away).sum(axis=1)
+        if key is not None:
+            losses = losses + self.noise * jax.random.normal(key)
+        losses = jnp.where(positions["x"][:, 0] > self.edge, jnp.nan, losses)
+        return Evaluation(losses, {"double": 2 * losses}, None)
+
+    def check(self, position, key):
+        raise ValueError("the bowl is broken at region 7")
+
+    def coordinates(self):
+        return {"x": ("a", "b", "c")}
+
+    def description(self):
+        return (self.begin, self.edge)
+
+
+def bowl(**options):
+    return Bowl(jnp.asarray([0.0, 0.0, 0.0]), **options)
+
+
+@pytest.mark.parametrize("gradient", [gradients.Reverse(), gradients.Forward()])
+def test_adam_and_lbfgs_find_the_bottom(gradient):
+    found = fit(bowl(), optimiser=optax.adam(0.3), steps=150, gradient=gradient)
+    np.testing.assert_allclose(found.values["x"], [1, -2, 3], atol=0.02)
+    assert found.loss == pytest.approx(0.5, abs=1e-3)
+    quick = fit(bowl(), optimiser=optax.lbfgs(), steps=10, gradient=gradient)
+    np.testing.assert_allclose(quick.values["x"], [1, -2, 3], atol=1e-4)
+
+
+def test_the_path_is_that_of_optax_itself():
+    problem, rule = bowl(), optax.sgd(0.05, momentum=0.9)
+    found = fit(problem, optimiser=rule, steps=5, gradient=gradients.Reverse())
+    position, memory = problem.start, rule.init(problem.start)
+    for step in range(5):
+        np.testing.assert_allclose(found.history.positions[step]["x"][0], position["x"])
+        slopes = jax.grad(problem.loss)(position)
+        np.testing.assert_allclose(
+            found.history.norms[step][0], np.linalg.norm(slopes["x"]), rtol=1e-12
+        )
+        with jax.numpy_dtype_promotion("standard"):
+            changes, memory = rule.update(slopes, memory, position)
+            position = optax.apply_updates(position, changes)
+
+
+def test_several_starts_go_their_own_ways():
+    given = {"x": jnp.asarray([[0.0, 0, 0], [1, -2, 3], [5, 5, 5]])}
+    together = fit(bowl(), starts=given, steps=12)
+    assert together.losses[1] == 0.5 and together.loss == 0.5
+    alone = fit(Bowl(given["x"][2]), steps=12)
+    np.testing.assert_allclose(together.losses[2], alone.loss, rtol=1e-12)
+    drawn = fit(bowl(), starts=3, steps=2)
+    assert drawn.losses.shape == (3,)
+    np.testing.assert_array_equal(drawn.history.positions[0]["x"][0], [0, 0, 0])
+
+
+def test_the_best_of_many_are_refined():
+    problem = bowl()
+    swept = starts.Swept(tried=50, best=3, spread=2.0)
+    tried = starts.Drawn(50, 2.0).positions(problem, None)
+    losses = problem.evaluate(tried, None).losses
+    chosen = swept.positions(problem, None)["x"]
+    np.testing.assert_array_equal(chosen, tried["x"][np.argsort(losses)[:3]])
+    assert fit(problem, starts=swept, steps=3).losses.shape == (3,)
+
+
+def test_it_stops_when_nothing_falls_any_more():
+    found = fit(bowl(), optimiser=optax.adam(0.3), steps=500, patience=20)
+    assert found.steps < 300 and "no start's loss fell in 20 steps" in found.stopped
+
+
+def test_the_history_is_a_dataset():
+    found = fit(bowl(), starts=2, steps=4)
+    dataset = found.to_xarray()
+    assert dict(dataset.sizes) == {"step": 4, "start": 2, "x_0": 3}
+    np.testing.assert_allclose(dataset["term_double"], 2 * dataset["loss"])
+    assert float(dataset["loss"].min()) == found.loss == pytest.approx(min(found.losses))
+    assert "loss" in repr(found) and "x = (3,) values" in repr(found)
+
+
+@pytest.mark.parametrize("rule", [optax.adam(0.1), optax.lbfgs()], ids=["adam", "lbfgs"])
+def test_a_fit_goes_on_from_its_checkpoint_with_the_same_numbers(tmp_path, rule):
+    path, key = tmp_path / "fit.npz", jax.random.key(3)
+    options = dict(key=key, optimiser=rule, starts=2, resample=True)
+    whole = fit(bowl(noise=0.1), steps=9, **options)
+    fit(bowl(noise=0.1), steps=4, checkpoint=path, **options)
+    resumed = fit(bowl(noise=0.1), steps=9, checkpoint=path, **options)
+    assert resumed.steps == 9
+    np.testing.assert_array_equal(np.stack(resumed.history.losses), np.stack(whole.history.losses))
+    np.testing.assert_array_equal(resumed.position["x"], whole.position["x"])
+
+
+def test_the_checkpoint_of_another_fit_is_refused(tmp_path):
+    path = tmp_path / "fit.npz"
+    fit(bowl(), steps=2, optimiser=optax.adam(0.1), checkpoint=path)
+    for other in (
+        dict(optimiser=optax.adam(0.2)),
+        dict(optimiser=optax.adam(0.1), key=jax.random.key(0)),
+        dict(optimiser=optax.adam(0.1), starts=2),
+    ):
+        with pytest.raises(ValueError, match="is the checkpoint of another fit"):
+            fit(bowl(), steps=2, checkpoint=path, **other)
+    path.write_bytes(b"no checkpoint")
+    with pytest.raises(ValueError, match="is no checkpoint of a fit"):
+        fit(bowl(), steps=2, checkpoint=path)
+    with pytest.raises(ValueError, match="must end in .npz"):
+        fit(bowl(), steps=2, checkpoint=tmp_path / "fit.pickle")
+
+
+def test_an_interrupted_fit_keeps_what_it_found(tmp_path, monkeypatch):
+    from tvbjax_inference import fitted
+
+    added = fitted.History.add
+
+    def stop(self, *arguments):
+        added(self, *arguments)
+        if len(self.losses) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(fitted.History, "add", stop)
+    with pytest.warns(UserWarning, match="goes on from the checkpoint"):
+        found = fit(bowl(), steps=9, checkpoint=tmp_path / "fit.npz")
+    assert found.stopped == "interrupted" and np.isfinite(found.loss)
+    monkeypatch.undo()
+    resumed = fit(bowl(), steps=9, checkpoint=tmp_path / "fit.npz")
+    np.testing.assert_array_equal(resumed.losses, fit(bowl(), steps=9).losses)
+
+
+def test_a_start_that_becomes_nan_ends_and_the_others_go_on():
+    given = {"x": jnp.asarray([[0.0, 0, 0], [0.0, -2, 3]])}
+    with pytest.warns(UserWarning, match="the loss or the gradient of every start became NaN"):
+        found = fit(bowl(edge=0.5), optimiser=optax.sgd(0.1), starts=given, steps=30)
+    assert "became NaN" in found.stopped
+    assert np.isfinite(found.losses).all() and found.values["x"][0] <= 0.5
+
+
+def test_a_loss_that_is_nan_at_the_start_is_explained():
+    with pytest.raises(ValueError, match="the bowl is broken at region 7"):
+        fit(bowl(edge=-1.0), steps=3)
+
+
+def test_what_is_not_seen_is_told():
+    class Blind(Bowl):
+        @property
+        def start(self):
+            return {"x": self.begin, "unseen": jnp.zeros(2)}
+
+    with pytest.warns(UserWarning, match="does not depend on 'unseen' here: its gradient is 0"):
+        fit(Blind(jnp.zeros(3)), steps=2)
+
+
+@pytest.mark.filterwarnings("ignore:fit. the loss does not depend")
+def test_a_loss_that_does_not_move_is_told():
+    class Flat(Bowl):
+        def evaluate(self, positions, key, derivatives=None, carries=None):
+            losses = 2.0 + 0.0 * positions["x"].sum(axis=1)
+            return Evaluation(losses, {}, None)
+
+    with pytest.warns(UserWarning, match="the loss did not move from 2 in 8 steps"):
+        fit(Flat(jnp.zeros(3)), steps=8)
+
+
+def test_gradients_that_explode_are_told():
+    class Steep(Bowl):
+        def evaluate(self, positions, key, derivatives=None, carries=None):
+            x = positions["x"].sum(axis=1)
+            return Evaluation(1.0 + 1e-3 * jnp.sin(1e12 * x), {}, None)
+
+    with pytest.warns(UserWarning, match="it explodes.*gradients.EvolutionStrategy"):
+        fit(Steep(jnp.zeros(3)), steps=2)
+
+
+def test_evolution_finds_the_slope_of_a_rippled_bowl():
+    """Of a paraboloid the smoothed gradient is the gradient; fast ripples are smoothed away."""
+    way = gradients.EvolutionStrategy(pairs=4000, spread=0.1)
+    position = {"x": jnp.zeros((2, 3))}
+    slope, _ = jax.jit(
+        lambda p: way(bowl(ripples=0.5), p, None, jax.random.key(0), ())  # type: ignore
+    )(position)
+    exact = 2 * STRETCH * -np.array([1.0, -2.0, 3.0])
+    # The error of the mean: about the loss's spread over the step, divided by the square root.
+    np.testing.assert_allclose(slope.gradients["x"], np.stack([exact, exact]), atol=0.75)
+    rough = jax.grad(bowl(ripples=0.5).loss)({"x": jnp.zeros(3)})["x"]
+    assert np.abs(rough - exact).max() > 50
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "match"),
+    [
+        (dict(steps=0), ValueError, "steps is 0; give a whole number of 1 or more"),
+        (dict(patience=0), ValueError, "patience is 0"),
+        (dict(tolerance=-1.0), ValueError, "tolerance is -1.0"),
+        (dict(key=3), TypeError, "key is 3; give a key of JAX"),
+        (dict(gradient="reverse"), TypeError, "gradient is 'reverse'"),
+        (dict(starts=0), ValueError, "starts: 0; give a whole number"),
+        (dict(starts={"y": [1.0]}), TypeError, "numbers by name for each of x"),
+        (dict(starts={"x": np.zeros(3)}), ValueError, r"have the shape \(3,\); give"),
+    ],
+)
+def test_bad_arguments(arguments, error, match, without_type_checks):
+    with pytest.raises(error, match=match):
+        fit(bowl(), **(dict(steps=2) | arguments))
+
+
+def test_bad_ways(without_type_checks):
+    with pytest.raises(ValueError, match="EvolutionStrategy: pairs is 0"):
+        gradients.EvolutionStrategy(0)
+    with pytest.raises(ValueError, match="spread is 0"):
+        gradients.PersistentEvolutionStrategy(spread=0.0)
+    with pytest.raises(ValueError, match="the best 4 of 2"):
+        starts.Swept(2, 4)
+
+
+# Simulations: three regions of a stable model with delays and noise.
+
+
+def make(a=0.3, current=0.33, sigma=1e-5, **options):
+    weights = np.array([[0.0, 1.0, 0.2], [0.5, 0.0, 1.0], [0.3, 0.8, 0.0]])
+    lengths = np.array([[0.0, 20.0, 9.0], [12.0, 0.0, 30.0], [15.0, 25.0, 0.0]])
+    simulator = tvbjax.Simulator(
+        tvbjax.lems.load("ReducedWongWang"),
+        tvbjax.Connectome(weights, lengths, 3.0, ["one", "two", "three"]),
+        coupling.Linear(a=a),
+        integrators.Heun(dt=1.0),
+        noise.Additive(sigma) if sigma else None,
+        monitors.TemporalAverage(10.0),
+        **options,
+    )
+    values = simulator.model.params | {"I_o": jnp.asarray(current)}
+    return eqx.tree_at(lambda s: s.model.params, simulator, values)
+
+
+GAIN = Free(lambda s: s.coupling.a, Interval(0.0, 2.0), "gain")
+CURRENTS = Free(lambda s: s.model.params["I_o"], Interval(0.2, 0.4), "current", tie=ties.Regional())
+
+
+@pytest.fixture(scope="module")
+def truth():
+    made = make(0.7, np.array([0.30, 0.32, 0.34]))
+    run = tvbjax.simulate(made, 600.0, key=jax.random.key(5), progress=False)
+    return np.asarray(run.samples["temporal_average"].values[:, 0])
+
+
+@pytest.fixture(scope="module")
+def problem(truth):
+    return Problem(make(), (GAIN, CURRENTS), objectives.TimeSeries(truth), 600.0)
+
+
+def test_values_are_found_again_from_the_same_noise(problem):
+    found = fit(problem, key=jax.random.key(5), optimiser=optax.lbfgs(), steps=60)
+    assert float(found.values["gain"]) == pytest.approx(0.7, rel=1e-3)
+    np.testing.assert_allclose(found.values["current"], [0.30, 0.32, 0.34], rtol=1e-3)
+    assert found.loss < 1e-6
+    assert float(found.simulator.coupling.a) == float(found.values["gain"])
+    again = problem.objective(found.simulate(jax.random.key(5)))
+    assert float(again) == pytest.approx(found.loss, rel=1e-6, abs=1e-12)
+
+
+def test_ways_of_exact_gradients_agree_and_starts_side_by_side_do(problem):
+    positions = problem.draw(jax.random.key(1), 2)
+    key = jax.random.key(5)
+    found = [
+        eqx.filter_jit(way)(problem, positions, key, key, ())[0]
+        for way in (gradients.Reverse(), gradients.Forward())
+    ]
+    for name in positions:
+        np.testing.assert_allclose(*(s.gradients[name] for s in found), rtol=1e-8, atol=1e-12)
+    alone = {name: x[:1] for name, x in positions.items()}
+    single = eqx.filter_jit(gradients.Reverse())(problem, alone, key, key, ())[0]
+    np.testing.assert_allclose(single.losses[0], found[0].losses[0], rtol=1e-10)
+    np.testing.assert_allclose(single.gradients["gain"][0], found[0].gradients["gain"][0])
+
+    def loss(gain):
+        return problem.loss({name: x[0] for name, x in positions.items()} | {"gain": gain}, key)
+
+    at, step = positions["gain"][0], 1e-5
+    evaluate = jax.jit(loss)
+    slope = (evaluate(at + step) - evaluate(at - step)) / (2 * step)
+    np.testing.assert_allclose(found[0].gradients["gain"][0], slope, rtol=1e-6)
+
+
+def test_a_horizon_cuts_the_network_and_leaves_the_monitors(problem):
+    """A cut gradient is that of windows run one after another from states held constant."""
+    simulator, window = make(sigma=0.0), 64.0
+    start = np.full((1, 3), 0.2)
+
+    def loss(a, derivatives):
+        own = eqx.tree_at(lambda s: s.coupling.a, simulator, a)
+        run = tvbjax.simulate(own, 3 * window, initial=start, derivatives=derivatives)
+        return run.samples["temporal_average"].values[-1].sum()
+
+    def by_hand(a):
+        own = eqx.tree_at(lambda s: s.coupling.a, simulator, a)
+        run = tvbjax.simulate(own, window, initial=start)
+        for _ in range(2):
+            final = run.final
+            kept = jax.lax.stop_gradient((final.state, final.past, final.noise))
+            final = eqx.tree_at(lambda f: (f.state, f.past, f.noise), final, kept)
+            run = tvbjax.simulate(own, window, initial=eqx.tree_at(lambda r: r.final, run, final))
+        return run.samples["temporal_average"].values[-1].sum()
+
+    a = jnp.asarray(0.5)
+    cut = jax.jit(jax.grad(lambda a: loss(a, tvbjax.Reverse(window))))(a)
+    np.testing.assert_allclose(cut, jax.jit(jax.grad(by_hand))(a), rtol=1e-9)
+    whole = jax.jit(jax.grad(lambda a: loss(a, tvbjax.Reverse())))(a)
+    assert abs(cut - whole) > 0.01 * abs(whole)
+
+
+def test_persistent_evolution_goes_on_from_where_it_was(truth):
+    """Of one long piece, cut in three: the states of the third are those of one run."""
+    problem = Problem(
+        make(sigma=0.0), GAIN, lambda r: r.samples["temporal_average"].values.mean(), 100.0
+    )
+    way = gradients.PersistentEvolutionStrategy(pairs=2, spread=1e-3, restart=3)
+    positions = {"gain": problem.start["gain"][None]}
+    state = way.init(problem, positions)
+    call = eqx.filter_jit(way)
+    for number in range(3):
+        slope, state = call(problem, positions, None, jax.random.key(number), state)
+    run = tvbjax.simulate(make(sigma=0.0), 300.0, progress=False)
+    expected = run.samples["temporal_average"].values[20:].mean()
+    assert float(slope.losses[0]) == pytest.approx(float(expected), rel=1e-3)
+
+
+def test_it_says_which_region_diverges_at_the_start():
+    unstable = make(sigma=0.0)
+    values = unstable.model.params | {"tau_s": jnp.asarray([100.0, np.nan, 100.0])}
+    unstable = eqx.tree_at(lambda s: s.model.params, unstable, values)
+    problem = Problem(unstable, GAIN, lambda r: r.samples["temporal_average"].values.mean(), 100.0)
+    with pytest.raises(
+        tvbjax.DivergenceError, match="S of region two was no finite number at 1 ms"
+    ):
+        fit(problem, steps=2)
+
+
+def test_it_says_what_is_no_number_at_the_start():
+    target = np.corrcoef(np.random.default_rng(0).normal(size=(3, 50)))
+    still = Problem(
+        make(sigma=0.0),
+        GAIN,
+        objectives.FunctionalConnectivity(target),
+        300.0,
+        initial=np.zeros((1, 3)),
+    )
+    quiet = eqx.tree_at(
+        lambda p: p.simulator.model.params,
+        still,
+        still.simulator.model.params
+        | {"tau_s": jnp.asarray([100.0, 1e300, 100.0]), "gamma": jnp.asarray([0.641, 0.0, 0.641])},
+    )
+    with pytest.raises(ValueError, match="is nan at the start.*region (one|two)"):
+        fit(quiet, steps=2)
+
+
+@pytest.mark.parametrize(
+    ("free", "match"),
+    [
+        ((GAIN, Free(lambda s: s.coupling.a)), "given as free twice"),
+        (Free(lambda s: s.edges.targets), "only floating-point numbers may vary"),
+        (Free(lambda s: s.nothing), "where finds nothing"),
+        (Free(lambda s: s.coupling.a, Interval(1.0, 2.0)), "outside of Interval"),
+    ],
+)
+def test_what_cannot_be_free_is_told_when_the_problem_is_built(truth, free, match):
+    with pytest.raises(ValueError, match=match):
+        Problem(make(), free, objectives.TimeSeries(truth), 600.0)
+
+
+def test_data_that_do_not_fit_are_told_when_the_problem_is_built(truth):
+    for target, match in ((truth[:-1], "59"), (truth[:, :2], "2")):
+        with pytest.raises(ValueError, match=match):
+            Problem(make(), GAIN, objectives.TimeSeries(target), 600.0)
+
+
+def test_problems_need_simulators_and_frees(truth, without_type_checks):
+    with pytest.raises(TypeError, match="is no tvbjax.Simulator"):
+        Problem("brain", GAIN, lambda r: 0.0, 100.0)  # type: ignore
+    with pytest.raises(TypeError, match="nothing is given as free"):
+        Problem(make(), (), lambda r: 0.0, 100.0)
+    with pytest.raises(TypeError, match="is no problem"):
+        fit(make())  # type: ignore
