@@ -16,6 +16,7 @@ RUN = [
         for n in (
             "analysis",
             "extending",
+            "fitting",
             "networks",
             "objectives",
             "observation",

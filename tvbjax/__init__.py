@@ -6,6 +6,7 @@ from tvbjax import (
     analysis as analysis,
     coupling as coupling,
     datasets as datasets,
+    delays as delays,
     equations as equations,
     features as features,
     forward as forward,

@@ -10,7 +10,7 @@ import numpy as np
 from jax.core import Tracer
 
 from tvbjax.arrays import is_traced
-from tvbjax.engine import Layout, Needs, channels, laid_out, layout_of, windows_of
+from tvbjax.engine import Layout, Needs, channels, laid_out, layout_of, taps_of, windows_of
 
 if TYPE_CHECKING:
     from tvbjax.simulator import Simulator
@@ -50,15 +50,15 @@ def checked_block(block: Block | None) -> Block | None:
 def horizon_of(simulator: "Simulator", horizon: int | None) -> int:
     """One more than the longest delay of an edge, or what the user asks for if that is more."""
     dt = simulator.integrator.dt
-    delays = delays_of(simulator)
-    if delays.min(initial=0) < 0:
+    least, greatest = range_of(simulator)
+    if least.min(initial=0) < 0 or greatest.min(initial=0) < 0:
         raise ValueError(
             "Simulator: a delay is NaN, negative or endless; look at the connectome's "
             "tract_lengths (mm, >= 0) and speed (mm/ms, > 0)."
         )
     if horizon is not None and (not isinstance(horizon, int) or horizon < 1):
         raise ValueError(f"Simulator: horizon is {horizon!r}; give a number of steps, at least 1.")
-    needed = int(delays.max(initial=0)) + 1
+    needed = int(greatest.max(initial=0)) + 1
     if horizon is not None and horizon < needed:
         raise ValueError(
             f"Simulator: horizon is {horizon} steps and the longest delay is {needed - 1} steps of "
@@ -67,13 +67,26 @@ def horizon_of(simulator: "Simulator", horizon: int | None) -> int:
     return needed if horizon is None else horizon
 
 
-def delays_of(simulator: "Simulator") -> np.ndarray:
-    """The delay of every connection in steps, -1 where there is no such delay."""
+def delays_of(simulator: "Simulator", factor: float = 1.0, **leaves) -> np.ndarray:
+    """How many steps back every tap of every connection reads, -1 where there is no such delay.
+
+    `factor`: of the delays. `leaves`: `tract_lengths` and `speed` other than the connectome's.
+    """
     connectome = simulator.connectome
-    lengths = concrete("connectome.tract_lengths", connectome.tract_lengths)
-    speed = concrete("connectome.speed", connectome.speed)
-    dt = simulator.integrator.dt
-    return np.asarray(simulator.edges.delay_steps(np.asarray(lengths), np.asarray(speed), dt))
+    lengths = leaves.get("tract_lengths", connectome.tract_lengths)
+    speed = leaves.get("speed", connectome.speed)
+    lengths = np.asarray(concrete("connectome.tract_lengths", lengths))
+    speed = np.asarray(concrete("connectome.speed", speed))
+    return np.asarray(taps_of(simulator, lengths, speed, factor)[0])
+
+
+def range_of(simulator: "Simulator", **leaves) -> tuple[np.ndarray, np.ndarray]:
+    """The least and the greatest of what `delays_of` may be where delays are traced."""
+    room = simulator.delays.room
+    if room == 1.0:
+        delays = delays_of(simulator, **leaves)
+        return delays, delays
+    return delays_of(simulator, 1.0 / room, **leaves), delays_of(simulator, room, **leaves)
 
 
 def needs_of(simulator: "Simulator", least: np.ndarray, greatest: np.ndarray) -> Needs:
@@ -82,6 +95,7 @@ def needs_of(simulator: "Simulator", least: np.ndarray, greatest: np.ndarray) ->
     return Needs(
         least,
         greatest,
+        simulator.delays.taps,
         simulator.horizon,
         simulator.integrator.ahead,
         paired > 0,
@@ -92,11 +106,12 @@ def needs_of(simulator: "Simulator", least: np.ndarray, greatest: np.ndarray) ->
 
 def layout_for(simulator: "Simulator", least: np.ndarray, greatest: np.ndarray) -> Layout:
     """The simulator's layout for delays in a range."""
-    needs = needs_of(simulator, least, greatest)
+    needs, edges = needs_of(simulator, least, greatest), simulator.edges
+    edges = edges.repeated(simulator.delays.taps)
     if simulator.block is None:
-        return laid_out(simulator.edges, needs)
+        return laid_out(edges, needs)
     steps, reach = np.broadcast_to(simulator.block, 2).tolist()
-    return layout_of(simulator.edges, needs, steps, reach)
+    return layout_of(edges, needs, steps, reach)
 
 
 def with_layout(simulator: "Simulator", least: np.ndarray, greatest: np.ndarray) -> "Simulator":
@@ -115,7 +130,8 @@ def fitted(simulator: "Simulator") -> "Simulator":
     delays = delays_of(simulator)
     if simulator.layout.holds(delays, simulator.integrator.ahead):
         return simulator
-    return with_layout(simulator, delays, delays)
+    least, greatest = range_of(simulator)
+    return with_layout(simulator, least, np.minimum(greatest, simulator.horizon - 1))
 
 
 def check_connections(simulator: "Simulator") -> None:

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tvbjax.connections import delays_of, needs_of
+from tvbjax.connections import delays_of, needs_of, range_of
 from tvbjax.engine import fits, predictions, span_of
 from tvbjax.ensemble import member_bytes, members_per_call, tile_for
 from tvbjax.simulation import whole_steps
@@ -19,6 +19,8 @@ from tvbjax.sizes import size_text
 class Explanation:
     """How a simulator is run. `str()` of it is for reading.
 
+    `taps`: steps of the past that a connection reads; where it is more than one, what is said of
+    connections but their number is said of these.
     `block`: steps that are taken together, `reach`: steps for which the far connections are summed
     at once, `chosen`: whether the engine chose them, `predicted`: nanoseconds a step that the
     coupling would cost, by block and reach. `far`, `long`, `short`, `alone`: connections that are
@@ -35,6 +37,7 @@ class Explanation:
     nodes: int
     regions: int
     connections: int
+    taps: int
     delays: tuple[int, int]
     horizon: int
     dense: bool
@@ -75,12 +78,13 @@ class Explanation:
         if self.horizon == 1:
             how = "as a product of matrices" if self.dense else "from lists of connections"
             return [f"no delays: what arrives is summed {how}", self._spans()]
+        what = "connections" if self.taps == 1 else "taps of connections"
         why = "predicted to be fastest" if self.chosen else "as asked for with block="
         costs = ", ".join(f"{_steps(*both)}: {cost:.0f}" for both, cost in self.predicted.items())
         slots = sum(math.prod(shape) for shape in self.bundles)
         return [
             f"blocks of {_steps(self.block, self.reach)} steps, {why} (ns a step: {costs})",
-            f"  {self.far} connections are read {self.reach} steps at a time, {self.long} "
+            f"  {self.far} {what} are read {self.reach} steps at a time, {self.long} "
             f"{self.block} at a time, in {len(self.bundles)} bundles of {slots} slots; "
             f"{self.short} are too short for that and read step by step; {self.alone} lead from a "
             "region to itself at once",
@@ -112,7 +116,7 @@ def explain(simulator: Simulator, *, members: int = 1, duration: float = 1000.0)
         raise ValueError(f"explain: members is {members!r}; give a number of simulations.")
     layout, dt = simulator.layout, simulator.integrator.dt
     delays = delays_of(simulator)
-    needs = needs_of(simulator, delays, delays)
+    needs, taps = needs_of(simulator, *range_of(simulator)), simulator.delays.taps
     span = span_of(layout.reach, needs.windows)
     steps = whole_steps(duration, dt)
     tile = tile_for(simulator, members)
@@ -130,14 +134,15 @@ def explain(simulator: Simulator, *, members: int = 1, duration: float = 1000.0)
         dtype=str(jnp.result_type(float)),
         nodes=simulator.nodes,
         regions=simulator.regions,
-        connections=len(delays),
+        connections=len(simulator.edges.targets),
+        taps=taps,
         delays=(int(delays.min(initial=simulator.horizon - 1)), int(delays.max(initial=0))),
         horizon=simulator.horizon,
         dense=layout.dense,
         block=layout.block,
         reach=layout.reach,
         chosen=simulator.block is None,
-        predicted=predictions(simulator.edges, needs),
+        predicted=predictions(simulator.edges.repeated(taps), needs),
         far=len(layout.far.chosen),
         long=len(layout.long.chosen),
         short=len(layout.short.chosen),

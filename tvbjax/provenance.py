@@ -43,6 +43,7 @@ def describe(simulator: "Simulator", key: jax.Array | None, **more) -> str:
             "monitors": [_value(monitor) for monitor in simulator.monitors],
             "cortex": _value(simulator.cortex),
             "stimulus": [_value(stimulus) for stimulus in simulator.stimulus],
+            "delays": _value(simulator.delays),
             "horizon": simulator.horizon,
             "key": _key(key),
             "dtype": str(jnp.result_type(float)),

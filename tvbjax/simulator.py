@@ -16,12 +16,13 @@ from tvbjax.connections import (
     Block,
     checked_block,
     concrete,
-    delays_of,
     horizon_of,
     layout_for,
+    range_of,
 )
 from tvbjax.connectome import Connectome
 from tvbjax.coupling import AbstractCarried, AbstractCoupling, AbstractPairwise
+from tvbjax.delays import AbstractDelays, Nearest
 from tvbjax.engine import Edges, Layout, edges_of
 from tvbjax.integrators import AbstractIntegrator
 from tvbjax.kinds import check_kind
@@ -59,6 +60,8 @@ class Simulator(eqx.Module):
     `stimulus`: one or several, which are added.
     `cortex`: the nodes are the vertices of a surface, and regions without vertices; the connectome
     joins regions, whose state is their nodes' mean.
+    `delays`: how a delay between two steps is read; by default the nearest step is, as in TVB.
+    With `tvbjax.delays.Linear()` runs have gradients by conduction speed and tract lengths.
     `horizon`: steps of the past that are kept, by default just enough for the longest delay of
     this connectome; give more where you lower the speed or lengthen tracts.
     `block`: how many steps are taken together, by default what is predicted to be fastest; 1 where
@@ -74,6 +77,7 @@ class Simulator(eqx.Module):
     monitors: tuple[AbstractMonitor, ...]
     stimulus: tuple[Stimulus, ...]
     cortex: Cortex | None
+    delays: AbstractDelays
     edges: Edges = eqx.field(init=False)
     layout: Layout = eqx.field(init=False)
     horizon: int = eqx.field(static=True)
@@ -95,10 +99,12 @@ class Simulator(eqx.Module):
         *,
         stimulus: Stimulus | Sequence[Stimulus] | None = None,
         cortex: Cortex | None = None,
+        delays: AbstractDelays = Nearest(),
         horizon: int | None = None,
         block: Block | None = None,
     ):
         _check_kinds(model, connectome, coupling, integrator, noise, monitors)
+        check_kind("Simulator: delays", delays, AbstractDelays, "tvbjax.delays.Linear()")
         if monitors is None:
             monitors = (_default_monitor(integrator.dt),)
         elif isinstance(monitors, AbstractMonitor):
@@ -117,6 +123,7 @@ class Simulator(eqx.Module):
         self.monitors = tuple(monitors)
         self.stimulus = _stimuli(stimulus)
         self.cortex = cortex
+        self.delays = delays
         with jax.ensure_compile_time_eval():  # known numbers, also where jit builds the simulator
             self.edges = edges_of(concrete("connectome.weights", connectome.weights))
         self.block = checked_block(block)
@@ -134,9 +141,9 @@ class Simulator(eqx.Module):
         check_senders(self)
         _check_monitors(self.monitors, self.node_axis, integrator.dt)
         check_stimuli(self.stimulus, model.state_variables, nodes)
-        delays = delays_of(self)
+        least, greatest = range_of(self)
         with jax.ensure_compile_time_eval():
-            self.layout = layout_for(self, delays, delays)
+            self.layout = layout_for(self, least, greatest)
 
     @property
     def rules(self) -> tuple[tuple[AbstractCoupling, ...], ...]:

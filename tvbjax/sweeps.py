@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, PyTree
 
 from tvbjax.arrays import strong
-from tvbjax.connections import check_connections, fitted, with_layout
+from tvbjax.connections import check_connections, delays_of, fitted, with_layout
 from tvbjax.ensemble import (
     Batch,
     Ensemble,
@@ -253,7 +253,7 @@ def _delays(simulator: Simulator, own: Mapping[str, Any]) -> np.ndarray:
     lengths = np.broadcast_to(np.asarray(lengths), connectome.weights.shape)
     if speed.ndim == 0 and connectome.speed.ndim:
         speed = np.broadcast_to(speed, connectome.speed.shape)
-    return np.asarray(simulator.edges.delay_steps(lengths, speed, simulator.integrator.dt))
+    return delays_of(simulator, tract_lengths=lengths, speed=speed)
 
 
 def _refuse(simulator, paths, chosen, number) -> None:

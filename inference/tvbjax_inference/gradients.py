@@ -57,6 +57,10 @@ class Reverse(AbstractGradient):
 
     horizon: float | None = eqx.field(default=None, static=True)
 
+    def init(self, problem, positions):
+        problem.check_differentiable()
+        return ()
+
     def __call__(self, problem, positions, key, noise, state):
         def total(positions):
             found = problem.evaluate(positions, key, tvbjax.Reverse(self.horizon))
@@ -69,6 +73,10 @@ class Reverse(AbstractGradient):
 class Forward(AbstractGradient):
     """Exact, by forward mode: about half a simulation's time more for every free number, and no
     memory that grows with the duration."""
+
+    def init(self, problem, positions):
+        problem.check_differentiable()
+        return ()
 
     def __call__(self, problem, positions, key, noise, state):
         flat, unflatten = _flat(positions)

@@ -18,6 +18,7 @@ from jaxtyping import Array, Float
 from tvbjax import Free, Result, Reverse, Simulator, simulate
 from tvbjax.arrays import strong
 from tvbjax.connections import delays_of, fitted, with_layout
+from tvbjax.delays import Nearest
 from tvbjax.engine import Carry, Derivatives
 from tvbjax.ensemble import begin_side_by_side, side_by_side
 from tvbjax.simulation import continued, past_of, whole_steps
@@ -75,6 +76,10 @@ class AbstractProblem(eqx.Module):
         """The loss of one position."""
         several = jax.tree.map(lambda numbers: numbers[None], position)
         return self.evaluate(several, key).losses[0]
+
+    def check_differentiable(self) -> None:
+        """Raises `ValueError` where exact gradients are zero by construction."""
+        return None
 
     @property
     def count(self) -> int:
@@ -164,6 +169,8 @@ class Problem(AbstractProblem):
         initial = self.past
         if isinstance(initial, Carry):
             initial = _as_result(initial, self.simulator, self.first)
+        elif len(initial) == 1:
+            initial = initial[0]  # one state that is held, and no history of one step
         return simulate(
             self.simulator_at(position), self.duration, initial=initial, key=key, progress=False
         )
@@ -220,6 +227,15 @@ class Problem(AbstractProblem):
             if not np.isfinite(added):
                 raise ValueError(f"the penalty is {added} at the start; look at its formula.")
 
+    def check_differentiable(self):
+        moving = _moving(self.simulator, self.free, self.names)
+        if moving and isinstance(self.simulator.delays, Nearest):
+            raise ValueError(
+                f"Problem: '{moving[0][0]}' changes delays alone, and delays of whole steps have "
+                "no derivative; build the Simulator with delays=tvbjax.delays.Linear(), or use "
+                "gradients.EvolutionStrategy()."
+            )
+
     def coordinates(self):
         labels = self.simulator.node_axis.coordinate
         found = {}
@@ -275,14 +291,19 @@ def _check_penalty(problem: Problem) -> None:
         )
 
 
+def _moving(simulator: Simulator, free: tuple[Free, ...], names) -> list[tuple[str, Free]]:
+    """What changes delays."""
+    found = []
+    for name, one in zip(names, free, strict=True):
+        path = one.path(simulator)
+        if path[0].name == "connectome" and path[1].name in ("speed", "tract_lengths"):
+            found.append((name, one))
+    return found
+
+
 def _laid_out(simulator: Simulator, free: tuple[Free, ...], names) -> Simulator:
     """Laid out for all delays that may come up."""
-    moving = [
-        (name, one)
-        for name, one in zip(names, free, strict=True)
-        if one.path(simulator)[0].name == "connectome"
-        and one.path(simulator)[1].name in ("speed", "tract_lengths")
-    ]
+    moving = _moving(simulator, free, names)
     if not moving:
         return fitted(simulator)
     delays = []

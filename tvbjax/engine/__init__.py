@@ -29,3 +29,4 @@ from tvbjax.engine._layout import (
     span_of as span_of,
 )
 from tvbjax.engine._members import Members as Members, one_member as one_member
+from tvbjax.engine._taps import taps_of as taps_of

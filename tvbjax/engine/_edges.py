@@ -35,20 +35,26 @@ class Edges(eqx.Module):
         """The sum over what comes to each region."""
         return jax.ops.segment_sum(values, self.targets, self.nodes, indices_are_sorted=True)
 
-    def delay_steps(
+    def delays(
         self, lengths: Float[Values, "node node"], speed: Values, dt: float
-    ) -> Int[Values, " edge"]:
-        """Delays in whole steps, nearest, ties to even as in TVB; NumPy's of NumPy's arrays.
-
-        -1 where there is no such delay: NaN, negative or beyond all counting.
-        """
+    ) -> Float[Values, " edge"]:
+        """Delays in steps, which need not be whole; NumPy's of NumPy's arrays."""
         xp: Any = np if isinstance(lengths, np.ndarray) else jnp
         targets, sources = (xp.asarray(ends) for ends in (self.targets, self.sources))
         with np.errstate(all="ignore"):
             own_speed = speed if speed.ndim == 0 else speed[targets, sources]
-            steps = xp.rint(lengths[targets, sources] / own_speed / dt)
-            known = xp.where((steps >= 0) & (steps < 2**30), steps, xp.full_like(steps, -1))
-            return known.astype(xp.int32)
+            return lengths[targets, sources] / own_speed / dt
+
+    def repeated(self, times: int) -> "Edges":
+        """Every connection so many times."""
+        if times == 1:
+            return self
+        with jax.ensure_compile_time_eval():
+            targets, sources = (
+                jax.device_put(np.repeat(np.asarray(end), times))
+                for end in (self.targets, self.sources)
+            )
+            return Edges(targets, sources, self.nodes)
 
 
 def edges_of(weights: Float[ArrayLike, "node node"]) -> Edges:

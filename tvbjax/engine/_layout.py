@@ -33,7 +33,8 @@ class Layout(eqx.Module):
     but for `alone`: which connection, if any, leads from a region to itself at once, or -1. `past`:
     steps before a block that short connections look back. `far_on`, `long_on`, `short_on`: the
     connections by their senders, for derivatives. `dense`: sums over a matrix of weights, in a
-    network without delays.
+    network without delays. Where a connection has several taps, all that is said of connections
+    here is said of taps. `still`: taps that are not read, of connections without delay.
     """
 
     far: Bundles
@@ -43,6 +44,7 @@ class Layout(eqx.Module):
     far_on: tuple[Bundle, ...]
     long_on: tuple[Bundle, ...]
     short_on: tuple[Bundle, ...]
+    still: Int[Array, " tap"] | None
     block: int = eqx.field(static=True)
     reach: int = eqx.field(static=True)
     past: int = eqx.field(static=True)
@@ -52,11 +54,13 @@ class Layout(eqx.Module):
         """Whether connections with these delays are where they should be."""
         far, long, short = self.far.chosen, self.long.chosen, self.short.chosen
         alone = () if self.alone is None else np.asarray(self.alone)[np.asarray(self.alone) >= 0]
+        still = () if self.still is None else self.still
         return bool(
             (delays[far] >= self.reach + ahead).all()
             and (delays[long] >= self.block + ahead).all()
             and (delays[short] <= self.past).all()
             and (delays[np.asarray(alone, int)] == 0).all()
+            and (delays[np.asarray(still, int)] == 0).all()
         )
 
 
@@ -64,19 +68,32 @@ class Layout(eqx.Module):
 class Needs:
     """What a simulator asks of a layout.
 
-    `least`, `greatest`: the range of every connection's delay, in steps, over all that will be run.
-    `horizon`: steps of the past that are kept. `ahead`: steps beyond the present for which the
-    integrator wants the coupling, 0 or 1. `pairwise`: whether rules of two regions are evaluated
-    for each connection. `windows`: the monitors' windows in steps. `channels`: what a region sends.
+    `least`, `greatest`: the range of every tap's delay, in steps, over all that will be run.
+    `taps`: how many a connection has. `horizon`: steps of the past that are kept. `ahead`: steps
+    beyond the present for which the integrator wants the coupling, 0 or 1. `pairwise`: whether
+    rules of two regions are evaluated for each connection. `windows`: the monitors' windows in
+    steps. `channels`: what a region sends.
     """
 
     least: np.ndarray
     greatest: np.ndarray
+    taps: int
     horizon: int
     ahead: int
     pairwise: bool
     windows: tuple[int, ...]
     channels: int
+
+    @property
+    def still(self) -> np.ndarray:
+        """Which taps belong to connections that never have a delay."""
+        most = self.greatest.reshape(-1, self.taps).max(axis=1, initial=0)
+        return np.repeat(most == 0, self.taps)
+
+    @property
+    def read(self) -> np.ndarray:
+        """Which taps are read: of a connection that never has a delay, the first alone."""
+        return ~self.still | (np.arange(len(self.greatest)) % self.taps == 0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,14 +147,15 @@ def layout_of(edges: Edges, needs: Needs, block: int, reach: int) -> Layout:
     """The layout with blocks and a reach of so many steps."""
     none = bundled(edges, np.zeros(len(needs.least), bool), whole=False)
     if needs.channels == 0:  # nothing travels by the connectome
-        return Layout(none, none, none, None, (), (), (), block, block, 0, False)
+        return Layout(none, none, none, None, (), (), (), None, block, block, 0, False)
+    still = None if needs.read.all() else _listed(~needs.read)
     if needs.horizon == 1:
-        dense = not needs.pairwise and _dense_is_cheaper(edges, costs_of(edges, needs))
-        every = bundled(edges, np.ones(len(needs.least), bool), whole=needs.pairwise)
-        if dense:
-            return Layout(none, none, none, None, (), (), (), block, block, 0, True)
-        on = bundled_by_sender(edges, np.ones(len(needs.least), bool), whole=True)
-        return Layout(none, none, every, None, (), (), on, block, block, 0, False)
+        count = int(needs.read.sum())
+        if not needs.pairwise and _dense_is_cheaper(edges, count, costs_of(edges, needs)):
+            return Layout(none, none, none, None, (), (), (), still, block, block, 0, True)
+        every = bundled(edges, needs.read, whole=needs.pairwise)
+        on = () if needs.pairwise else bundled_by_sender(edges, needs.read, whole=True)
+        return Layout(none, none, every, None, (), (), on, still, block, block, 0, False)
     far, long, short, alone = kinds(edges, needs, block, reach)
     return Layout(
         bundled(edges, far, whole=needs.pairwise),
@@ -147,6 +165,7 @@ def layout_of(edges: Edges, needs: Needs, block: int, reach: int) -> Layout:
         () if needs.pairwise else bundled_by_sender(edges, far, whole=False),
         () if needs.pairwise else bundled_by_sender(edges, long, whole=False),
         () if needs.pairwise else bundled_by_sender(edges, short, whole=True),
+        still,
         block,
         reach,
         int(needs.greatest[short].max(initial=0)),
@@ -155,17 +174,22 @@ def layout_of(edges: Edges, needs: Needs, block: int, reach: int) -> Layout:
 
 
 def kinds(edges: Edges, needs: Needs, block: int, reach: int) -> tuple[np.ndarray, ...]:
-    """Which connections are far, long, short and alone."""
+    """Which connections are far, long, short and alone; taps, where they have several."""
     far = needs.least >= reach + needs.ahead
     long = ~far & (needs.least >= block + needs.ahead)
     own = np.asarray(edges.targets) == np.asarray(edges.sources)
-    alone = own & (needs.greatest == 0) & ~far & ~long & ~np.bool_(needs.pairwise)
-    return far, long, ~far & ~long & ~alone, alone
+    near = needs.read & ~far & ~long
+    alone = own & needs.still & near & ~np.bool_(needs.pairwise)
+    return far, long, near & ~alone, alone
 
 
-def _dense_is_cheaper(edges: Edges, costs: Costs) -> bool:
+def _dense_is_cheaper(edges: Edges, connections: int, costs: Costs) -> bool:
     """Whether a matrix of weights costs less than reading each connection's sender."""
-    return edges.nodes**2 * costs.product <= len(edges.targets) * costs.read
+    return edges.nodes**2 * costs.product <= connections * costs.read
+
+
+def _listed(chosen: np.ndarray) -> Array:
+    return jax.device_put(np.flatnonzero(chosen).astype(np.int32))
 
 
 def _numbers(edges: Edges, chosen: np.ndarray) -> Array | None:

@@ -12,6 +12,7 @@ from tvbjax.engine._afferent import Link, links_of
 from tvbjax.engine._edges import Bundle, Bundles
 from tvbjax.engine._members import Members
 from tvbjax.engine._onward import Onward
+from tvbjax.engine._taps import of_taps, taps_of
 from tvbjax.mixed import Mixed
 
 if TYPE_CHECKING:
@@ -59,8 +60,9 @@ class Network(eqx.Module):
     def axes(self, members: Members) -> "Network":
         """Where the members are in each array: last, or None where all share it."""
         weights, delays = _own(members)
-        own = ("weights", "alone", "dense", "product", "strengths")
-        varying = {name: weights for name in own} | {"delays": delays}
+        own = ("alone", "dense", "product", "strengths")
+        heard = delays if members.simulator.delays.taps > 1 and weights is None else weights
+        varying = {name: weights for name in own} | {"weights": heard, "delays": delays}
 
         def axis(path, _):
             return varying.get([key.name for key in path if hasattr(key, "name")][-1])
@@ -84,7 +86,7 @@ def network_of(members: Members) -> Network:
     edges, layout = simulator.edges, simulator.layout
     own_weights, own_delay = _own(members)
     weights = _shared_or_own(members, own_weights, lambda s: edges.weights(s.connectome.weights))
-    delays = _shared_or_own(members, own_delay, _delays)
+    delays, shares = _shared_or_own(members, own_delay, _taps)
     count = _shared_or_own(members, own_weights, lambda s: jnp.count_nonzero(s.connectome.weights))
     weights = _checked(simulator, weights, delays, count)
     links = links_of(simulator)
@@ -94,14 +96,16 @@ def network_of(members: Members) -> Network:
     model = simulator.model
     alone = None
     if layout.alone is not None:
-        alone = _kept(layout.alone >= 0, weights[jnp.maximum(layout.alone, 0)])
+        whose = jnp.maximum(layout.alone, 0) // simulator.delays.taps
+        alone = _kept(layout.alone >= 0, weights[whose])
+    heard = of_taps(weights, shares)
     return Network(
-        _wires(simulator, layout.far, weights, delays),
-        _wires(simulator, layout.long, weights, delays),
-        _wires(simulator, layout.short, weights, delays),
-        _onward(simulator, layout.far_on, weights, delays),
-        _onward(simulator, layout.long_on, weights, delays),
-        _onward(simulator, layout.short_on, weights, delays),
+        _wires(simulator, layout.far, heard, delays),
+        _wires(simulator, layout.long, heard, delays),
+        _wires(simulator, layout.short, heard, delays),
+        _onward(simulator, layout.far_on, heard, delays),
+        _onward(simulator, layout.long_on, heard, delays),
+        _onward(simulator, layout.short_on, heard, delays),
         alone,
         edges.matrix(weights) if at_once else None,
         _product_of(edges.matrix(weights)) if layout.dense else None,
@@ -116,10 +120,9 @@ def _shared_or_own(members: Members, axis: int | None, function):
     return function(members.simulator) if axis is None else members.over(function)
 
 
-def _delays(simulator: "Simulator"):
+def _taps(simulator: "Simulator"):
     connectome = simulator.connectome
-    dt = simulator.integrator.dt
-    return simulator.edges.delay_steps(connectome.tract_lengths, connectome.speed, dt)
+    return taps_of(simulator, connectome.tract_lengths, connectome.speed)
 
 
 def _kept(present: Array, values: Array) -> Array:
@@ -129,10 +132,10 @@ def _kept(present: Array, values: Array) -> Array:
 
 
 def _wires(simulator: "Simulator", bundles: Bundles, weights, delays) -> tuple[Wires, ...]:
-    sources = simulator.edges.sources
+    sources, taps = simulator.edges.sources, simulator.delays.taps
     return tuple(
         Wires(
-            sources[part.edges],
+            sources[part.edges // taps],
             part.present,
             _kept(part.present, weights[part.edges]),
             delays[part.edges],
@@ -142,11 +145,11 @@ def _wires(simulator: "Simulator", bundles: Bundles, weights, delays) -> tuple[W
 
 
 def _onward(simulator: "Simulator", parts: tuple[Bundle, ...], weights, delays):
-    edges = simulator.edges
+    edges, taps = simulator.edges, simulator.delays.taps
     return tuple(
         Onward(
-            edges.sources[part.edges[:, 0]],
-            edges.targets[part.edges],
+            edges.sources[part.edges[:, 0] // taps],
+            edges.targets[part.edges // taps],
             part.present,
             _kept(part.present, weights[part.edges]),
             delays[part.edges],
@@ -169,12 +172,12 @@ def _strength(simulator: "Simulator", link: Link, weights: Array) -> Array:
 
 
 def _checked(simulator: "Simulator", weights: Array, delays, count: Array) -> Array:
-    layout = simulator.layout
+    layout, room = simulator.layout, simulator.delays.widened
     weights = eqx.error_if(
         weights,
         (delays >= simulator.horizon) | (delays < 0),
         f"simulate: a delay exceeds the history of {simulator.horizon} steps; build the Simulator "
-        "with the slowest speed or the longest tracts, or give it horizon=.",
+        f"with the slowest speed or the longest tracts, or give it horizon={room}.",
     )
     ahead = simulator.integrator.ahead
     used = (
@@ -189,7 +192,7 @@ def _checked(simulator: "Simulator", weights: Array, delays, count: Array) -> Ar
             _kept(part.present, (those < least) | (those > greatest)),
             f"simulate: a delay is not what the Simulator was built for, with time blocks of "
             f"{layout.reach} steps; build it from a connectome with the least delays that will "
-            "occur (the greatest speed), or give it block=1.",
+            f"occur (the greatest speed), or give it block=1{room}.",
         )
     if layout.alone is not None:
         those = delays[jnp.maximum(layout.alone, 0)]
@@ -198,6 +201,13 @@ def _checked(simulator: "Simulator", weights: Array, delays, count: Array) -> Ar
             _kept(layout.alone >= 0, those != 0),
             "simulate: a region's connection with itself had no delay when the Simulator was "
             "built, and has now; build it from the connectome with that delay.",
+        )
+    if layout.still is not None:
+        weights = eqx.error_if(
+            weights,
+            delays[layout.still] != 0,
+            "simulate: a connection had no delay when the Simulator was built, and has now; build "
+            "it from the connectome with that delay.",
         )
     return eqx.error_if(
         weights,

@@ -10,10 +10,12 @@ All values here are zero: what counts are their derivatives, which nothing compu
 """
 
 import dataclasses
+from collections.abc import Callable
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from equinox.internal import create_vprim
 from jax import lax
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
@@ -47,18 +49,20 @@ class Later(eqx.Module):
 def later_of(past: Sent, wires: tuple[Onward, ...], slots: int) -> Later:
     """What the past, oldest first, has sent on to step 0 and after."""
     weights, routes = _apart(wires)
-    return Later(_of_past(past, weights, routes=routes, slots=slots))
+    (columns,) = _of_past(past, weights, routes, slots=slots)
+    return Later(columns)
 
 
 def sent_on(later: Later, sent: Sent, wires: tuple[Onward, ...], position: Int[Array, ""]) -> Later:
     """With what was sent in the steps that begin at column `position`."""
     weights, routes = _apart(wires)
-    return Later(_sent_on(later.columns, sent, weights, routes=routes, position=position))
+    (columns,) = _sent_on(later.columns, sent, weights, routes, position)
+    return Later(columns)
 
 
 def received(sums: Sums, later: Later, position: Int[Array, ""]) -> tuple[Sums, Later]:
     """The sums of the steps from column `position` on, and what is left for others."""
-    sums, columns = _received(sums, later.columns, position=position)
+    sums, columns = _received(sums, later.columns, position)
     return sums, Later(columns)
 
 
@@ -68,33 +72,61 @@ def _apart(wires: tuple[Onward, ...]) -> tuple[tuple[Array, ...], tuple[Onward, 
     return tuple(part.weights for part in wires), routes
 
 
-@eqx.filter_custom_jvp
-def _of_past(past, weights, *, routes, slots):
+def _with_rule(name: str, function: Callable, rule: Callable) -> Callable:
+    """A function of trees of arrays, and static keywords, whose derivative is that of a rule.
+
+    `rule`: of primals and tangents, None where there is none, gives the tangents of the results.
+    A primitive, for inside of a scan JAX may forget a `custom_jvp`'s rule when it takes a second
+    derivative, and would find that of the function.
+    """
+
+    def flat(*leaves, tree, static):
+        return jax.tree.leaves(function(*tree.unflatten(leaves), **dict(static)))
+
+    def shapes(*avals, tree, static):
+        leaves = [jax.ShapeDtypeStruct(aval.shape, aval.dtype) for aval in avals]
+        found = jax.eval_shape(lambda *x: flat(*x, tree=tree, static=static), *leaves)
+        return [jax.core.ShapedArray(one.shape, one.dtype) for one in found]
+
+    def pushed(primals, tangents, *, tree, static):
+        out = primitive.bind(*primals, tree=tree, static=static)
+        known = [None if _is_zero(one) else one for one in tangents]
+        arguments, dots = tree.unflatten(primals), tree.unflatten(known)
+        found = rule(arguments, dots, **dict(static))
+        zeros = [ad.Zero(jax.core.ShapedArray(one.shape, one.dtype)) for one in out]
+        return out, [zero if one is None else one for one, zero in zip(found, zeros, strict=True)]
+
+    primitive = create_vprim(name, flat, shapes, pushed, None)
+
+    def bound(*arguments, **static):
+        leaves, tree = jax.tree.flatten(arguments)
+        return primitive.bind(*leaves, tree=tree, static=tuple(static.items()))
+
+    return bound
+
+
+def _is_zero(tangent) -> bool:
+    return type(tangent) is ad.Zero or tangent.dtype == jax.dtypes.float0
+
+
+def _nothing(past, weights, routes, *, slots):
     steps, nodes, channels, members = past.shape
-    return jnp.zeros((nodes, 2 * slots, channels, members), past.dtype)
+    return (jnp.zeros((nodes, 2 * slots, channels, members), past.dtype),)
 
 
-@_of_past.def_jvp
-def _of_past_jvp(primals, tangents, *, routes, slots):
-    past, weights = primals
-    zeros = _of_past(past, weights, routes=routes, slots=slots)
+def _of_past_rule(primals, tangents, *, slots):
+    past, weights, routes = primals
     # Step -len(past) is at column 0 of these, and step 0 at column len(past).
-    columns = jnp.concatenate([jnp.zeros_like(zeros[:, : len(past)]), zeros], axis=1)
-    columns = _with_products(columns, primals, tangents, routes, jnp.zeros((), jnp.int32))
-    return zeros, columns[:, len(past) :]
+    (columns,) = _nothing(past, weights, routes, slots=slots)
+    columns = jnp.concatenate([jnp.zeros_like(columns[:, : len(past)]), columns], axis=1)
+    start = jnp.zeros((), jnp.int32)
+    return (_with_products(columns, primals[:2], tangents[:2], routes, start)[:, len(past) :],)
 
 
-@eqx.filter_custom_jvp
-def _sent_on(columns, sent, weights, *, routes, position):
-    return columns
-
-
-@_sent_on.def_jvp
-def _sent_on_jvp(primals, tangents, *, routes, position):
-    columns, sent, weights = primals
+def _sent_on_rule(primals, tangents):
+    columns, sent, weights, routes, position = primals
     tangent = jnp.zeros_like(columns) if tangents[0] is None else tangents[0]
-    tangent = _with_products(tangent, (sent, weights), tangents[1:], routes, position)
-    return _sent_on(columns, sent, weights, routes=routes, position=position), tangent
+    return (_with_products(tangent, (sent, weights), tangents[1:3], routes, position),)
 
 
 # To reverse mode the places where signals arrive are not worth keeping: they are found again.
@@ -134,20 +166,19 @@ def _added(columns: Array, updates: Array, targets: Array, first: Array) -> Arra
     return lax.scatter_add(columns, start, updates, dimensions, mode=mode)
 
 
-@eqx.filter_custom_jvp
-def _received(sums, columns, *, position):
-    return sums, columns
-
-
-@_received.def_jvp
-def _received_jvp(primals, tangents, *, position):
-    sums, columns = primals
-    here, columns_dot = tangents
+def _received_rule(primals, tangents):
+    sums, _, position = primals
+    here, columns_dot, _ = tangents
     if columns_dot is not None:
         block, columns_dot = _taken_p.bind(columns_dot, position, length=len(sums))
         block = jnp.moveaxis(block, 1, 0)
         here = block if here is None else here + block
-    return _received(sums, columns, position=position), (here, columns_dot)
+    return here, columns_dot
+
+
+_of_past = _with_rule("of_past", _nothing, _of_past_rule)
+_sent_on = _with_rule("sent_on", lambda columns, *_: (columns,), _sent_on_rule)
+_received = _with_rule("received", lambda sums, columns, _: (sums, columns), _received_rule)
 
 
 # Takes a block's columns out of all of them. A primitive, for its transpose puts them back in place
@@ -189,7 +220,7 @@ def _taken_transpose(cotangents, columns, position, *, length):
 
 def _taken_batched(arguments, axes, *, length):
     columns, position = arguments
-    if axes[1] is not batching.not_mapped:
+    if axes[1] is not None:
         raise NotImplementedError("the place of a block is the same in all simulations")
     # More of them are as good as more members.
     columns = jnp.moveaxis(columns, axes[0], -1)

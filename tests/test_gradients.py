@@ -1,0 +1,582 @@
+"""Gradients of everything, against differences: every leaf of a simulator, and the history.
+
+One compiled gradient is enough for a whole simulator: each leaf is checked by itself, in a random
+direction, against differences of fourth order. Networks are small, with hubs, gaps and regions that
+hear themselves; delays lie between two steps where they have a gradient.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings, strategies as st
+
+import tvbjax
+from networks import linear_model
+from tvbjax import Forward, coupling, integrators, monitors, noise
+from tvbjax.delays import Linear, Nearest
+from tvbjax.engine import _derivatives
+from tvbjax.equations import Gaussian, Sinusoid
+
+DT = 0.1
+H = 3e-4  # of a leaf's size: errors of fourth order, and of rounding, are about 1e-12 then
+KEY = jax.random.key(3)
+
+
+def quick(function):
+    """Compiled in half the time, for a slower program."""
+    return jax.jit(function, compiler_options={"xla_backend_optimization_level": 0})
+
+
+def brain(
+    nodes: int = 4,
+    longest: int = 12,
+    seed: int = 0,
+    *,
+    symmetric: bool = False,
+    selves: bool = True,
+) -> tvbjax.Connectome:
+    """Delays of 0 to `longest` steps and 0.1 to 0.4 of one: derivatives jump at whole and half
+    ones. Some connections have no weight and some no length; a speed for each."""
+    draw = np.random.default_rng(seed)
+    weights = draw.uniform(0.3, 1.0, (nodes, nodes)) * (draw.random((nodes, nodes)) < 0.7)
+    steps = draw.integers(0, longest + 1, (nodes, nodes)) + draw.uniform(0.1, 0.4, (nodes, nodes))
+    speed = draw.uniform(1.0, 3.0, (nodes, nodes))
+    weights[0, 1], weights[1, 0] = 0.5, 0.4
+    if symmetric:
+        weights = weights + weights.T
+    np.fill_diagonal(weights, 0.3 * selves)
+    lengths = steps * DT * speed * (longest > 0)
+    np.fill_diagonal(lengths, 0.0)
+    lengths[0, 1] = 0.0
+    return tvbjax.Connectome(weights, lengths, speed=speed)
+
+
+def built(model, rules, integrator=integrators.Heun, connectome=None, **changes):
+    return tvbjax.Simulator(
+        model,
+        brain() if connectome is None else connectome,
+        rules,
+        integrator(dt=DT),
+        **(dict(monitors=monitors.Raw(), delays=Linear()) | changes),
+    )
+
+
+def history_of(simulator, seed: int = 1):
+    """Within the middle half of the initial range; of one state more than is needed."""
+    low, high = np.asarray(simulator.model.initial_range).T[:, None, :, None]
+    shape = (simulator.horizon + 1, len(simulator.model.state_variables), simulator.nodes)
+    drawn = np.random.default_rng(seed).uniform(0.25, 0.75, shape)
+    return jnp.asarray((low + (high - low) * drawn)[0])
+
+
+def objective(simulator, duration: float, initial=None, key=None, **options):
+    """A function of every number that the simulator and the initial state have, and those."""
+    initial = history_of(simulator) if initial is None else jnp.asarray(initial)
+    free, rest = eqx.partition((simulator, initial), eqx.is_inexact_array)
+
+    def loss(free):
+        own, begin = eqx.combine(free, rest)
+        run = tvbjax.simulate(own, duration, initial=begin, key=key, **options)
+        return sum(sized(part.values) for part in run.samples.values())
+
+    return loss, free
+
+
+def sized(values):
+    """A number in which every sample counts otherwise."""
+    ramp = jnp.linspace(0.5, 1.5, values.size).reshape(values.shape)
+    return jnp.mean(ramp * jnp.sqrt(1.0 + values**2)) + 0.3 * jnp.mean(values)
+
+
+def leaves_of(free) -> list[tuple[str, Any]]:
+    return [
+        (jax.tree_util.keystr(path), leaf)
+        for path, leaf in jax.tree_util.tree_flatten_with_path(free)[0]
+    ]
+
+
+def direction(name: str, leaf, draw):
+    """As large as the leaf. Where a connection or noise is not there, there is no direction."""
+    size = np.abs(leaf)
+    if "connectome" not in name and "nsig" not in name:
+        size = np.maximum(size, 0.1 * size.max(initial=0.01))
+    return draw.normal(size=size.shape) * size
+
+
+def check(simulator, duration: float, initial=None, key=None, tolerance: float = 1e-6) -> float:
+    """Every leaf's gradient, relative to what it is; gives the greatest error."""
+    loss, free = objective(simulator, duration, initial, key)
+    return compared(quick(jax.value_and_grad(loss)), free, tolerance)
+
+
+def compared(function: Callable, free, tolerance: float = 1e-6) -> float:
+    value, gradient = function(free)
+    flat, structure = jax.tree.flatten(free)
+    draw, worst = np.random.default_rng(0), 0.0
+    slopes = jax.tree.leaves(gradient)
+    nearest = any(isinstance(s, Nearest) for s in jax.tree.leaves(free, is_leaf=_is_delays))
+    for number, (name, leaf) in enumerate(leaves_of(free)):
+        assert np.isfinite(slopes[number]).all(), f"{name} has no finite gradient"
+        if nearest and ("tract_lengths" in name or "speed" in name):
+            np.testing.assert_array_equal(slopes[number], 0.0)
+            continue
+        step = direction(name, leaf, draw)
+
+        def along(h, number=number, leaf=leaf, step=step):
+            moved = [*flat[:number], leaf + h * step, *flat[number + 1 :]]
+            return float(function(structure.unflatten(moved))[0])
+
+        coarse, fine = ((along(h) - along(-h)) / (2 * h) for h in (H, H / 2))
+        numeric, found = (4 * fine - coarse) / 3, float(np.vdot(slopes[number], step))
+        # Differences do not see less: rounding changes them by a few 1e-12 of the loss.
+        error = abs(found - numeric) / max(abs(numeric), 1e-5 * abs(float(value)))
+        assert error < tolerance, f"{name}: {found!r} where differences give {numeric!r}"
+        worst = max(worst, error)
+    print(f"worst relative error {worst:.1e}")
+    return worst
+
+
+def _is_delays(part) -> bool:
+    return isinstance(part, Nearest | Linear)
+
+
+# One network of each kind. Together they have every kind of leaf.
+
+
+def regional(model, name: str, nodes: int = 4):
+    """With a value of each region for one parameter, the others the same everywhere."""
+    value = model.params[name] * jnp.linspace(0.9, 1.1, nodes)
+    return eqx.tree_at(lambda m: m.params[name], model, value)
+
+
+def oscillator():
+    return tvbjax.lems.load("Generic2dOscillator")
+
+
+class Crowd(coupling.AbstractCoupling):
+    """A user's rule in which a region hears the mean of all sums, too: regions meet outside of the
+    connections, and the engine must not take a step's Jacobian for one of single regions."""
+
+    a: jax.Array = eqx.field(converter=jnp.asarray)
+    arity: int = eqx.field(static=True, default=1)
+
+    def source(self, x):
+        return jnp.tanh(x)
+
+    def target(self, sums, x, strength):
+        return self.a * (sums[0] + 0.5 * jnp.mean(sums[0]) * x[0] - 0.1 * strength * x[0])
+
+
+PAIRED = coupling.Pairwise(
+    lambda sent, own, p: jnp.sin(p["k"] * sent[0]) * jnp.cos(own[0]), params={"k": 0.7}
+)
+
+
+def montbrio():
+    """Regional noise, a stimulus, delays shorter and longer than blocks, a full history."""
+    model = regional(tvbjax.lems.load("MontbrioPazoRoxin"), "eta")
+    return built(
+        model,
+        {name: coupling.Linear(a=0.1, b=0.01) for name in model.inputs},
+        noise=noise.Additive({"r": 1e-5, "V": np.full(4, 1e-3)}),
+        stimulus=tvbjax.Stimulus(
+            Gaussian(amp=0.3, sigma=1.0, midpoint=2.0), np.array([1.0, 0.0, 0.5, -0.2]), "V"
+        ),
+        monitors=(monitors.Raw(), monitors.TemporalAverage(0.5)),
+        block=(4, 8),
+    )
+
+
+def jansen_rit():
+    return built(
+        regional(tvbjax.lems.load("JansenRit"), "mu"),
+        coupling.SigmoidalJansenRit(a=10.0),
+        connectome=brain(longest=40, symmetric=True),
+        noise=noise.Multiplicative(1e-5),
+        integrator=integrators.StratonovichHeun,
+        block=8,
+    )
+
+
+def kuramoto():
+    return built(
+        tvbjax.lems.load("Kuramoto"),
+        coupling.Kuramoto(a=3.0),
+        integrators.RK4,
+        brain(longest=30, selves=False),
+        monitors=monitors.GlobalAverage(monitors.SubSample(0.3)),
+        block=32,
+        delays=Linear(midstep=False),
+    )
+
+
+def several_rules():
+    """Rules that are added, an integrator that looks ahead, and noise that remembers."""
+    rules = (
+        coupling.Difference(a=0.1),
+        coupling.Instant(coupling.Difference(a=0.2)),
+        coupling.Instant(coupling.Linear(a=0.1), weights=np.eye(4) + 0.1),
+        coupling.Own(coupling.Kuramoto(a=0.2)),
+        coupling.HyperbolicTangent(a=0.1, b=1.5, midpoint=0.3, sigma=0.7),
+    )
+    return built(
+        oscillator(), rules, integrators.RecoupledHeun, noise=noise.Additive(1e-3, tau=2.0), block=4
+    )
+
+
+def held_rules():
+    """The same kinds where regions meet in their coupling alone, step by step."""
+    rules = (coupling.Difference(a=0.1), coupling.Own(coupling.Linear(a=0.1)))
+    return built(
+        oscillator(),
+        rules,
+        connectome=brain(longest=6),
+        noise=noise.Multiplicative(1e-4, tau=1.0),
+        stimulus=tvbjax.Stimulus(Sinusoid(amp=0.2, frequency=0.1), np.full(4, 0.5), "V"),
+        block=1,
+    )
+
+
+def pairs():
+    return built(oscillator(), PAIRED, integrators.Euler, block=4)
+
+
+def crowd():
+    return built(oscillator(), Crowd(a=0.1), integrators.Heun, block=8)
+
+
+def nearest():
+    return built(
+        oscillator(),
+        coupling.Sigmoidal(),
+        integrators.ExponentialEuler,
+        delays=Nearest(),
+        block=(2, 4),
+    )
+
+
+def observed():
+    """Without delays, as a product of matrices; what is seen of it by all other monitors."""
+    inner = monitors.SubSample(0.2)
+    watch = (
+        monitors.BalloonWindkessel(
+            2.0, haemodynamics=monitors.Haemodynamics(tau_s=np.full(4, 1.5))
+        ),
+        monitors.Bold(4.0, kernel=monitors.Gamma(length=1.0), name="convolved"),
+        monitors.FunctionalConnectivity(inner, 20),
+        monitors.PowerSpectrum(inner, 16, 2),
+        monitors.AfferentCoupling(monitors.TemporalAverage(1.0)),
+        monitors.Projection(monitors.SubSample(1.0), _gain(), name="sensed"),
+    )
+    return built(
+        tvbjax.lems.load("ReducedWongWang"),
+        coupling.Linear(a=0.3),
+        integrators.SemiImplicitEuler,
+        brain(longest=0),
+        monitors=watch,
+    )
+
+
+def _gain():
+    return tvbjax.forward.Gain(np.random.default_rng(0).normal(size=(3, 4)), ("a", "b", "c"))
+
+
+def mixed():
+    populations = {
+        "visual": tvbjax.Population(oscillator(), [0, 2], {"v": "V"}, {"c_0": ("v", "r")}),
+        "others": tvbjax.Population(
+            tvbjax.lems.load("MontbrioPazoRoxin"), [1, 3], {"r": "r"}, {"c_r": ("v",), "c_V": ()}
+        ),
+    }
+    rules = {"v": coupling.Linear(a=0.02), "r": coupling.Scaling(a=0.1)}
+    return built(tvbjax.Mixed(populations), rules, monitors=monitors.SubSample(0.1), block=4)
+
+
+CASES = {
+    "Montbrio": (montbrio, 6.0),
+    "Jansen and Rit": (jansen_rit, 6.0),
+    "Kuramoto": (kuramoto, 6.0),
+    "several rules": (several_rules, 4.0),
+    "held rules": (held_rules, 4.0),
+    "pairs": (pairs, 4.0),
+    "a user's rule": (crowd, 4.0),
+    "nearest": (nearest, 4.0),
+    "observed": (observed, 8.0),
+    "mixed": (mixed, 3.0),
+}
+
+
+SLOW = ("Jansen and Rit", "mixed", "several rules", "nearest")
+
+
+def cases(*names: str) -> list:
+    return [pytest.param(n, marks=[pytest.mark.slow] if n in SLOW else []) for n in names]
+
+
+def made(name: str):
+    make, duration = CASES[name]
+    simulator = make()
+    return simulator, duration, None if simulator.noise is None else KEY
+
+
+@pytest.mark.parametrize("name", cases(*CASES))
+def test_every_leaf_has_the_gradient_that_differences_give(name):
+    simulator, duration, key = made(name)
+    low, high = np.asarray(simulator.model.initial_range).T[:, :, None]
+    shape = (simulator.horizon + 2, len(low), simulator.nodes)
+    drawn = np.random.default_rng(5).uniform(0.3, 0.7, shape)
+    past = jnp.asarray(low + (high - low) * drawn)
+    check(simulator, duration, past, key)
+
+
+@pytest.mark.parametrize("name", cases("held rules", "several rules", "Jansen and Rit"))
+def test_forward_mode_gives_what_reverse_mode_gives(name):
+    """Where the run was made ready for it, and where it was not."""
+    simulator, _, key = made(name)
+    loss, free = objective(simulator, 2.0, key=key)
+    draw = np.random.default_rng(0)
+    flat, structure = jax.tree.flatten(free)
+    step = structure.unflatten(
+        [jnp.asarray(direction(n, leaf, draw)) for n, leaf in leaves_of(free)]
+    )
+    gradient = quick(jax.grad(loss))(free)
+    slopes = zip(jax.tree.leaves(gradient), jax.tree.leaves(step), strict=True)
+    expected = sum(float(jnp.vdot(a, b)) for a, b in slopes)
+    ready, _ = objective(simulator, 2.0, key=key, derivatives=Forward())
+    for function in (loss, ready):
+        found = quick(lambda at, along, f=function: jax.jvp(f, (at,), (along,))[1])(free, step)
+        assert float(found) == pytest.approx(expected, rel=1e-9)
+
+
+def small(folder=None, **changes) -> tvbjax.Simulator:
+    """As quick to compile as can be."""
+    return built(oscillator(), coupling.Linear(a=0.1), **(dict(block=4) | changes))
+
+
+GAIN_AND_WEIGHTS = lambda s: (s.coupling.a, s.connectome.weights, s.model.params["a"])  # noqa: E731
+
+
+def of_some(simulator, duration: float = 3.0, **options):
+    """A loss of a gain, symmetric weights and a parameter: of their upper half."""
+    initial = history_of(simulator)
+
+    def loss(leaves):
+        gain, half, parameter = leaves
+        own = eqx.tree_at(GAIN_AND_WEIGHTS, simulator, (gain, half + half.T, parameter))
+        run = tvbjax.simulate(own, duration, initial=initial, **options)
+        return sized(run.samples["raw"].values)
+
+    gain, weights, parameter = GAIN_AND_WEIGHTS(simulator)
+    return loss, (gain, jnp.triu(weights) * 0.6, parameter)
+
+
+def scaled(leaves, number: float):
+    return jax.tree.map(lambda x: number * x, leaves)
+
+
+def test_second_derivatives_and_batches_of_gradients():
+    """A product with the Hessian against differences of gradients; `vmap` against one by one."""
+    simulator = small(connectome=brain(symmetric=True))
+    loss, at = of_some(simulator)
+    gradient = quick(jax.grad(loss))
+    compared(quick(jax.value_and_grad(loss)), at)
+    along = jax.tree.map(lambda x: 0.5 * x, at)
+
+    def moved(h):
+        return gradient(jax.tree.map(lambda x, d: x + h * d, at, along))
+
+    coarse, fine = (
+        jax.tree.map(lambda a, b, h=h: (a - b) / (2 * h), moved(h), moved(-h)) for h in (H, H / 2)
+    )
+    expected = jax.tree.map(lambda a, b: (4 * b - a) / 3, coarse, fine)
+    found = quick(lambda x, d: jax.jvp(jax.grad(loss), (x,), (d,))[1])(at, along)
+    for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-9)
+
+    factors = jnp.asarray([0.9, 1.0, 1.2])
+    many = quick(jax.vmap(lambda f: jax.grad(loss)(scaled(at, f))))(factors)
+    for number, factor in enumerate(factors):
+        alone = gradient(scaled(at, factor))
+        for one, other in zip(jax.tree.leaves(many), jax.tree.leaves(alone), strict=True):
+            np.testing.assert_allclose(one[number], other, rtol=1e-9, atol=1e-14)
+
+
+def test_a_gradient_goes_through_a_result_that_is_continued():
+    """In one function, and as that of the whole run."""
+    simulator = small(noise=noise.Additive(1e-3))
+
+    def final(leaf, pieces):
+        own = eqx.tree_at(lambda s: s.connectome.weights, simulator, leaf)
+        run, values = history_of(simulator), []
+        for duration in pieces:
+            run = tvbjax.simulate(own, duration, initial=run, key=KEY)
+            values.append(run.samples["raw"].values)
+        return sized(jnp.concatenate(values))
+
+    weights = simulator.connectome.weights
+    whole, cut = (quick(jax.grad(lambda w, p=p: final(w, p)))(weights) for p in ([3.0], [1.3, 1.7]))
+    np.testing.assert_allclose(cut, whole, rtol=1e-9, atol=1e-14)
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, dict(delays=Nearest(), block=(2, 8))], ids=["line", "nearest"]
+)
+def test_runs_in_groups_have_the_same_gradient(monkeypatch, changes):
+    """Groups of spans are run again when reverse mode comes to them, and a rest that fills none."""
+    simulator = small(noise=noise.Additive(1e-3), **changes)
+    loss, free = objective(simulator, 13.0, key=KEY)
+    whole = quick(jax.grad(loss))(free)
+    monkeypatch.setattr(_derivatives, "_MOST_KEPT", 0)
+    grouped = quick(jax.grad(lambda free: loss(free)))(free)
+    for one, other in zip(jax.tree.leaves(grouped), jax.tree.leaves(whole), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-13)
+
+
+@pytest.mark.parametrize("steps", [2_000, pytest.param(20_000, marks=pytest.mark.slow)])
+def test_a_long_run_has_a_gradient_as_exact(tmp_path, steps):
+    """Of a stable network."""
+    simulator = built(
+        linear_model(tmp_path),
+        coupling.Linear(a=0.2, b=0.1),
+        monitors=monitors.TemporalAverage(5.0),
+    )
+    check(simulator, steps * DT)
+
+
+# Where a derivative could be no number.
+
+EDGES = """
+<Lems xmlns:tvbjax="urn:tvbjax:lems:1">
+  <Include file="units.xml"/>
+  <ComponentType name="Edges">
+    <Parameter name="k" dimension="none"/>
+    <Constant name="ms" dimension="time" value="1 ms"/>
+    <Requirement name="c" dimension="none" tvbjax:source="x"/>
+    <Exposure name="x" dimension="none"/>
+    <Dynamics>
+      <StateVariable name="x" dimension="none" exposure="x" tvbjax:initial="0.2, 0.8"{bounds}/>
+      <ConditionalDerivedVariable name="root" dimension="none">
+        <Case condition="x .gt. 0" value="sqrt(x)"/>
+        <Case value="0"/>
+      </ConditionalDerivedVariable>
+      <TimeDerivative variable="x" value="({slope}) / ms"/>
+    </Dynamics>
+  </ComponentType>
+  <Component id="edges" type="Edges" k="0.5"/>
+</Lems>"""
+
+
+def edges(folder, slope: str, bounds: str = "", **changes):
+    path = folder / "edges.xml"
+    path.write_text(EDGES.format(slope=slope, bounds=bounds))
+    return built(tvbjax.lems.load(path), coupling.Linear(a=0.05), **(dict(block=4) | changes))
+
+
+def test_a_state_at_its_bound_has_no_derivative_and_the_others_have_theirs(tmp_path):
+    """Region 0 is driven below 0, where it is held; so nothing of it depends on anything."""
+    simulator = edges(
+        tmp_path,
+        "c - k",
+        ' tvbjax:bounds="0, 1000"',
+        connectome=tvbjax.Connectome(
+            np.array([[0, 0], [1.0, 0]]), np.full((2, 2), 0.13), speed=1.0
+        ),
+    )
+    model = eqx.tree_at(lambda m: m.params["k"], simulator.model, jnp.asarray([0.5, -0.2]))
+    simulator = eqx.tree_at(lambda s: s.model, simulator, model)
+    check(simulator, 2.0, np.array([[0.0, 0.4]]) + 0.03)
+    loss, free = objective(simulator, 2.0, jnp.asarray([[0.0, 0.4]]))
+    (own, initial), _ = quick(jax.grad(loss))(free), None
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(own))
+    assert float(own.model.params["k"][0]) == 0.0 and abs(float(initial[0, 1])) > 0.0
+
+
+def test_a_branch_that_is_not_taken_does_not_spoil_a_gradient(tmp_path):
+    """sqrt(x) where x > 0, and some regions begin below; no slope is infinite where it is taken."""
+    simulator = edges(tmp_path, "c - k * (x + 0.3) * root - 0.1")
+    check(simulator, 2.0, np.array([[-0.5, 0.6, 0.9, -0.2]]))
+
+
+def test_noise_of_some_regions_leaves_the_others_without(tmp_path):
+    intensity = np.array([[1e-3, 0.0, 2e-3, 0.0]])
+    simulator = edges(tmp_path, "c - k * x", noise=noise.Additive(intensity))
+    check(simulator, 2.0, key=KEY)
+    loss, free = objective(simulator, 2.0, key=KEY)
+    slope = quick(jax.grad(loss))(free)[0].noise.nsig
+    np.testing.assert_array_equal(np.asarray(slope)[intensity == 0.0], 0.0)
+
+
+# Any network.
+
+EVERY = [
+    integrators.Euler,
+    integrators.Heun,
+    integrators.RecoupledHeun,
+    integrators.StratonovichHeun,
+    integrators.RK4,
+    integrators.SemiImplicitEuler,
+    integrators.ExponentialEuler,
+]
+BLOCKS = [1, 4, (4, 8), 8, 32]
+RULES = [
+    coupling.Linear(a=0.1),
+    coupling.Difference(a=0.1),
+    coupling.PreSigmoidal(),
+    (coupling.Linear(a=0.1), coupling.Own(coupling.Difference(a=0.1))),
+    (coupling.Kuramoto(a=0.3), coupling.Instant(coupling.Linear(a=0.1))),
+    PAIRED,
+    Crowd(a=0.1),
+]
+NOISES = [None, noise.Additive(1e-3), noise.Multiplicative(1e-3), noise.Additive(1e-3, tau=2.0)]
+
+
+def drawn(nodes, longest, seed, symmetric, selves, integrator, block, rule, kick, delays):
+    simulator = built(
+        oscillator(),
+        rule,
+        integrator,
+        brain(nodes, longest, seed, symmetric=symmetric, selves=selves),
+        block=block,
+        noise=kick,
+        delays=delays,
+    )
+    check(simulator, 4.0, key=None if kick is None else KEY)
+
+
+NETWORKS = dict(
+    nodes=st.integers(3, 5),
+    longest=st.sampled_from([0, 3, 12, 40]),
+    seed=st.integers(0, 1000),
+    symmetric=st.booleans(),
+    selves=st.booleans(),
+    integrator=st.sampled_from(EVERY),
+    block=st.sampled_from(BLOCKS),
+    rule=st.sampled_from(RULES),
+    kick=st.sampled_from(NOISES),
+    delays=st.sampled_from([Linear(), Linear(midstep=False), Nearest()]),
+)
+
+
+@settings(max_examples=2, deadline=None, derandomize=True)
+@given(**NETWORKS)
+def test_any_network_has_the_gradient_that_differences_give(**network):
+    drawn(**network)
+
+
+@pytest.mark.slow
+@settings(max_examples=25, deadline=None)
+@given(**NETWORKS)
+def test_many_networks_have_the_gradients_that_differences_give(**network):
+    drawn(**network)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("block", BLOCKS)
+@pytest.mark.parametrize("integrator", EVERY)
+def test_every_integrator_in_every_block(integrator, block):
+    check(small(integrator=integrator, block=block, noise=noise.Additive(1e-3)), 4.0, key=KEY)
