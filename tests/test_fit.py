@@ -406,6 +406,55 @@ def test_data_that_do_not_fit_are_told_when_the_problem_is_built(truth):
             Problem(make(), GAIN, objectives.TimeSeries(target), 600.0)
 
 
+def test_a_penalty_adds_to_the_loss_and_to_its_gradient(truth, problem):
+    def penalty(values):
+        return 100.0 * jnp.mean((values["current"] - 0.3) ** 2)
+
+    objective = objectives.TimeSeries(truth)
+    penalised = Problem(make(), (GAIN, CURRENTS), objective, 600.0, penalty=penalty)
+    positions, key = problem.draw(jax.random.key(2), 2), jax.random.key(5)
+    way = eqx.filter_jit(gradients.Reverse())
+    without = way(problem, positions, key, key, ())[0]
+    found = way(penalised, positions, key, key, ())[0]
+
+    low, high = 0.2, 0.4  # of CURRENTS, by hand
+    share = 1.0 / (1.0 + np.exp(-np.asarray(positions["current"])))
+    away = low + (high - low) * share - 0.3
+    np.testing.assert_allclose(found.terms["penalty"], 100.0 * (away**2).mean(axis=1))
+    np.testing.assert_allclose(found.losses, without.losses + found.terms["penalty"])
+    slope = 100.0 * 2.0 * away / 3.0 * (high - low) * share * (1.0 - share)
+    added = found.gradients["current"] - without.gradients["current"]
+    np.testing.assert_allclose(added, slope, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(found.gradients["gain"], without.gradients["gain"], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("penalty", "error", "match"),
+    [
+        (1.0, TypeError, "penalty is 1.0; give a function"),
+        (lambda values: values["current"], ValueError, "one number of JAX"),
+    ],
+)
+def test_penalties_that_are_none(truth, penalty, error, match, without_type_checks):
+    with pytest.raises(error, match=match):
+        Problem(make(), CURRENTS, objectives.TimeSeries(truth), 600.0, penalty=penalty)
+
+
+def test_a_term_called_penalty_would_be_hidden(truth):
+    terms = objectives.Sum({"penalty": objectives.TimeSeries(truth)})
+    with pytest.raises(ValueError, match="rename it"):
+        Problem(make(), CURRENTS, terms, 600.0, penalty=lambda values: values["current"].mean())
+
+
+def test_a_penalty_that_is_no_number_at_the_start_is_told(truth):
+    def penalty(values):
+        return jnp.log(jnp.mean(values["current"]) - 1.0)
+
+    bad = Problem(make(), CURRENTS, objectives.TimeSeries(truth), 600.0, penalty=penalty)
+    with pytest.raises(ValueError, match="the penalty is nan at the start"):
+        fit(bad, key=jax.random.key(5), steps=1)
+
+
 def test_problems_need_simulators_and_frees(truth, without_type_checks):
     with pytest.raises(TypeError, match="is no tvbjax.Simulator"):
         Problem("brain", GAIN, lambda r: 0.0, 100.0)  # type: ignore

@@ -138,6 +138,7 @@ class Problem(AbstractProblem):
     names: tuple[str, ...] = eqx.field(static=True)
     duration: float = eqx.field(static=True)
     first: int = eqx.field(static=True)
+    penalty: Callable[[dict[str, Array]], Array] | None = eqx.field(static=True)
 
     def __init__(
         self,
@@ -147,6 +148,7 @@ class Problem(AbstractProblem):
         duration: float,
         *,
         initial: Any = None,
+        penalty: Callable[[dict[str, Array]], Array] | None = None,
     ):
         if not isinstance(simulator, Simulator):
             raise TypeError(f"Problem: {simulator!r:.60} is no tvbjax.Simulator.")
@@ -165,6 +167,8 @@ class Problem(AbstractProblem):
             self.past = continued(self.simulator, initial)
         else:
             self.past = past_of(self.simulator, initial)
+        self.penalty = penalty
+        _check_penalty(self)
 
     @property
     def start(self) -> Position:
@@ -190,12 +194,17 @@ class Problem(AbstractProblem):
         initial = self.past
         if isinstance(initial, Carry):
             initial = _as_result(initial, self.simulator, self.first)
+        elif len(initial) == 1:
+            initial = initial[0]  # one state that is held, and no history of one step
         return simulate(
             self.simulator_at(position), self.duration, initial=initial, key=key, progress=False
         )
 
     def evaluate(self, positions, key, derivatives=Reverse(), carries=None):
         (losses, terms), carries = self.run(positions, key, self._measured, derivatives, carries)
+        if self.penalty is not None:
+            added = jax.vmap(lambda one: self.penalty(self.values(one)))(positions)
+            losses, terms = losses + added, terms | {"penalty": added}
         return Evaluation(losses, terms, carries)
 
     def compared(self, positions, key, derivatives=Forward()):
@@ -258,6 +267,10 @@ class Problem(AbstractProblem):
             raise ValueError(
                 f"the loss '{name}' is {loss} at the start, though the run is finite: {said}"
             )
+        if self.penalty is not None:
+            added = float(self.penalty(self.values(position)))
+            if not np.isfinite(added):
+                raise ValueError(f"the penalty is {added} at the start; look at its formula.")
 
     def check_differentiable(self):
         moving = _moving(self.simulator, self.free, self.names)
@@ -288,7 +301,8 @@ class Problem(AbstractProblem):
         return {name: _of_numbers(one) for name, one in zip(self.names, self.free, strict=True)}
 
     def description(self):
-        return (self.simulator, self.objective, self.past, self.names, self.duration, self.first)
+        parts = (self.simulator, self.objective, self.past, self.names, self.duration, self.first)
+        return parts if self.penalty is None else (*parts, self.penalty)
 
 
 def _counted(comparison: Comparison) -> Float[Array, " value"]:
@@ -330,6 +344,23 @@ def _named(simulator: Simulator, free: Any) -> tuple[tuple[Free, ...], tuple[str
         )
     names = tuple(given) if given is not None else labels_of(simulator, several)
     return several, names
+
+
+def _check_penalty(problem: Problem) -> None:
+    if problem.penalty is None:
+        return
+    if not callable(problem.penalty):
+        raise TypeError(
+            f"Problem: penalty is {problem.penalty!r:.60}; give a function of the free values by "
+            "name, e.g. lambda values: jnp.mean(values['w'] ** 2)."
+        )
+    if isinstance(problem.objective, Sum) and "penalty" in problem.objective.objectives:
+        raise ValueError("Problem: a term of the objective is called 'penalty'; rename it.")
+    found = jax.eval_shape(lambda p: problem.penalty(problem.values(p)), problem.start)
+    if getattr(found, "shape", None) != ():
+        raise ValueError(
+            f"Problem: the penalty is {found!r:.80}; let it give one number of JAX, e.g. a mean."
+        )
 
 
 def _moving(simulator: Simulator, free: tuple[Free, ...], names) -> list[tuple[str, Free]]:
