@@ -247,7 +247,7 @@ def pairs():
 
 
 def crowd():
-    return built(oscillator(), Crowd(a=0.1), integrators.Heun, block=8)
+    return built(tvbjax.lems.load("Kuramoto"), Crowd(a=0.1), block=8)
 
 
 def nearest():
@@ -314,8 +314,8 @@ CASES = {
 SLOW = ("Jansen and Rit", "mixed", "several rules", "nearest")
 
 
-def cases(*names: str) -> list:
-    return [pytest.param(n, marks=[pytest.mark.slow] if n in SLOW else []) for n in names]
+def cases(*names: str, slow: tuple[str, ...] = SLOW) -> list:
+    return [pytest.param(n, marks=[pytest.mark.slow] if n in slow else []) for n in names]
 
 
 def made(name: str):
@@ -334,7 +334,17 @@ def test_every_leaf_has_the_gradient_that_differences_give(name):
     check(simulator, duration, past, key)
 
 
-@pytest.mark.parametrize("name", cases("held rules", "several rules", "Jansen and Rit"))
+@pytest.mark.parametrize(
+    "name",
+    cases(
+        "Kuramoto",
+        "pairs",
+        "several rules",
+        "Jansen and Rit",
+        "a user's rule",
+        slow=(*SLOW, "pairs", "a user's rule"),
+    ),
+)
 def test_forward_mode_gives_what_reverse_mode_gives(name):
     """Where the run was made ready for it, and where it was not."""
     simulator, _, key = made(name)
@@ -353,61 +363,53 @@ def test_forward_mode_gives_what_reverse_mode_gives(name):
         assert float(found) == pytest.approx(expected, rel=1e-9)
 
 
-def small(folder=None, **changes) -> tvbjax.Simulator:
-    """As quick to compile as can be."""
-    return built(oscillator(), coupling.Linear(a=0.1), **(dict(block=4) | changes))
+def small(**changes) -> tvbjax.Simulator:
+    """As quick to compile as can be, and not linear."""
+    model = tvbjax.lems.load("Kuramoto")
+    return built(model, coupling.Kuramoto(a=2.0), **(dict(block=4) | changes))
 
 
-GAIN_AND_WEIGHTS = lambda s: (s.coupling.a, s.connectome.weights, s.model.params["a"])  # noqa: E731
-
-
-def of_some(simulator, duration: float = 3.0, **options):
-    """A loss of a gain, symmetric weights and a parameter: of their upper half."""
+def of_some(simulator, duration: float = 2.0):
+    """A loss of a gain, of symmetric weights, told by their upper half, and of a parameter."""
     initial = history_of(simulator)
+
+    def where(s):
+        return s.coupling.a, s.connectome.weights, s.model.params["omega"]
 
     def loss(leaves):
         gain, half, parameter = leaves
-        own = eqx.tree_at(GAIN_AND_WEIGHTS, simulator, (gain, half + half.T, parameter))
-        run = tvbjax.simulate(own, duration, initial=initial, **options)
+        own = eqx.tree_at(where, simulator, (gain, half + half.T, parameter))
+        run = tvbjax.simulate(own, duration, initial=initial)
         return sized(run.samples["raw"].values)
 
-    gain, weights, parameter = GAIN_AND_WEIGHTS(simulator)
+    gain, weights, parameter = where(simulator)
     return loss, (gain, jnp.triu(weights) * 0.6, parameter)
 
 
-def scaled(leaves, number: float):
-    return jax.tree.map(lambda x: number * x, leaves)
-
-
-def test_second_derivatives_and_batches_of_gradients():
+@pytest.mark.parametrize("delays", [Linear(), pytest.param(Nearest(), marks=pytest.mark.slow)])
+def test_second_derivatives_and_batches_of_gradients(delays):
     """A product with the Hessian against differences of gradients; `vmap` against one by one."""
-    simulator = small(connectome=brain(symmetric=True))
+    simulator = small(connectome=brain(symmetric=True), delays=delays)
+    assert simulator.layout.far.parts and simulator.layout.short.parts
     loss, at = of_some(simulator)
-    gradient = quick(jax.grad(loss))
-    compared(quick(jax.value_and_grad(loss)), at)
+    single = quick(jax.value_and_grad(loss))
+    compared(single, at)
     along = jax.tree.map(lambda x: 0.5 * x, at)
-
-    def moved(h):
-        return gradient(jax.tree.map(lambda x, d: x + h * d, at, along))
-
-    coarse, fine = (
-        jax.tree.map(lambda a, b, h=h: (a - b) / (2 * h), moved(h), moved(-h)) for h in (H, H / 2)
-    )
-    expected = jax.tree.map(lambda a, b: (4 * b - a) / 3, coarse, fine)
-    found = quick(lambda x, d: jax.jvp(jax.grad(loss), (x,), (d,))[1])(at, along)
-    for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-9)
-
-    factors = jnp.asarray([0.9, 1.0, 1.2])
-    many = quick(jax.vmap(lambda f: jax.grad(loss)(scaled(at, f))))(factors)
-    for number, factor in enumerate(factors):
-        alone = gradient(scaled(at, factor))
-        for one, other in zip(jax.tree.leaves(many), jax.tree.leaves(alone), strict=True):
-            np.testing.assert_allclose(one[number], other, rtol=1e-9, atol=1e-14)
+    places = jnp.asarray([0.0, H, -H, H / 2, -H / 2])
+    many = quick(
+        jax.vmap(lambda h: jax.grad(loss)(jax.tree.map(lambda x, d: x + h * d, at, along)))
+    )(places)
+    second = quick(lambda x, d: jax.jvp(jax.grad(loss), (x,), (d,))[1])(at, along)
+    for alone, batch, found in zip(
+        *map(jax.tree.leaves, (single(at)[1], many, second)), strict=True
+    ):
+        np.testing.assert_allclose(batch[0], alone, rtol=1e-9, atol=1e-14)
+        coarse, fine = (batch[1] - batch[2]) / (2 * H), (batch[3] - batch[4]) / H
+        np.testing.assert_allclose(found, (4 * fine - coarse) / 3, rtol=1e-6, atol=1e-9)
 
 
 def test_a_gradient_goes_through_a_result_that_is_continued():
-    """In one function, and as that of the whole run."""
+    """In one function, against differences of the whole run."""
     simulator = small(noise=noise.Additive(1e-3))
 
     def final(leaf, pieces):
@@ -419,12 +421,17 @@ def test_a_gradient_goes_through_a_result_that_is_continued():
         return sized(jnp.concatenate(values))
 
     weights = simulator.connectome.weights
-    whole, cut = (quick(jax.grad(lambda w, p=p: final(w, p)))(weights) for p in ([3.0], [1.3, 1.7]))
-    np.testing.assert_allclose(cut, whole, rtol=1e-9, atol=1e-14)
+    slope = quick(jax.grad(lambda w: final(w, (1.3, 1.7))))(weights)
+    whole = quick(lambda w: final(w, (3.0,)))
+    step = direction("connectome", weights, np.random.default_rng(0))
+    coarse, fine = (
+        (whole(weights + h * step) - whole(weights - h * step)) / (2 * h) for h in (H, H / 2)
+    )
+    assert float(jnp.vdot(slope, step)) == pytest.approx(float((4 * fine - coarse) / 3), rel=1e-6)
 
 
 @pytest.mark.parametrize(
-    "changes", [{}, dict(delays=Nearest(), block=(2, 8))], ids=["line", "nearest"]
+    "changes", [{}, pytest.param(dict(delays=Nearest(), block=(2, 8)), marks=pytest.mark.slow)]
 )
 def test_runs_in_groups_have_the_same_gradient(monkeypatch, changes):
     """Groups of spans are run again when reverse mode comes to them, and a rest that fills none."""
