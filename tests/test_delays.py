@@ -2,6 +2,7 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -28,7 +29,8 @@ def brain(speed: float = 2.0) -> tvbjax.Connectome:
 
 
 def line_network(folder: Path, delays=Linear(), speed: float = 2.0, **changes):  # noqa: B008
-    return network(folder, **(dict(delays=delays, connectome=brain(speed)) | changes))
+    options: dict[str, Any] = dict(delays=delays, connectome=brain(speed))
+    return network(folder, **(options | changes))
 
 
 def history_of(simulator, seed=0):

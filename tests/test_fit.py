@@ -1,5 +1,7 @@
 """Fits: the loop by a bowl whose minimum is known, and simulations by data of known truth."""
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -8,7 +10,7 @@ import optax
 import pytest
 
 import tvbjax
-from tvbjax import Free, Interval, coupling, integrators, monitors, noise, ties
+from tvbjax import Free, Interval, Real, coupling, integrators, monitors, noise, ties
 from tvbjax.inference import AbstractProblem, Problem, fit, gradients, objectives, starts
 from tvbjax_inference.problem import Evaluation
 
@@ -30,7 +32,7 @@ class Bowl(AbstractProblem):
     def values(self, position):
         return position
 
-    def evaluate(self, positions, key, derivatives=None, carries=None):
+    def evaluate(self, positions, key, derivatives=tvbjax.Reverse(), carries=None):
         away = positions["x"] - jnp.asarray([[1.0, -2.0, 3.0]])
         losses = 0.5 + (jnp.asarray(STRETCH)[None] * away**2).sum(axis=1)
         losses = losses + self.ripples * jnp.sin(300.0 * away).sum(axis=1)
@@ -44,6 +46,15 @@ class Bowl(AbstractProblem):
 
     def coordinates(self):
         return {"x": ("a", "b", "c")}
+
+    def supports(self):
+        return {"x": Real()}
+
+    def compared(self, positions, key, derivatives=None):
+        return {"x": positions["x"]}
+
+    def begun(self, positions):
+        return None
 
     def description(self):
         return (self.begin, self.edge)
@@ -65,7 +76,8 @@ def test_adam_and_lbfgs_find_the_bottom(gradient):
 def test_the_path_is_that_of_optax_itself():
     problem, rule = bowl(), optax.sgd(0.05, momentum=0.9)
     found = fit(problem, optimiser=rule, steps=5, gradient=gradients.Reverse())
-    position, memory = problem.start, rule.init(problem.start)
+    position: Any = problem.start
+    memory = rule.init(position)
     for step in range(5):
         np.testing.assert_allclose(found.history.positions[step]["x"][0], position["x"])
         slopes = jax.grad(problem.loss)(position)
@@ -115,7 +127,7 @@ def test_the_history_is_a_dataset():
 @pytest.mark.parametrize("rule", [optax.adam(0.1), optax.lbfgs()], ids=["adam", "lbfgs"])
 def test_a_fit_goes_on_from_its_checkpoint_with_the_same_numbers(tmp_path, rule):
     path, key = tmp_path / "fit.npz", jax.random.key(3)
-    options = dict(key=key, optimiser=rule, starts=2, resample=True)
+    options: dict[str, Any] = dict(key=key, optimiser=rule, starts=2, resample=True)
     whole = fit(bowl(noise=0.1), steps=9, **options)
     fit(bowl(noise=0.1), steps=4, checkpoint=path, **options)
     resumed = fit(bowl(noise=0.1), steps=9, checkpoint=path, **options)
@@ -127,11 +139,12 @@ def test_a_fit_goes_on_from_its_checkpoint_with_the_same_numbers(tmp_path, rule)
 def test_the_checkpoint_of_another_fit_is_refused(tmp_path):
     path = tmp_path / "fit.npz"
     fit(bowl(), steps=2, optimiser=optax.adam(0.1), checkpoint=path)
-    for other in (
+    others: list[dict[str, Any]] = [
         dict(optimiser=optax.adam(0.2)),
         dict(optimiser=optax.adam(0.1), key=jax.random.key(0)),
         dict(optimiser=optax.adam(0.1), starts=2),
-    ):
+    ]
+    for other in others:
         with pytest.raises(ValueError, match="is the checkpoint of another fit"):
             fit(bowl(), steps=2, checkpoint=path, **other)
     path.write_bytes(b"no checkpoint")
@@ -186,7 +199,7 @@ def test_what_is_not_seen_is_told():
 @pytest.mark.filterwarnings("ignore:fit. the loss does not depend")
 def test_a_loss_that_does_not_move_is_told():
     class Flat(Bowl):
-        def evaluate(self, positions, key, derivatives=None, carries=None):
+        def evaluate(self, positions, key, derivatives=tvbjax.Reverse(), carries=None):
             losses = 2.0 + 0.0 * positions["x"].sum(axis=1)
             return Evaluation(losses, {}, None)
 
@@ -196,7 +209,7 @@ def test_a_loss_that_does_not_move_is_told():
 
 def test_gradients_that_explode_are_told():
     class Steep(Bowl):
-        def evaluate(self, positions, key, derivatives=None, carries=None):
+        def evaluate(self, positions, key, derivatives=tvbjax.Reverse(), carries=None):
             x = positions["x"].sum(axis=1)
             return Evaluation(1.0 + 1e-3 * jnp.sin(1e12 * x), {}, None)
 
@@ -248,7 +261,7 @@ def test_bad_ways(without_type_checks):
 # Simulations: three regions of a stable model with delays and noise.
 
 
-def make(a=0.3, current=0.33, sigma=1e-5, **options):
+def make(a=0.3, current: Any = 0.33, sigma=1e-5, **options):
     weights = np.array([[0.0, 1.0, 0.2], [0.5, 0.0, 1.0], [0.3, 0.8, 0.0]])
     lengths = np.array([[0.0, 20.0, 9.0], [12.0, 0.0, 30.0], [15.0, 25.0, 0.0]])
     simulator = tvbjax.Simulator(
@@ -285,7 +298,8 @@ def test_values_are_found_again_from_the_same_noise(problem):
     assert float(found.values["gain"]) == pytest.approx(0.7, rel=1e-3)
     np.testing.assert_allclose(found.values["current"], [0.30, 0.32, 0.34], rtol=1e-3)
     assert found.loss < 1e-6
-    assert float(found.simulator.coupling.a) == float(found.values["gain"])
+    rule: Any = found.simulator.coupling
+    assert float(rule.a) == float(found.values["gain"])
     again = problem.objective(found.simulate(jax.random.key(5)))
     assert float(again) == pytest.approx(found.loss, rel=1e-6, abs=1e-12)
 

@@ -1,5 +1,7 @@
 """What may vary: supports, ties, and what `where` selects."""
 
+from typing import Any, cast
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -121,9 +123,13 @@ def test_gradients_go_through_supports_and_ties(simulator):
         (lambda: ties.Linear({}), ValueError, "give maps by name"),
         (lambda: ties.Linear({"m": [1.0, np.nan]}), ValueError, "'m' is nan in region 1"),
         (lambda: ties.Linear({"m": [1.0, 1.0]}), ValueError, "the same in all regions"),
-        (lambda: Free("speed"), TypeError, "where is 'speed'; give a function"),
-        (lambda: Free(input_current, (0, 1)), TypeError, "the support is"),
-        (lambda: Free(input_current, tie="regional"), TypeError, "the tie is 'regional'"),
+        (lambda: Free(cast(Any, "speed")), TypeError, "where is 'speed'; give a function"),
+        (lambda: Free(input_current, cast(Any, (0, 1))), TypeError, "the support is"),
+        (
+            lambda: Free(input_current, tie=cast(Any, "regional")),
+            TypeError,
+            "the tie is 'regional'",
+        ),
         (
             lambda: Free(input_current, Simplex(), tie=ties.Shared()),
             ValueError,

@@ -56,13 +56,14 @@ def brain(
     return tvbjax.Connectome(weights, lengths, speed=speed)
 
 
-def built(model, rules, integrator=integrators.Heun, connectome=None, **changes):
+def built(model, rules, integrator: Any = integrators.Heun, connectome=None, **changes):
+    options: dict[str, Any] = dict(monitors=monitors.Raw(), delays=Linear())
     return tvbjax.Simulator(
         model,
         brain() if connectome is None else connectome,
         rules,
         integrator(dt=DT),
-        **(dict(monitors=monitors.Raw(), delays=Linear()) | changes),
+        **(options | changes),
     )
 
 

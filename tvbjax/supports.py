@@ -148,7 +148,8 @@ class Weights(AbstractSupport):
     @property
     def places(self) -> tuple[np.ndarray, np.ndarray]:
         """Rows and columns of the weights that are free."""
-        return np.nonzero(np.triu(self.mask) if self.symmetric else self.mask)
+        rows, columns = np.nonzero(np.triu(self.mask) if self.symmetric else self.mask)
+        return rows, columns
 
     def contains(self, values):
         good = np.where(self.mask, np.isfinite(values) & (values > 0), values == 0)

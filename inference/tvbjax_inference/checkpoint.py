@@ -42,7 +42,7 @@ class Checkpoint:
         about = {"identity": self.identity, "steps": len(history.losses)}
         arrays["about"] = np.array(json.dumps(about))
         with atomic_path(self.path) as path, open(path, "wb") as file:
-            np.savez(file, **arrays)
+            np.savez(file, **arrays)  # type: ignore[arg-type]
 
     def resumed(self, state: Any, history: History) -> tuple[Any, History]:
         """What the file has, or what is given where there is none."""

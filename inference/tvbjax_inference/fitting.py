@@ -239,8 +239,9 @@ def _check(problem, key, steps, patience, tolerance) -> None:
     if key is not None and not is_key(key):
         raise TypeError(f"fit: key is {key!r:.60}; give a key of JAX, e.g. jax.random.key(0).")
     for name, value in (("steps", steps), ("patience", patience)):
-        whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-        if not (value is None and name == "patience") and not (whole and value >= 1):
+        if value is None and name == "patience":
+            continue
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
             raise ValueError(f"fit: {name} is {value!r:.60}; give a whole number of 1 or more.")
     if not tolerance >= 0 or not math.isfinite(tolerance):
         raise ValueError(f"fit: tolerance is {tolerance!r:.60}; give a share of 0 or more.")
@@ -272,7 +273,7 @@ def _check_first(problem: AbstractProblem, state: State, slope: Slope, key) -> N
 
 
 def _tell_explosion(history: History, losses, norms) -> None:
-    size = np.abs(losses) + 1e-12
+    size = np.abs(history.losses[0]) + np.abs(losses)  # near the end of a fit a loss may be 0
     if history.exploded or not (norms > _EXPLODED * size).any():
         return
     history.exploded = True

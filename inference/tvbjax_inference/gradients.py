@@ -119,8 +119,8 @@ class EvolutionStrategy(AbstractGradient):
         count = len(flat)
         pairs = found.losses[:-count].reshape(self.pairs, 2, count)
         gradients = _from_pairs(pairs, steps, self.spread)
-        here = jax.tree.map(lambda x: x[-count:], (found.losses, found.terms))
-        return Slope(*here, jax.vmap(unflatten)(gradients)), state
+        losses, terms = jax.tree.map(lambda x: x[-count:], (found.losses, found.terms))
+        return Slope(losses, terms, jax.vmap(unflatten)(gradients)), state
 
 
 class PersistentEvolutionStrategy(AbstractGradient):
@@ -163,12 +163,12 @@ class PersistentEvolutionStrategy(AbstractGradient):
         found = problem.evaluate(positions, own, tvbjax.Forward(), carries)
         pairs = found.losses.reshape(self.pairs, 2, len(flat))
         gradients = _from_pairs(pairs, walked, self.spread)
-        here = jax.tree.map(
+        losses, terms = jax.tree.map(
             lambda x: x.reshape(2 * self.pairs, len(flat)).mean(axis=0),
             (found.losses, found.terms),
         )
         state = (begun, found.carries, walked, number + 1)
-        return Slope(*here, jax.vmap(unflatten)(gradients)), state
+        return Slope(losses, terms, jax.vmap(unflatten)(gradients)), state
 
 
 def best_for(problem: AbstractProblem) -> AbstractGradient:

@@ -202,8 +202,9 @@ class Problem(AbstractProblem):
 
     def evaluate(self, positions, key, derivatives=Reverse(), carries=None):
         (losses, terms), carries = self.run(positions, key, self._measured, derivatives, carries)
-        if self.penalty is not None:
-            added = jax.vmap(lambda one: self.penalty(self.values(one)))(positions)
+        penalty = self.penalty
+        if penalty is not None:
+            added = jax.vmap(lambda one: penalty(self.values(one)))(positions)
             losses, terms = losses + added, terms | {"penalty": added}
         return Evaluation(losses, terms, carries)
 
@@ -356,7 +357,8 @@ def _check_penalty(problem: Problem) -> None:
         )
     if isinstance(problem.objective, Sum) and "penalty" in problem.objective.objectives:
         raise ValueError("Problem: a term of the objective is called 'penalty'; rename it.")
-    found = jax.eval_shape(lambda p: problem.penalty(problem.values(p)), problem.start)
+    penalty = problem.penalty
+    found = jax.eval_shape(lambda p: penalty(problem.values(p)), problem.start)
     if getattr(found, "shape", None) != ():
         raise ValueError(
             f"Problem: the penalty is {found!r:.80}; let it give one number of JAX, e.g. a mean."

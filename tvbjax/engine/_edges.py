@@ -123,7 +123,8 @@ def bundled_by_sender(edges: Edges, chosen: np.ndarray, *, whole: bool) -> tuple
     for every region."""
     targets, sources = np.asarray(edges.targets), np.asarray(edges.sources)
     order = np.lexsort((targets, sources))
-    turned = Edges(*map(jax.device_put, (sources[order], targets[order])), edges.nodes)
+    ends = jax.device_put(sources[order]), jax.device_put(targets[order])
+    turned = Edges(ends[0], ends[1], edges.nodes)
     parts = bundled(turned, chosen[order], whole=whole).parts
     numbers = [jax.device_put(order[np.asarray(part.edges)].astype(np.int32)) for part in parts]
     return tuple(Bundle(n, part.present) for n, part in zip(numbers, parts, strict=True))

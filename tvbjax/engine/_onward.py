@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 from equinox.internal import create_vprim
 from jax import lax
+from jax.core import ShapedArray
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 from jaxtyping import Array, Bool, Float, Int
@@ -66,7 +67,7 @@ def received(sums: Sums, later: Later, position: Int[Array, ""]) -> tuple[Sums, 
     return sums, Later(columns)
 
 
-def _apart(wires: tuple[Onward, ...]) -> tuple[tuple[Array, ...], tuple[Onward, ...]]:
+def _apart(wires: tuple[Onward, ...]) -> tuple[tuple[Array | None, ...], tuple[Onward, ...]]:
     """The weights, and all that has no derivative."""
     routes = tuple(dataclasses.replace(part, weights=None) for part in wires)
     return tuple(part.weights for part in wires), routes
@@ -86,14 +87,14 @@ def _with_rule(name: str, function: Callable, rule: Callable) -> Callable:
     def shapes(*avals, tree, static):
         leaves = [jax.ShapeDtypeStruct(aval.shape, aval.dtype) for aval in avals]
         found = jax.eval_shape(lambda *x: flat(*x, tree=tree, static=static), *leaves)
-        return [jax.core.ShapedArray(one.shape, one.dtype) for one in found]
+        return [ShapedArray(one.shape, one.dtype) for one in found]
 
     def pushed(primals, tangents, *, tree, static):
         out = primitive.bind(*primals, tree=tree, static=static)
         known = [None if _is_zero(one) else one for one in tangents]
         arguments, dots = tree.unflatten(primals), tree.unflatten(known)
         found = rule(arguments, dots, **dict(static))
-        zeros = [ad.Zero(jax.core.ShapedArray(one.shape, one.dtype)) for one in out]
+        zeros = [ad.Zero(ShapedArray(one.shape, one.dtype)) for one in out]
         return out, [zero if one is None else one for one, zero in zip(found, zeros, strict=True)]
 
     primitive = create_vprim(name, flat, shapes, pushed, None)
@@ -209,7 +210,7 @@ def _taken_jvp(primals, tangents, *, length):
     columns, position = primals
     out = _taken_p.bind(columns, position, length=length)
     if type(tangents[0]) is ad.Zero:
-        return out, [ad.Zero.from_primal_value(one) for one in out]
+        return out, [ad.Zero(ShapedArray(one.shape, one.dtype)) for one in out]
     return out, _taken_p.bind(tangents[0], position, length=length)
 
 

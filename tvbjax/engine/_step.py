@@ -92,8 +92,8 @@ def steps_in_turn(
     scanned = (numbers, now, soon, given.drawn, given.pushed)
     unroll = 1 if jax.default_backend() == "cpu" else _UNROLLED_ON_GPU
     window = room_for(loop.recent, length + ahead)
-    loop = (loop.state, window, loop.memory)
-    (state, window, memory), taken = lax.scan(one, loop, scanned, unroll=unroll)
+    begin = (loop.state, window, loop.memory)
+    (state, window, memory), taken = lax.scan(one, begin, scanned, unroll=unroll)
     recent = None if window is None else window[length : length + layout.past]
     return Loop(state, recent, memory), taken
 

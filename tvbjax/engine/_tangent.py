@@ -69,7 +69,7 @@ def _smooth_steps_jvp(primals, tangents):
     block = _Block(members, network, stream, loop.recent, given, taken.states, taken.sent, first)
     dots = (tangents[0], tangents[1], tangents[3], tangents[4])
     state, recent, states, sent = eqx.filter_checkpoint(_tangents)(block, dots)
-    return (found, taken), (Loop(state, recent, None), Taken(states, sent, None))
+    return (found, taken), (Loop(state, recent, None), Taken(states, sent, None))  # type: ignore
 
 
 class _Block(NamedTuple):
@@ -154,7 +154,7 @@ def _tangents_together(block: _Block, dots) -> tuple:
     said_besides = _jvp(lambda m: said_by(m, states), (members,), (members_dot,))
 
     recent = loop_dot.recent
-    if window is not None:
+    if block.recent is not None:
         recent = jnp.zeros_like(block.recent) if recent is None else recent
         now_dot = now_dot + _recalled(near, others, recent, block.sent)
 
