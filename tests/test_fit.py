@@ -293,13 +293,14 @@ def problem(truth):
     return Problem(make(), (GAIN, CURRENTS), objectives.TimeSeries(truth), 600.0)
 
 
-def test_values_are_found_again_from_the_same_noise(problem):
-    found = fit(problem, key=jax.random.key(5), optimiser=optax.lbfgs(), steps=60)
-    assert float(found.values["gain"]) == pytest.approx(0.7, rel=1e-3)
-    np.testing.assert_allclose(found.values["current"], [0.30, 0.32, 0.34], rtol=1e-3)
-    assert found.loss < 1e-6
-    rule: Any = found.simulator.coupling
-    assert float(rule.a) == float(found.values["gain"])
+def test_a_coupling_is_found_again_from_the_same_noise(truth):
+    begun = make(0.3, np.array([0.30, 0.32, 0.34]))
+    problem = Problem(begun, GAIN, objectives.TimeSeries(truth), 600.0)
+    rule = optax.adam(optax.cosine_decay_schedule(0.3, 200))
+    found = fit(problem, key=jax.random.key(5), optimiser=rule, steps=200)
+    assert float(found.values["gain"]) == pytest.approx(0.7, rel=0.01)
+    coupled: Any = found.simulator.coupling
+    assert float(coupled.a) == float(found.values["gain"])
     again = problem.objective(found.simulate(jax.random.key(5)))
     assert float(again) == pytest.approx(found.loss, rel=1e-6, abs=1e-12)
 
@@ -329,7 +330,7 @@ def test_ways_of_exact_gradients_agree_and_starts_side_by_side_do(problem):
 
 def test_a_horizon_cuts_the_network_and_leaves_the_monitors(problem):
     """A cut gradient is that of windows run one after another from states held constant."""
-    simulator, window = make(sigma=0.0), 64.0
+    simulator, window = make(sigma=0.0), 160.0  # whole spans, of 32 steps as of 40
     start = np.full((1, 3), 0.2)
 
     def loss(a, derivatives):

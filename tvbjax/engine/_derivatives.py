@@ -10,7 +10,8 @@ from tvbjax.steps import steps_of
 class Reverse:
     """A run is made ready for `jax.grad`: derivatives of few numbers by many.
 
-    `horizon`: ms over which the network's own state is followed back, None for all of the run. What
+    `horizon`: ms over which the network's own state is followed back, None for all of the run; as
+    near to it as whole spans of steps come. What
     a parameter does within such a time counts, and what that leads to after its end does not:
     gradients of chaotic dynamics, which grow without bound over long times, are then of use, though
     biased. What monitors carry on is followed to the end. Williams & Peng (1990), Neural
