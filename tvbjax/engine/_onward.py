@@ -33,7 +33,7 @@ class Onward(eqx.Module):
     targets: Int[Array, "row slot"]
     present: Bool[Array, "row slot"]
     weights: Float[Array, "row slot *member"] | None
-    delays: Int[Array, "row slot"]
+    delays: Int[Array, "row slot *own"]
 
 
 class Later(eqx.Module):

@@ -163,7 +163,7 @@ def _tangents_together(block: _Block, dots) -> tuple:
         by_state, by_sums, said, said_besides, now, rest = scanned
         sent = jnp.stack(_added(_times(said, state), said_besides), axis=1)
         if layout.dense:
-            now = near(others, now, sent, None, 0)
+            now = near(others, now, sent, None, numbers[0])
         coming = _sent_on(coming, sent, others.short_on)
         arrived = _rows(now + coming[0], 1)
         later = _added(_added(_times(by_state, state), _times(by_sums, arrived)), rest)
