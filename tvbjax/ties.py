@@ -33,12 +33,8 @@ class AbstractTie(abc.ABC):
         """What the numbers are called; None where they are those of the leaf's elements."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Each(AbstractTie):
-    """A number for each element of the leaf as it is."""
-
-    def shape(self, leaf, regions):
-        return leaf
+class _AbstractFree(AbstractTie):
+    """A number for each value."""
 
     def spread(self, numbers, shape):
         return numbers
@@ -51,7 +47,15 @@ class Each(AbstractTie):
 
 
 @dataclasses.dataclass(frozen=True)
-class Regional(AbstractTie):
+class Each(_AbstractFree):
+    """A number for each element of the leaf as it is."""
+
+    def shape(self, leaf, regions):
+        return leaf
+
+
+@dataclasses.dataclass(frozen=True)
+class Regional(_AbstractFree):
     """A number for each region, also where the leaf is one number for all of them."""
 
     def shape(self, leaf, regions):
@@ -61,15 +65,6 @@ class Regional(AbstractTie):
                 f"of {regions} regions."
             )
         return (regions,)
-
-    def spread(self, numbers, shape):
-        return numbers
-
-    def gathered(self, numbers):
-        return numbers
-
-    def names(self, shape):
-        return None
 
 
 @dataclasses.dataclass(frozen=True)
