@@ -272,7 +272,7 @@ def _begun(members: engine.Members, initial: Any, own: bool, count: int) -> engi
     some = initial[0] if own else initial
     if count == 1:
         return _side_by_side(engine.start(members.simulator, some), False, 1)
-    shape = eqx.filter_eval_shape(engine.start, members.simulator, some)
+    shape = eqx.filter_eval_shape(engine.start, members.first(), some)
     axes = (0 if own else None,)
     return members.over(engine.start, initial, axes=axes, out_axes=engine.axes_of(shape))
 

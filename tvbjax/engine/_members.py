@@ -28,6 +28,13 @@ class Members(eqx.Module):
         structure = jax.tree.structure(eqx.filter(self.simulator, eqx.is_array))
         return any(jax.tree.leaves(where(structure.unflatten(self.varies))))
 
+    def first(self) -> "Simulator":
+        """The simulator of the first member."""
+        arrays, rest = eqx.partition(self.simulator, eqx.is_array)
+        leaves, structure = jax.tree.flatten(arrays)
+        own = [x[..., 0] if varies else x for x, varies in zip(leaves, self.varies, strict=True)]
+        return eqx.combine(structure.unflatten(own), rest)
+
     def over(self, function: Callable, *arguments, axes: Any = None, out_axes: Any = -1):
         """`function(simulator, *arguments)` for every member.
 
