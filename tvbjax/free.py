@@ -151,8 +151,17 @@ class Free:
         return eqx.tree_at(lambda tree: leaf_at(tree, path), simulator, values)
 
     def replace(self, simulator, value: ArrayLike):
-        """The simulator with this leaf set; a number fills an array."""
-        return replace_leaf(simulator, self.path(simulator), value)
+        """The simulator with this leaf set: to one number, or to an array of the shape that the tie
+        gives it, such as one value for each region. Raises `ValueError` for another shape."""
+        path, leaf = self.path(simulator), self.leaf(simulator)
+        shape = self.tie.shape(leaf.shape, simulator.regions)
+        if jnp.shape(value) not in ((), shape):
+            raise ValueError(
+                f"Free '{self.label(simulator)}': the value has the shape {jnp.shape(value)} and "
+                f"the leaf {shape}; give a number, or an array of that shape."
+            )
+        filled = jnp.broadcast_to(jnp.asarray(value, leaf.dtype), shape)
+        return eqx.tree_at(lambda tree: leaf_at(tree, path), simulator, filled)
 
 
 def leaf_at(tree: Any, path: tuple[Any, ...]) -> Any:

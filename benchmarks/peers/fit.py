@@ -62,9 +62,14 @@ def read_options(
 
 
 def report(
-    peer: str, package: str, options: argparse.Namespace, loss: Callable[[Any], Any], note: str
+    peer: str,
+    package: str,
+    options: argparse.Namespace,
+    loss: Callable[[Any], Any],
+    value_and_slope: Callable[[Any], tuple[Any, Any]],
+    note: str,
 ) -> None:
-    """Time `loss` of a strength, fit it, and print the report."""
+    """Time `loss` of a strength, fit it by what `value_and_slope` finds, and print the report."""
     import jax
     import jax.numpy as jnp
     import optax
@@ -77,7 +82,7 @@ def report(
 
     @jax.jit
     def step(strength, state):
-        found, slope = jax.value_and_grad(loss)(strength)
+        found, slope = value_and_slope(strength)
         change, state = optimiser.update(slope, state)
         return optax.apply_updates(strength, change), state, found, slope
 

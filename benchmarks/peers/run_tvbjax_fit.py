@@ -1,4 +1,5 @@
-"""The fit with tvbjax: `simulate` with its defaults inside `jax.value_and_grad`.
+"""The fit with tvbjax: `simulate` with its defaults, and its derivative in forward mode, which `fit`
+takes for up to three free numbers; --reverse: inside `jax.value_and_grad`.
 
 The network and the measured connectivity are those that run_tvboptim_fit.py wrote. What differs:
 the noise is another draw of the same strength (--noise gives both the same, for a few seconds of
@@ -27,12 +28,16 @@ def main() -> None:
         run = tvbjax.simulate(simulator, options.duration, initial=_initial(simulator))
         fit.save_trajectory(options.trajectory, run.samples["raw"].values[:, 0])
         return
-    fit.report("tvbjax", "tvbjax", options, _loss(options), "engine's own choices")
+    loss = _loss(options)
+    ways = {False: (_forwards(loss), "forward mode"), True: (jax.value_and_grad(loss), "reverse")}
+    slope, note = ways[options.reverse]
+    fit.report("tvbjax", "tvbjax", options, loss, slope, f"{note}, engine's own choices")
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--generator", choices=("Threefry", "CounterHash"), default="Threefry")
     parser.add_argument("--untuned", action="store_true")
+    parser.add_argument("--reverse", action="store_true")
 
 
 def _simulator(options: argparse.Namespace, *, noisy: bool = True):
@@ -65,6 +70,13 @@ def _simulator(options: argparse.Namespace, *, noisy: bool = True):
     )
 
 
+def _forwards(loss):
+    import jax
+    import jax.numpy as jnp
+
+    return lambda strength: jax.jvp(loss, (strength,), (jnp.ones_like(strength),))
+
+
 def _initial(simulator):
     return np.full((1, simulator.nodes), fit.SETTINGS["initial"])
 
@@ -82,10 +94,13 @@ def _loss(options: argparse.Namespace):
     with np.load(options.network) as network:
         measured = jnp.asarray(network["fc"])
     others = 1.0 - jnp.eye(len(measured))
+    derivatives = tvbjax.Reverse() if options.reverse else tvbjax.Forward()
 
     def loss(strength):
         own = eqx.tree_at(lambda s: s.coupling.a, simulator, strength)
-        run = tvbjax.simulate(own, options.duration, initial=initial, key=key)
+        run = tvbjax.simulate(
+            own, options.duration, initial=initial, key=key, derivatives=derivatives
+        )
         seen = run.samples["bold"].values[fit.SETTINGS["skip"] :, 0]
         found = others * analysis.functional_connectivity(seen)
         # Over all pairs, the diagonal of zeros too: so does TVB-Optim.

@@ -27,9 +27,8 @@ def main() -> None:
         solve, config = _prepare(options, weights, lengths, noisy=False)
         fit.save_trajectory(options.trajectory, jax.jit(solve)(config).ys[:, 0])
         return
-    fit.report(
-        "tvboptim", "tvboptim", options, _loss(options, weights, lengths, measured), _note(options)
-    )
+    loss = _loss(options, weights, lengths, measured)
+    fit.report("tvboptim", "tvboptim", options, loss, jax.value_and_grad(loss), _note(options))
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
