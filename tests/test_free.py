@@ -171,6 +171,17 @@ def test_what_cannot_vary_is_named(simulator, free, match):
         free.start(simulator)
 
 
+def test_a_leaf_is_set_to_a_number_or_to_what_its_tie_makes_of_it(simulator):
+    alone, regional = Free(input_current), Free(input_current, tie=ties.Regional())
+    assert input_current(alone.replace(simulator, 0.3)) == 0.3
+    values = np.array([0.1, 0.2, 0.3, 0.4])
+    np.testing.assert_array_equal(input_current(regional.replace(simulator, values)), values)
+    np.testing.assert_array_equal(input_current(regional.replace(simulator, 0.3)), np.full(4, 0.3))
+    for free, value in ((alone, values), (regional, values[:3])):
+        with pytest.raises(ValueError, match="Free 'I_o': the value has the shape .*; give a num"):
+            free.replace(simulator, value)
+
+
 def test_sweeps_take_the_values_of_leaves(simulator):
     tied = Free(input_current, tie=ties.Regional())
     with pytest.raises(ValueError, match="a sweep gives the leaf's values themselves"):

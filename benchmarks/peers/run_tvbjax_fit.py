@@ -1,5 +1,5 @@
-"""The fit with tvbjax: `simulate` with its defaults, and its derivative in forward mode, which `fit`
-takes for up to three free numbers; --reverse: inside `jax.value_and_grad`.
+"""The fit with tvbjax: `simulate` with its defaults, and its derivative in forward mode, which
+`fit` takes for up to three free numbers; --reverse: inside `jax.value_and_grad`.
 
 The network and the measured connectivity are those that run_tvboptim_fit.py wrote. What differs:
 the noise is another draw of the same strength (--noise gives both the same, for a few seconds of
