@@ -9,23 +9,11 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 # Others show names that stand for yours.
+QUICK = ("README", "docs/extending", "docs/fitting", "docs/identifiability", "docs/networks")
+LONG = ("objectives", "analysis", "observation", "plots", "stimuli", "surface")
 RUN = [
-    ROOT / "README.md",
-    *(
-        ROOT / "docs" / f"{n}.md"
-        for n in (
-            "analysis",
-            "extending",
-            "fitting",
-            "identifiability",
-            "networks",
-            "objectives",
-            "observation",
-            "plots",
-            "stimuli",
-            "surface",
-        )
-    ),
+    *(ROOT / f"{name}.md" for name in QUICK),
+    *(pytest.param(ROOT / "docs" / f"{name}.md", marks=pytest.mark.slow) for name in LONG),
 ]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 

@@ -305,7 +305,7 @@ def test_a_coupling_is_found_again_from_the_same_noise(truth):
     assert float(again) == pytest.approx(found.loss, rel=1e-6, abs=1e-12)
 
 
-def test_ways_of_exact_gradients_agree_and_starts_side_by_side_do(problem):
+def test_ways_of_exact_gradients_of_starts_side_by_side_agree(problem):
     positions = problem.draw(jax.random.key(1), 2)
     key = jax.random.key(5)
     found = [
@@ -314,10 +314,6 @@ def test_ways_of_exact_gradients_agree_and_starts_side_by_side_do(problem):
     ]
     for name in positions:
         np.testing.assert_allclose(*(s.gradients[name] for s in found), rtol=1e-8, atol=1e-12)
-    alone = {name: x[:1] for name, x in positions.items()}
-    single = eqx.filter_jit(gradients.Reverse())(problem, alone, key, key, ())[0]
-    np.testing.assert_allclose(single.losses[0], found[0].losses[0], rtol=1e-10)
-    np.testing.assert_allclose(single.gradients["gain"][0], found[0].gradients["gain"][0])
 
     def loss(gain):
         return problem.loss({name: x[0] for name, x in positions.items()} | {"gain": gain}, key)
@@ -328,6 +324,7 @@ def test_ways_of_exact_gradients_agree_and_starts_side_by_side_do(problem):
     np.testing.assert_allclose(found[0].gradients["gain"][0], slope, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_horizon_cuts_the_network_and_leaves_the_monitors(problem):
     """A cut gradient is that of windows run one after another from states held constant."""
     simulator, window = make(sigma=0.0), 160.0  # whole spans, of 32 steps as of 40

@@ -312,7 +312,7 @@ CASES = {
 }
 
 
-SLOW = ("Jansen and Rit", "mixed", "several rules", "nearest")
+SLOW = ("Jansen and Rit", "mixed", "several rules", "held rules", "nearest")
 
 
 def cases(*names: str, slow: tuple[str, ...] = SLOW) -> list:

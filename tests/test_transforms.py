@@ -38,9 +38,9 @@ def test_jit_gives_what_plain_simulate_gives(simulator):
     "where",
     [
         lambda s: s.coupling.a,
-        lambda s: s.model.params["gamma"],
-        lambda s: s.connectome.weights,
-        lambda s: s.noise.nsig,
+        pytest.param(lambda s: s.model.params["gamma"], marks=pytest.mark.slow),
+        pytest.param(lambda s: s.connectome.weights, marks=pytest.mark.slow),
+        pytest.param(lambda s: s.noise.nsig, marks=pytest.mark.slow),
     ],
     ids=["coupling", "parameter", "weights", "noise"],
 )
