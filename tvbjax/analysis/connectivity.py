@@ -202,7 +202,10 @@ def _largest_gap(
         ends = jax.lax.stop_gradient((pooled.min(), pooled.max()))
         places = jnp.linspace(*ends, _PLACES)
         gaps = _smooth(one, places, width) - _smooth(other, places, width)
-    return jnp.where(jnp.isnan(pooled).any(), jnp.nan, jnp.abs(gaps).max())
+    # Not max(): its derivative looks for what equals it, and a gap that XLA computes twice, rounded
+    # otherwise, equals nothing.
+    largest = jnp.abs(gaps[jnp.argmax(jnp.abs(gaps))])
+    return jnp.where(jnp.isnan(pooled).any(), jnp.nan, largest)
 
 
 def _distribution(sample: Array, places: Array) -> Array:

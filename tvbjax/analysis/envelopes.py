@@ -74,7 +74,8 @@ def orthogonal_envelope_correlation(signals: Signals) -> Float[Array, "region re
 @jax.jit
 def _orthogonal(analytic: Complex[Array, "time region"]) -> Float[Array, "region region"]:
     amplitude = jnp.abs(analytic)
-    smallest = jnp.finfo(amplitude.dtype).eps * amplitude.max(axis=0)
+    least = jnp.finfo(amplitude.dtype).eps
+    smallest = least * jax.lax.stop_gradient(amplitude.max(axis=0))
     logs = jnp.log(jnp.maximum(amplitude, smallest[None, :]))
     regions = analytic.shape[1]
 
