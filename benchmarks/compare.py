@@ -2,7 +2,8 @@
 
 `make bench`. Every program runs in an environment of its own, in a process of its own, pinned to
 one core (W3: two), after a first run that is timed apart because it may compile. The workloads are
-those of benchmarks/peers/common.py. Writes benchmarks/results/peers.json and peers.md.
+those of benchmarks/peers/common.py. Writes benchmarks/results/peers.json and peers.md, in which
+workloads that were not run are left as they were.
 
     python -m benchmarks.compare [--rounds 5] [--workloads W1,W5] [--programs tvbjax,tvboptim]
 """
@@ -87,7 +88,16 @@ def main() -> None:
                 report = run(program, workload, networks["W6" if workload == "W6" else "W1"])
                 reports.append(report | {"program": program.name, "round": number})
                 print(workload, number, program.name, told(report), file=sys.stderr, flush=True)
-    write(reports, networks)
+    write(kept(options.workloads.split(",")) + reports, networks)
+
+
+def kept(workloads: list[str]) -> list[dict[str, Any]]:
+    """The reports of an earlier run on this machine, of other workloads than these."""
+    path = RESULTS / "peers.json"
+    before = json.loads(path.read_text()) if path.is_file() else {}
+    if before.get("machine") != machine():
+        return []
+    return [report for report in before["reports"] if report["workload"] not in workloads]
 
 
 def make_networks() -> dict[str, tuple[Path, str]]:
