@@ -169,6 +169,7 @@ def test_members_and_continued_runs_are_single_runs(tmp_path):
         )
 
 
+@pytest.mark.slow
 def test_a_field_is_differentiable_in_its_kernel(tmp_path):
     """Through the balanced weights of a kernel of distance, local and long-range coupling."""
     distances = surface.edge_distances(SPHERE, 1.0)

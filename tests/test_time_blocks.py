@@ -172,7 +172,8 @@ def test_a_gpu_s_way_gives_the_same(tmp_path, monkeypatch):
     np.testing.assert_allclose(values(simulators[1]), expected, rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("mode", [jax.jacrev, pytest.param(jax.jacfwd, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", [jax.jacrev, jax.jacfwd])
 def test_derivatives_do_not_depend_on_the_block(tmp_path, mode):
     """With respect to the weights, the coupling and the past, in both modes, batched."""
     lengths = np.random.default_rng(3).uniform(0.0, 12.0, (5, 5))

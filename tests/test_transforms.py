@@ -34,13 +34,14 @@ def test_jit_gives_what_plain_simulate_gives(simulator):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-12), plain, expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "where",
     [
         lambda s: s.coupling.a,
-        pytest.param(lambda s: s.model.params["gamma"], marks=pytest.mark.slow),
-        pytest.param(lambda s: s.connectome.weights, marks=pytest.mark.slow),
-        pytest.param(lambda s: s.noise.nsig, marks=pytest.mark.slow),
+        lambda s: s.model.params["gamma"],
+        lambda s: s.connectome.weights,
+        lambda s: s.noise.nsig,
     ],
     ids=["coupling", "parameter", "weights", "noise"],
 )
