@@ -21,8 +21,8 @@ import numpy as np
 
 import tvbjax
 from benchmarks.compare import keep, machine
-from benchmarks.peers.person import SETTINGS
-from tvbjax import analysis, coupling, integrators, monitors, noise
+from benchmarks.peers.person import SETTINGS, tvbjax_simulator
+from tvbjax import analysis
 from tvbjax.connectome import largest_in_strength
 
 ROOT = Path(__file__).parents[1]
@@ -107,17 +107,10 @@ def run(command: tuple[str, ...], network: Path, budget: float) -> dict[str, Any
 
 def simulated(connectome: tvbjax.Connectome, found: dict[str, Any]) -> np.ndarray:
     """The connectivity of ten minutes at a position, with noise of its own."""
-    model = tvbjax.lems.load("ReducedWongWang")
-    values = (jnp.asarray(SETTINGS["w"]), jnp.asarray(found["I_o"]))
-    model = eqx.tree_at(lambda m: (m.params["w"], m.params["I_o"]), model, values)
     period = SETTINGS["period"]
-    simulator = tvbjax.Simulator(
-        model,
-        connectome,
-        coupling.Linear(a=found["G"]),
-        integrators.Heun(dt=SETTINGS["dt"]),
-        noise.Additive({"S": SETTINGS["sigma"] ** 2 / 2}),
-        monitors.Bold(period, interim=SETTINGS["interim"]),
+    values = (jnp.asarray(found["G"]), jnp.asarray(found["I_o"]))
+    simulator = eqx.tree_at(
+        lambda s: (s.coupling.a, s.model.params["I_o"]), tvbjax_simulator(connectome), values
     )
     initial = np.full((1, simulator.nodes), SETTINGS["initial"])
     run = tvbjax.simulate(

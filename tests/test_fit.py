@@ -325,6 +325,16 @@ def test_ways_of_exact_gradients_of_starts_side_by_side_agree(problem):
 
 
 @pytest.mark.slow
+def test_a_start_beside_others_is_one_alone(problem):
+    positions, key = problem.draw(jax.random.key(1), 2), jax.random.key(5)
+    way = eqx.filter_jit(gradients.Reverse())
+    together = way(problem, positions, key, key, ())[0]
+    alone = way(problem, {name: x[:1] for name, x in positions.items()}, key, key, ())[0]
+    np.testing.assert_allclose(alone.losses[0], together.losses[0], rtol=1e-10)
+    np.testing.assert_allclose(alone.gradients["gain"][0], together.gradients["gain"][0])
+
+
+@pytest.mark.slow
 def test_a_horizon_cuts_the_network_and_leaves_the_monitors(problem):
     """A cut gradient is that of windows run one after another from states held constant."""
     simulator, window = make(sigma=0.0), 160.0  # whole spans, of 32 steps as of 40

@@ -65,7 +65,7 @@ RULES = [
 ]
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(networks(), st.sampled_from(EVERY), st.sampled_from(RULES))
 def test_any_network_in_any_block_follows_the_plain_loop(decay, made, block, rule):
     simulator = tvbjax.Simulator(

@@ -46,6 +46,27 @@ def read_options() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def tvbjax_simulator(connectome: Any) -> Any:
+    """The work in tvbjax, at the start: for the fit, and for judging what others found."""
+    import equinox as eqx
+    import jax.numpy as jnp
+
+    import tvbjax
+    from tvbjax import coupling, integrators, monitors, noise
+
+    work = SETTINGS
+    model = tvbjax.lems.load("ReducedWongWang")
+    model = eqx.tree_at(lambda m: m.params["w"], model, jnp.asarray(work["w"]))
+    return tvbjax.Simulator(
+        model,
+        connectome,
+        coupling.Linear(a=work["begin"]["G"]),
+        integrators.Heun(dt=work["dt"]),
+        noise.Additive({"S": work["sigma"] ** 2 / 2}),
+        monitors.Bold(work["period"], interim=work["interim"]),
+    )
+
+
 def search(peer: str, loss: Callable[[Any, Any], Any], options: argparse.Namespace) -> None:
     """Make `loss(G, I_o)`, of a number and of one current for each region, small, and report."""
     with np.load(options.network) as network:

@@ -11,7 +11,7 @@ def main() -> None:
     import jax.numpy as jnp
 
     import tvbjax
-    from tvbjax import analysis, coupling, integrators, monitors, noise
+    from tvbjax import analysis
 
     tvbjax.tune_cpu()
     work = person.SETTINGS
@@ -20,16 +20,7 @@ def main() -> None:
             network["weights"], network["lengths"], work["speed"], network["labels"].tolist()
         )
         measured = jnp.asarray(network["fc"])
-    model = tvbjax.lems.load("ReducedWongWang")
-    model = eqx.tree_at(lambda m: m.params["w"], model, jnp.asarray(work["w"]))
-    simulator = tvbjax.Simulator(
-        model,
-        connectome,
-        coupling.Linear(a=work["begin"]["G"]),
-        integrators.Heun(dt=work["dt"]),
-        noise.Additive({"S": work["sigma"] ** 2 / 2}),
-        monitors.Bold(work["period"], interim=work["interim"]),
-    )
+    simulator = person.tvbjax_simulator(connectome)
     initial = np.full((1, simulator.nodes), work["initial"])
     pairs = np.triu_indices(simulator.nodes, k=1)
 
