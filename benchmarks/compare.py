@@ -88,16 +88,17 @@ def main() -> None:
                 report = run(program, workload, networks["W6" if workload == "W6" else "W1"])
                 reports.append(report | {"program": program.name, "round": number})
                 print(workload, number, program.name, told(report), file=sys.stderr, flush=True)
-    write(kept(options.workloads.split(",")) + reports, networks)
+    write(reports + kept(reports), networks)
 
 
-def kept(workloads: list[str]) -> list[dict[str, Any]]:
-    """The reports of an earlier run on this machine, of other workloads than these."""
+def kept(reports: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those of an earlier run on this machine, of other programs and workloads than these."""
+    anew = {(report["workload"], report["program"]) for report in reports}
     path = RESULTS / "peers.json"
     before = json.loads(path.read_text()) if path.is_file() else {}
     if before.get("machine") != machine():
         return []
-    return [report for report in before["reports"] if report["workload"] not in workloads]
+    return [r for r in before["reports"] if (r["workload"], r["program"]) not in anew]
 
 
 def make_networks() -> dict[str, tuple[Path, str]]:
@@ -190,7 +191,8 @@ def tables(whole: dict[str, Any]) -> list[str]:
         f"{facts['processor']}, {facts['cores']} cores, {facts['system']}. Medians of runs in "
         "turns, in millions of node-steps a second (W4: ms for a gradient), with the least and the "
         "greatest in brackets. The ratio is that to the best peer. *First* is the first run in s, "
-        "compilation included.",
+        "compilation included. W4's notes have the time of the loss alone, in turns with more runs "
+        "of the gradient, and what the compiler sets aside for the gradient.",
     ]
     for workload in WORKLOADS:
         rows = [r for r in whole["reports"] if r["workload"] == workload]
@@ -221,14 +223,24 @@ def table(workload: str, rows: list[dict[str, Any]]) -> list[str]:
         median, one = statistics.median(values[name]), runs[name][0]
         ratio = best / median if workload == "W4" else median / best
         first = statistics.median(r["first_seconds"] for r in runs[name])
+        note = f"{one['dtype']}; {one['note']}{beside(runs[name])}"
         versions = f"{one['version']}, Python {one['python']}"
         versions += f", JAX {one['jax']}" if one["jax"] else ""
         lines.append(
             f"| {name} | {median:.3g} | {min(values[name]):.3g} to {max(values[name]):.3g} | "
-            f"{ratio:.2f} | {first:.1f} | {one['noise']} | {versions} | {one['dtype']}; "
-            f"{one['note']} |"
+            f"{ratio:.2f} | {first:.1f} | {one['noise']} | {versions} | {note} |"
         )
     return lines
+
+
+def beside(reports: list[dict[str, Any]]) -> str:
+    """What else is known of a gradient: its time over the simulation's, and its memory."""
+    if any("simulation_seconds" not in report for report in reports):
+        return ""
+    alone = statistics.median(r["simulation_seconds"] for r in reports)
+    times = statistics.median(r["times_simulation"] for r in reports)
+    memory = reports[0]["temporary_mb"]
+    return f"; simulation {1e3 * alone:.3g} ms, gradient {times:.1f} times that; {memory:.3g} MB"
 
 
 def value(workload: str, report: dict[str, Any]) -> float:

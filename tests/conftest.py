@@ -19,6 +19,7 @@ if importlib.metadata.version("jaxlib").startswith("0.10."):
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
+jax.config.update("jax_disable_most_optimizations", bool(os.environ.get("TVBJAX_O0")))
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -5,7 +5,7 @@ rint(length / 3 mm/ms / dt) steps, and the output is the mean over every 1 ms.
 
 - W1: Montbrio-Pazo-Roxin (Delta 1, tau 1, J 15, eta -5, G 0.02), delays, additive noise of
   standard deviation 0.01 (r) and 0.02 (V) per square root of ms, from r 0.1 and V -2.
-- W2: Jansen-Rit with its sigmoidal coupling (G 0.01), delays, no noise.
+- W2: Jansen-Rit s sigmoidal coupling (G 0.01), delays, no noise.
 - W3: W1 for 256 members with G from 0 to 0.04, on --cores cores.
 - W4: value and reverse-mode gradient of mean(r**2) over 2,000 steps of W1 without noise,
   with respect to G and to the eta of every region.
@@ -18,9 +18,11 @@ sample (W4: the value of the loss).
 """
 
 import argparse
+import functools
 import importlib.metadata
 import json
 import platform
+import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -144,9 +146,34 @@ def measure(
     print(json.dumps(report))
 
 
-def gradient_sums(result) -> dict[str, list[float]]:
-    """The gradient with respect to G, and the sum of those with respect to the eta of W4."""
-    return {"gradient": [float(part.sum()) for part in result[1]]}
+def measure_gradient(task: Task, loss: Callable[[Any], Any], parameters: Any, **facts) -> None:
+    """W4: the loss's value and gradient; further how many times longer than the loss alone that
+    takes, both in turns, and the memory that the compiler sets aside for the gradient."""
+    import jax
+
+    @functools.cache
+    def compiled(function):
+        return jax.jit(function).lower(parameters).compile()
+
+    def finished(function):
+        return jax.block_until_ready(compiled(function)(parameters))
+
+    both = jax.value_and_grad(loss)
+
+    def outcome(result) -> dict[str, Any]:
+        finished(loss)
+        turns = [[_timed(lambda f=f: finished(f))[1] for f in (loss, both)] for _ in range(3)]
+        simulation, gradient = (statistics.median(column) for column in zip(*turns, strict=True))
+        return {
+            # The gradient with respect to G, and the sum of those with respect to eta.
+            "gradient": [float(part.sum()) for part in result[1]],
+            "simulation_seconds": simulation,
+            "times_simulation": gradient / simulation,
+            "temporary_mb": compiled(both).memory_analysis().temp_size_in_bytes / 1e6,
+        }
+
+    facts = {"noise": "none", "dtype": "float32"} | facts
+    measure(task, lambda: finished(both), lambda result: result[0], outcome, **facts)
 
 
 def unsupported(task: Task, reason: str) -> None:

@@ -2,9 +2,11 @@
 
 The work is that of notebooks/02_gradient_fitting: 80 cortical regions, reduced Wong-Wang in steps
 of 10 ms, delays, noise, BOLD, and the root mean square of what the functional connectivity differs
-from the measured one by. First the coupling and one current for all regions vary, then a current
-for each region, drawn to their mean. A script has so many seconds, of which it counts all but the
-imports: compiling, too. It reports the position of the least loss that it met.
+from the measured one by. Free are the coupling and a current for each region. A third of the time
+goes to positions at random, some simulated side by side; from the best of these Adam goes on with
+gradients, currents being drawn to their mean. `--random` spends all of the time on the first. A
+script has so many seconds, of which it counts all but the imports: compiling, too. It reports the
+position of the least loss that it met.
 """
 
 import argparse
@@ -29,11 +31,11 @@ SETTINGS = {
     "G": (0.0, 2.0),  # bounds
     "I_o": (0.335, 0.365),  # nA, bounds of the current of all regions
     "begin": {"G": 0.5, "I_o": 0.34},
-    "spread": 0.01,  # nA, what currents of regions differ by
+    "spread": 0.01,  # nA, what currents of regions differ by at most, as a standard deviation
     "penalty": 0.002,  # for a mean square of deviations, in spreads
-    "rates": (0.15, 0.1),  # of Adam, in unbounded numbers
-    "tried": 16,  # positions before the first step
-    "share": 0.3,  # of the time, for the two numbers
+    "rate": 0.1,  # of Adam, in unbounded numbers and spreads
+    "together": 8,  # positions at random side by side
+    "share": 0.35,  # of the time, for these
 }
 
 
@@ -72,9 +74,8 @@ def search(peer: str, loss: Callable[[Any, Any], Any], options: argparse.Namespa
     with np.load(options.network) as network:
         regions = len(network["weights"])
     watch = Watch(options.budget)
-    if options.random:
-        _draw(watch, loss, regions)
-    else:
+    _draw(watch, loss, regions, options.budget * (1.0 if options.random else SETTINGS["share"]))
+    if not options.random:
         _descend(watch, loss, regions)
     print(json.dumps({"peer": peer} | watch.report()))
 
@@ -85,17 +86,13 @@ class Watch:
     def __init__(self, budget: float):
         self.begun, self.budget = time.perf_counter(), budget
         self.best: tuple[float, Any, Any] = (np.inf, None, None)
-        self.evaluations = 0
-        self.first: float | None = None
+        self.tried = self.steps = 0
 
     @property
     def spent(self) -> float:
         return time.perf_counter() - self.begun
 
     def saw(self, loss: Any, G: Any, I_o: Any) -> None:
-        self.evaluations += 1
-        if self.first is None:
-            self.first = self.spent
         if float(loss) < self.best[0]:
             self.best = (float(loss), G, I_o)
 
@@ -105,99 +102,62 @@ class Watch:
             "G": float(G),
             "I_o": np.asarray(I_o, float).tolist(),
             "loss": loss,
-            "evaluations": self.evaluations,
-            "first": self.first,
+            "tried": self.tried,
+            "steps": self.steps,
             "seconds": self.spent,
         }
-
-
-def _within(bounds: tuple[float, float], z: Any) -> Any:
-    import jax
-
-    return _scaled(bounds, jax.nn.sigmoid(z))
 
 
 def _scaled(bounds: tuple[float, float], share: Any) -> Any:
     return bounds[0] + (bounds[1] - bounds[0]) * share
 
 
-def _unbounded(bounds: tuple[float, float], value: float) -> float:
-    share = (value - bounds[0]) / (bounds[1] - bounds[0])
-    return float(np.log(share / (1.0 - share)))
-
-
-def _descend(watch: Watch, loss: Callable[[Any, Any], Any], regions: int) -> None:
-    """The best of some positions by Adam: two numbers, then the currents of all regions."""
-    import jax
-    import jax.numpy as jnp
-
-    work = SETTINGS
-
-    def of_two(z):
-        return _within(work["G"], z[0]), jnp.full(regions, _within(work["I_o"], z[1]))
-
-    draw = np.random.default_rng(0)
-    begin = np.array([_unbounded(work[name], work["begin"][name]) for name in ("G", "I_o")])
-    tried = begin + np.vstack([np.zeros(2), draw.normal(0.0, 1.0, (work["tried"] - 1, 2))])
-    evaluate = jax.jit(loss)
-    found = []
-    for z in tried:
-        at = of_two(z)
-        found.append(float(evaluate(*at)))
-        watch.saw(found[-1], *at)
-        if watch.spent > work["share"] * watch.budget / 2:
-            break
-    best = jnp.asarray(tried[int(np.nanargmin(found))])
-    gradient = jax.jit(jax.value_and_grad(loss, argnums=(0, 1)))  # compiled once, for both
-    until = work["share"] * watch.budget
-    _adam(watch, gradient, of_two, lambda z: 0.0 * z[0], best, work["rates"][0], until)
-
-    G, level = jnp.asarray(watch.best[1]), float(watch.best[2][0])
-
-    def of_regions(z):
-        return G, level + work["spread"] * z
-
-    def penalty(z):
-        return work["penalty"] * jnp.mean((z - z.mean()) ** 2)
-
-    watch.best = (np.inf, *watch.best[1:])  # losses have the penalty from here
-    begin = jnp.zeros(regions)
-    _adam(watch, gradient, of_regions, penalty, begin, work["rates"][1], watch.budget)
-
-
-def _adam(watch: Watch, gradient, values, penalty, z, rate: float, until: float) -> None:
-    """Steps until so many seconds are spent, one at least. `values`: G and I_o of z."""
-    import jax
-    import optax
-
-    optimiser = optax.adam(rate)
-
-    @jax.jit
-    def step(z, state, found, slopes):
-        (slope,) = jax.vjp(values, z)[1](slopes)
-        added, more = jax.value_and_grad(penalty)(z)
-        change, state = optimiser.update(slope + more, state)
-        return optax.apply_updates(z, change), state, found + added
-
-    state, place = optimiser.init(z), jax.jit(values)
-    while True:
-        at = place(z)
-        z, state, found = step(z, state, *gradient(*at))
-        watch.saw(found, *at)
-        if watch.spent > until:
-            return
-
-
-def _draw(watch: Watch, loss: Callable[[Any, Any], Any], regions: int) -> None:
-    """Positions at random, some side by side."""
+def _draw(watch: Watch, loss: Callable[[Any, Any], Any], regions: int, until: float) -> None:
+    """Positions at random, some side by side, until so many seconds are spent."""
     import jax
 
-    draw, together = np.random.default_rng(0), 8
+    draw, together = np.random.default_rng(0), SETTINGS["together"]
     evaluate = jax.jit(jax.vmap(loss))
-    while watch.spent < watch.budget:
+    while watch.spent < until:
         G = _scaled(SETTINGS["G"], draw.uniform(size=together))
         level = _scaled(SETTINGS["I_o"], draw.uniform(size=(together, 1)))
         spread = SETTINGS["spread"] * draw.uniform(size=(together, 1))
         I_o = level + spread * draw.normal(size=(together, regions))
+        watch.tried += together
         for number, found in enumerate(np.asarray(evaluate(G, I_o))):
             watch.saw(found, G[number], I_o[number])
+
+
+def _descend(watch: Watch, loss: Callable[[Any, Any], Any], regions: int) -> None:
+    """From the best position so far by Adam, until the time is over; one step at least."""
+    import jax
+    import jax.numpy as jnp
+    import optax
+
+    (low, high), (_, G, I_o) = SETTINGS["G"], watch.best
+    begun = (G - low) / (high - low)
+    z = jnp.concatenate([jnp.array([np.log(begun / (1.0 - begun))]), I_o / SETTINGS["spread"]])
+
+    def values(z):
+        return _scaled((low, high), jax.nn.sigmoid(z[0])), SETTINGS["spread"] * z[1:]
+
+    def penalised(z):
+        currents = z[1:]
+        fitted = loss(*values(z))
+        return fitted + SETTINGS["penalty"] * ((currents - currents.mean()) ** 2).mean(), fitted
+
+    optimiser = optax.adam(SETTINGS["rate"])
+
+    @jax.jit
+    def step(z, state):
+        slopes, fitted = jax.grad(penalised, has_aux=True)(z)
+        change, state = optimiser.update(slopes, state)
+        return optax.apply_updates(z, change), state, fitted, values(z)
+
+    state = optimiser.init(z)
+    while True:
+        z, state, fitted, at = step(z, state)
+        watch.steps += 1
+        watch.saw(fitted, *at)
+        if watch.spent > watch.budget:
+            return

@@ -130,7 +130,6 @@ def _ensemble(task: common.Task) -> None:
 
 def _gradient(task: common.Task) -> None:
     import equinox as eqx
-    import jax
     import jax.numpy as jnp
 
     import tvbjax
@@ -140,7 +139,6 @@ def _gradient(task: common.Task) -> None:
     hears = simulator.model.inputs[0]
     initial = _initial(simulator, task)
 
-    @jax.jit
     def loss(free):
         own = eqx.tree_at(
             lambda s: (s.coupling[hears].a, s.model.params["eta"]), simulator, tuple(free)
@@ -148,15 +146,8 @@ def _gradient(task: common.Task) -> None:
         run = tvbjax.simulate(own, task.steps * common.DT, initial=initial)
         return (run.samples["raw"].values ** 2).mean()
 
-    gradient = jax.jit(jax.value_and_grad(loss))
     free = (jnp.asarray(common.G), jnp.full(task.nodes, common.ETA))
-    common.measure(
-        task,
-        lambda: jax.block_until_ready(gradient(free)),
-        lambda result: result[0],
-        common.gradient_sums,
-        **_facts(task, "none"),
-    )
+    common.measure_gradient(task, loss, free, note=_note(task))
 
 
 if __name__ == "__main__":

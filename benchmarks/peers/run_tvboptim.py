@@ -134,7 +134,6 @@ def _ensemble(task: common.Task) -> None:
 
 
 def _gradient(task: common.Task) -> None:
-    import jax
     import jax.numpy as jnp
 
     solve, config = _prepare(task)
@@ -144,17 +143,9 @@ def _gradient(task: common.Task) -> None:
         state.coupling.delayed.G, state.dynamics.eta = parameters
         return (solve(state).ys[:, 0] ** 2).mean()
 
-    run = jax.jit(jax.value_and_grad(loss))
     parameters = jnp.float32(common.G), jnp.full(task.nodes, common.ETA, jnp.float32)
-    common.measure(
-        task,
-        lambda: jax.block_until_ready(run(parameters)),
-        lambda result: result[0],
-        common.gradient_sums,
-        noise="none",
-        dtype="float32",
-        note=_note(task) + ("" if task.options.block else "; no checkpointing"),
-    )
+    checkpointing = "" if task.options.block else "; no checkpointing"
+    common.measure_gradient(task, loss, parameters, note=_note(task) + checkpointing)
 
 
 def _noise(task: common.Task, streams: str) -> str:

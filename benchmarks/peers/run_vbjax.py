@@ -162,19 +162,14 @@ def _ensemble(task: common.Task) -> None:
 
 
 def _gradient(task: common.Task) -> None:
-    import jax
     import jax.numpy as jnp
 
     simulate = _montbrio(task)
     parameters = jnp.float32(common.G), jnp.full(task.nodes, common.ETA, jnp.float32)
-    run = jax.jit(jax.value_and_grad(lambda p: (simulate(p[0], p[1], None)[:, 0] ** 2).mean()))
-    common.measure(
+    common.measure_gradient(
         task,
-        lambda: jax.block_until_ready(run(parameters)),
-        lambda result: result[0],
-        common.gradient_sums,
-        noise="none",
-        dtype="float32",
+        lambda p: (simulate(p[0], p[1], None)[:, 0] ** 2).mean(),
+        parameters,
         note="make_sdde, dense delayed gather; no checkpointing",
     )
 
