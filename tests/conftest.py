@@ -19,7 +19,15 @@ if importlib.metadata.version("jaxlib").startswith("0.10."):
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
-jax.config.update("jax_disable_most_optimizations", bool(os.environ.get("TVBJAX_O0")))
+
+# Its equations alone take seconds to compile, in whatever is tested of every model.
+_LARGEST_MODEL = "ZerlautAdaptationSecondOrder"
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if _LARGEST_MODEL in item.name:
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="module", autouse=True)

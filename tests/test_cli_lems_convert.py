@@ -50,6 +50,7 @@ def test_convert_writes_a_module_and_a_driver_that_runs(pair: Path, tmp_path: Pa
         assert found["events first[0]/spike"][i] == len(spikes)
 
 
+@pytest.mark.slow
 def test_convert_keeps_a_driver_takes_a_component_and_refuses_odd_names(pair: Path, tmp_path: Path):
     (tmp_path / "pair_sweep.py").write_text("# mine\n")
     done = convert(tmp_path, str(pair), "--to", "python", "--component", "pair")

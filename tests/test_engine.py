@@ -146,6 +146,7 @@ def test_without_delays_the_connections_are_checked_too(tmp_path):
             eqx.filter_jit(lambda s: tvbjax.simulate(s, 1.0).final.state)(changed)
 
 
+@pytest.mark.slow
 def test_a_weight_that_is_not_there_has_no_gradient(tmp_path):
     for delayed in (True, False):
         simulator = network(tmp_path, delayed=delayed)

@@ -138,6 +138,7 @@ def test_the_tile_changes_no_bit(dtype):
             np.testing.assert_array_equal(values(tile), expected)
 
 
+@pytest.mark.slow
 def test_long_members_run_in_chunks_with_the_same_bits(tmp_path, monkeypatch):
     """Monitors hold a chunk's means, not the run's; some chunks have no sample of a monitor."""
     watch = (
@@ -211,6 +212,7 @@ def test_the_device_changes_no_bit(simulator, tmp_path):
     np.testing.assert_array_equal(np.load(tmp_path / "two.npy"), here["temporal_average"])
 
 
+@pytest.mark.slow
 def test_two_processes_share_a_sweep(simulator, tmp_path):
     """`jax.distributed` on loopback: one folder, each process its batches, one without does not."""
     with socket.socket() as probe:

@@ -305,6 +305,7 @@ def test_a_coupling_is_found_again_from_the_same_noise(truth):
     assert float(again) == pytest.approx(found.loss, rel=1e-6, abs=1e-12)
 
 
+@pytest.mark.slow
 def test_ways_of_exact_gradients_of_starts_side_by_side_agree(problem):
     positions = problem.draw(jax.random.key(1), 2)
     key = jax.random.key(5)

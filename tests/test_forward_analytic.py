@@ -274,6 +274,7 @@ def test_a_contact_measures_the_mean_over_its_ball():
     np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_gains_are_differentiable_in_all_they_are_made_of():
     sensors, positions, orientations = head(8, 3, 4, 0.7)
     coils = named(sensors.positions * 1.3, sensors.positions + 30.0)

@@ -279,6 +279,7 @@ def test_what_a_method_is_not_for_is_refused(tmp_path):
         noise.Additive(0.1, tau=-1.0)
 
 
+@pytest.mark.slow
 def test_gradients_go_through_the_stiff_methods(tmp_path):
     model = local_model(tmp_path, "-k * x^3 + y", "-x", k=3.0)
 

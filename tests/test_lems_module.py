@@ -192,6 +192,7 @@ def test_convert_writes_a_module_and_a_driver_that_runs(name: str, tmp_path: Pat
         np.testing.assert_allclose(observed[index], expected[:, chosen], rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_convert_keeps_a_driver_that_is_there_and_refuses_odd_names(tmp_path: Path):
     command = [sys.executable, "-m", "tvbjax", "lems", "convert", "Kuramoto", "--to", "python"]
 

@@ -144,6 +144,7 @@ def test_every_member_of_a_sweep_has_its_own(tmp_path):
         )
 
 
+@pytest.mark.slow
 def test_statistics_are_differentiable(tmp_path):
     """Against a difference quotient, through connectivity gathered in the run."""
     simulator = noisy(tmp_path, FunctionalConnectivity(SubSample(0.2), 40))

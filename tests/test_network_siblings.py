@@ -125,6 +125,7 @@ def test_a_delay_that_no_memory_holds_is_refused(tmp_path):
         lems.run(whole(tmp_path, body), step=1.0, duration=1.0, record=["b/x"])
 
 
+@pytest.mark.slow
 def test_components_that_multiply_are_bounded(tmp_path):
     tree = """<ComponentType name="Fork"><ComponentReference name="l" type="Component"/>
       <ComponentReference name="r" type="Component"/>

@@ -100,6 +100,7 @@ def test_identical_signals_have_a_level_and_no_pattern():
     assert value == pytest.approx(expected, rel=1e-12) and np.isfinite(gradient).all()
 
 
+@pytest.mark.slow
 def test_connectivity_gathered_in_the_run_serves_as_well(tmp_path):
     raw = monitors.Raw()
     watch = (

@@ -36,6 +36,18 @@ def test_named_dims_units_and_provenance(simulator):
         result["eeg"]
 
 
+def test_traced_samples_are_no_xarray(tmp_path):
+    simulator = network(tmp_path, monitors=monitors.Raw())
+
+    def total(gain):
+        changed = eqx.tree_at(lambda s: s.coupling.a, simulator, gain)
+        return tvbjax.simulate(changed, 1.0)["raw"].sum()
+
+    for transformed in (jax.jit(total), jax.grad(total)):
+        with pytest.raises(TypeError, match=r"use result\.samples\['raw'\]\.values"):
+            transformed(0.1)
+
+
 @pytest.mark.parametrize("name", ["run.nc", "run.zarr"])
 def test_a_saved_result_reads_back_and_goes_on(simulator, tmp_path, name):
     key = jax.random.key(7)

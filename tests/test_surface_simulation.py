@@ -151,6 +151,7 @@ def test_vertices_alike_are_their_regions_network(tmp_path):
     np.testing.assert_allclose(averages["spatial_average"].values, expected.values)
 
 
+@pytest.mark.slow
 def test_members_and_continued_runs_are_single_runs(tmp_path):
     simulator = field(tmp_path, matrix=0.1 * weights(), noise=noise.Additive(0.01))
     strength = tvbjax.Free(lambda s: s.cortex.coupling.a)

@@ -166,6 +166,7 @@ def test_a_sweep_survives_twenty_kills(tmp_path):
     killed_and_ended(tmp_path, kills=20)
 
 
+@pytest.mark.slow
 def test_a_store_goes_on_in_the_batches_it_was_begun_with(simulator, tmp_path, monkeypatch):
     """As on a machine with other cores, which would choose other batches."""
     from tvbjax import sweeps

@@ -59,6 +59,7 @@ def test_gradients_through_delays_are_those_of_finite_differences(simulator, whe
     assert float(analytic) == pytest.approx(float(numeric), rel=1e-6)
 
 
+@pytest.mark.slow
 def test_variables_without_noise_have_no_gradient_of_it():
     simulator = tvbjax.Simulator(
         tvbjax.lems.load("Generic2dOscillator"),

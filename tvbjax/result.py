@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from tvbjax.arrays import is_traced
 from tvbjax.axes import Axis
 from tvbjax.engine import Carry
 from tvbjax.io.xarray_files import write_dataset
@@ -180,6 +181,11 @@ def without_absent(values: np.ndarray, absent: tuple[tuple[int, ...], ...]) -> n
 def _data_array(name: str, samples: Samples) -> "xr.DataArray":
     import xarray as xr
 
+    if is_traced(samples.values):
+        raise TypeError(
+            f"result['{name}']: xarray takes no traced values; inside of jax.jit, jax.grad and the "
+            f"like use result.samples['{name}'].values."
+        )
     units = [unit or "1" for unit in samples.units]
     places = {axis.name: coordinate_of(axis) for axis in samples.axes}
     return xr.DataArray(

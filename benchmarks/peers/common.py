@@ -164,12 +164,14 @@ def measure_gradient(task: Task, loss: Callable[[Any], Any], parameters: Any, **
         finished(loss)
         turns = [[_timed(lambda f=f: finished(f))[1] for f in (loss, both)] for _ in range(3)]
         simulation, gradient = (statistics.median(column) for column in zip(*turns, strict=True))
+        analysed = compiled(both).memory_analysis()
+        assert analysed is not None
         return {
             # The gradient with respect to G, and the sum of those with respect to eta.
             "gradient": [float(part.sum()) for part in result[1]],
             "simulation_seconds": simulation,
             "times_simulation": gradient / simulation,
-            "temporary_mb": compiled(both).memory_analysis().temp_size_in_bytes / 1e6,
+            "temporary_mb": analysed.temp_size_in_bytes / 1e6,
         }
 
     facts = {"noise": "none", "dtype": "float32"} | facts
