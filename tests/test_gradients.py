@@ -1,12 +1,4 @@
-"""Gradients of everything, against differences: every leaf of a simulator, and the history.
-
-One compiled gradient is enough for a whole simulator: each leaf is checked by itself, in a random
-direction, against differences of fourth order. Networks are small, with hubs, gaps and regions that
-hear themselves; delays lie between two steps where they have a gradient.
-"""
-
-from collections.abc import Callable
-from typing import Any
+"""Gradients of everything: of one network of each kind, and of any network."""
 
 import equinox as eqx
 import jax
@@ -16,135 +8,26 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 import tvbjax
+from differences import (
+    DT,
+    H,
+    KEY,
+    brain,
+    built,
+    check,
+    compared,
+    direction,
+    history_of,
+    leaves_of,
+    objective,
+    quick,
+    sized,
+)
 from networks import linear_model
 from tvbjax import Forward, coupling, integrators, monitors, noise
 from tvbjax.delays import Linear, Nearest
 from tvbjax.engine import _derivatives
 from tvbjax.equations import Gaussian, Sinusoid
-
-DT = 0.1
-H = 3e-4  # of a leaf's size: errors of fourth order, and of rounding, are about 1e-12 then
-KEY = jax.random.key(3)
-
-
-def quick(function):
-    """Compiled in half the time, for a slower program."""
-    return jax.jit(function, compiler_options={"xla_backend_optimization_level": 0})
-
-
-def brain(
-    nodes: int = 4,
-    longest: int = 12,
-    seed: int = 0,
-    *,
-    symmetric: bool = False,
-    selves: bool = True,
-) -> tvbjax.Connectome:
-    """Delays of 0 to `longest` steps and 0.1 to 0.4 of one: derivatives jump at whole and half
-    ones. Some connections have no weight and some no length; a speed for each."""
-    draw = np.random.default_rng(seed)
-    weights = draw.uniform(0.3, 1.0, (nodes, nodes)) * (draw.random((nodes, nodes)) < 0.7)
-    steps = draw.integers(0, longest + 1, (nodes, nodes)) + draw.uniform(0.1, 0.4, (nodes, nodes))
-    speed = draw.uniform(1.0, 3.0, (nodes, nodes))
-    weights[0, 1], weights[1, 0] = 0.5, 0.4
-    if symmetric:
-        weights = weights + weights.T
-    np.fill_diagonal(weights, 0.3 * selves)
-    lengths = steps * DT * speed * (longest > 0)
-    np.fill_diagonal(lengths, 0.0)
-    lengths[0, 1] = 0.0
-    return tvbjax.Connectome(weights, lengths, speed=speed)
-
-
-def built(model, rules, integrator: Any = integrators.Heun, connectome=None, **changes):
-    options: dict[str, Any] = dict(monitors=monitors.Raw(), delays=Linear())
-    return tvbjax.Simulator(
-        model,
-        brain() if connectome is None else connectome,
-        rules,
-        integrator(dt=DT),
-        **(options | changes),
-    )
-
-
-def history_of(simulator, seed: int = 1):
-    """Within the middle half of the initial range; of one state more than is needed."""
-    low, high = np.asarray(simulator.model.initial_range).T[:, None, :, None]
-    shape = (simulator.horizon + 1, len(simulator.model.state_variables), simulator.nodes)
-    drawn = np.random.default_rng(seed).uniform(0.25, 0.75, shape)
-    return jnp.asarray((low + (high - low) * drawn)[0])
-
-
-def objective(simulator, duration: float, initial=None, key=None, **options):
-    """A function of every number that the simulator and the initial state have, and those."""
-    initial = history_of(simulator) if initial is None else jnp.asarray(initial)
-    free, rest = eqx.partition((simulator, initial), eqx.is_inexact_array)
-
-    def loss(free):
-        own, begin = eqx.combine(free, rest)
-        run = tvbjax.simulate(own, duration, initial=begin, key=key, **options)
-        return sum(sized(part.values) for part in run.samples.values())
-
-    return loss, free
-
-
-def sized(values):
-    """A number in which every sample counts otherwise."""
-    ramp = jnp.linspace(0.5, 1.5, values.size).reshape(values.shape)
-    return jnp.mean(ramp * jnp.sqrt(1.0 + values**2)) + 0.3 * jnp.mean(values)
-
-
-def leaves_of(free) -> list[tuple[str, Any]]:
-    return [
-        (jax.tree_util.keystr(path), leaf)
-        for path, leaf in jax.tree_util.tree_flatten_with_path(free)[0]
-    ]
-
-
-def direction(name: str, leaf, draw):
-    """As large as the leaf. Where a connection or noise is not there, there is no direction."""
-    size = np.abs(leaf)
-    if "connectome" not in name and "nsig" not in name:
-        size = np.maximum(size, 0.1 * size.max(initial=0.01))
-    return draw.normal(size=size.shape) * size
-
-
-def check(simulator, duration: float, initial=None, key=None, tolerance: float = 1e-6) -> float:
-    """Every leaf's gradient, relative to what it is; gives the greatest error."""
-    loss, free = objective(simulator, duration, initial, key)
-    return compared(quick(jax.value_and_grad(loss)), free, tolerance)
-
-
-def compared(function: Callable, free, tolerance: float = 1e-6) -> float:
-    value, gradient = function(free)
-    flat, structure = jax.tree.flatten(free)
-    draw, worst = np.random.default_rng(0), 0.0
-    slopes = jax.tree.leaves(gradient)
-    nearest = any(isinstance(s, Nearest) for s in jax.tree.leaves(free, is_leaf=_is_delays))
-    for number, (name, leaf) in enumerate(leaves_of(free)):
-        assert np.isfinite(slopes[number]).all(), f"{name} has no finite gradient"
-        if nearest and ("tract_lengths" in name or "speed" in name):
-            np.testing.assert_array_equal(slopes[number], 0.0)
-            continue
-        step = direction(name, leaf, draw)
-
-        def along(h, number=number, leaf=leaf, step=step):
-            moved = [*flat[:number], leaf + h * step, *flat[number + 1 :]]
-            return float(function(structure.unflatten(moved))[0])
-
-        coarse, fine = ((along(h) - along(-h)) / (2 * h) for h in (H, H / 2))
-        numeric, found = (4 * fine - coarse) / 3, float(np.vdot(slopes[number], step))
-        # Differences do not see less: rounding changes them by a few 1e-12 of the loss.
-        error = abs(found - numeric) / max(abs(numeric), 1e-5 * abs(float(value)))
-        assert error < tolerance, f"{name}: {found!r} where differences give {numeric!r}"
-        worst = max(worst, error)
-    print(f"worst relative error {worst:.1e}")
-    return worst
-
-
-def _is_delays(part) -> bool:
-    return isinstance(part, Nearest | Linear)
-
 
 # One network of each kind. Together they have every kind of leaf.
 
@@ -454,69 +337,6 @@ def test_a_long_run_has_a_gradient_as_exact(tmp_path, steps):
         monitors=monitors.TemporalAverage(5.0),
     )
     check(simulator, steps * DT)
-
-
-# Where a derivative could be no number.
-
-EDGES = """
-<Lems xmlns:tvbjax="urn:tvbjax:lems:1">
-  <Include file="units.xml"/>
-  <ComponentType name="Edges">
-    <Parameter name="k" dimension="none"/>
-    <Constant name="ms" dimension="time" value="1 ms"/>
-    <Requirement name="c" dimension="none" tvbjax:source="x"/>
-    <Exposure name="x" dimension="none"/>
-    <Dynamics>
-      <StateVariable name="x" dimension="none" exposure="x" tvbjax:initial="0.2, 0.8"{bounds}/>
-      <ConditionalDerivedVariable name="root" dimension="none">
-        <Case condition="x .gt. 0" value="sqrt(x)"/>
-        <Case value="0"/>
-      </ConditionalDerivedVariable>
-      <TimeDerivative variable="x" value="({slope}) / ms"/>
-    </Dynamics>
-  </ComponentType>
-  <Component id="edges" type="Edges" k="0.5"/>
-</Lems>"""
-
-
-def edges(folder, slope: str, bounds: str = "", **changes):
-    path = folder / "edges.xml"
-    path.write_text(EDGES.format(slope=slope, bounds=bounds))
-    return built(tvbjax.lems.load(path), coupling.Linear(a=0.05), **(dict(block=4) | changes))
-
-
-def test_a_state_at_its_bound_has_no_derivative_and_the_others_have_theirs(tmp_path):
-    """Region 0 is driven below 0, where it is held; so nothing of it depends on anything."""
-    simulator = edges(
-        tmp_path,
-        "c - k",
-        ' tvbjax:bounds="0, 1000"',
-        connectome=tvbjax.Connectome(
-            np.array([[0, 0], [1.0, 0]]), np.full((2, 2), 0.13), speed=1.0
-        ),
-    )
-    model = eqx.tree_at(lambda m: m.params["k"], simulator.model, jnp.asarray([0.5, -0.2]))
-    simulator = eqx.tree_at(lambda s: s.model, simulator, model)
-    check(simulator, 2.0, np.array([[0.0, 0.4]]) + 0.03)
-    loss, free = objective(simulator, 2.0, jnp.asarray([[0.0, 0.4]]))
-    (own, initial), _ = quick(jax.grad(loss))(free), None
-    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(own))
-    assert float(own.model.params["k"][0]) == 0.0 and abs(float(initial[0, 1])) > 0.0
-
-
-def test_a_branch_that_is_not_taken_does_not_spoil_a_gradient(tmp_path):
-    """sqrt(x) where x > 0, and some regions begin below; no slope is infinite where it is taken."""
-    simulator = edges(tmp_path, "c - k * (x + 0.3) * root - 0.1")
-    check(simulator, 2.0, np.array([[-0.5, 0.6, 0.9, -0.2]]))
-
-
-def test_noise_of_some_regions_leaves_the_others_without(tmp_path):
-    intensity = np.array([[1e-3, 0.0, 2e-3, 0.0]])
-    simulator = edges(tmp_path, "c - k * x", noise=noise.Additive(intensity))
-    check(simulator, 2.0, key=KEY)
-    loss, free = objective(simulator, 2.0, key=KEY)
-    slope = quick(jax.grad(loss))(free)[0].noise.nsig
-    np.testing.assert_array_equal(np.asarray(slope)[intensity == 0.0], 0.0)
 
 
 # Any network.
