@@ -10,8 +10,8 @@ from hypothesis import given, settings, strategies as st
 import tvbjax
 from differences import (
     DT,
-    H,
     KEY,
+    H,
     brain,
     built,
     check,
