@@ -147,9 +147,11 @@ def test_the_checkpoint_of_another_fit_is_refused(tmp_path):
     for other in others:
         with pytest.raises(ValueError, match="is the checkpoint of another fit"):
             fit(bowl(), steps=2, checkpoint=path, **other)
-    path.write_bytes(b"no checkpoint")
-    with pytest.raises(ValueError, match="is no checkpoint of a fit"):
-        fit(bowl(), steps=2, checkpoint=path)
+    whole = path.read_bytes()
+    for broken in (b"no checkpoint", b"", whole[: len(whole) // 2]):
+        path.write_bytes(broken)
+        with pytest.raises(ValueError, match="is no checkpoint of a fit"):
+            fit(bowl(), steps=2, checkpoint=path)
     with pytest.raises(ValueError, match="must end in .npz"):
         fit(bowl(), steps=2, checkpoint=tmp_path / "fit.pickle")
 
@@ -242,6 +244,9 @@ def test_evolution_finds_the_slope_of_a_rippled_bowl():
         (dict(starts=0), ValueError, "starts: 0; give a whole number"),
         (dict(starts={"y": [1.0]}), TypeError, "numbers by name for each of x"),
         (dict(starts={"x": np.zeros(3)}), ValueError, r"have the shape \(3,\); give"),
+        (dict(starts={"x": [[0.0, np.nan, 0.0]]}), ValueError, "start 0 of 'x' has nan"),
+        (dict(optimiser="adam"), TypeError, "the optimiser is 'adam'; give one of optax"),
+        (dict(optimiser=optax.adam), TypeError, "give one of optax, made"),
     ],
 )
 def test_bad_arguments(arguments, error, match, without_type_checks):
@@ -485,3 +490,5 @@ def test_problems_need_simulators_and_frees(truth, without_type_checks):
         Problem(make(), (), lambda r: 0.0, 100.0)
     with pytest.raises(TypeError, match="is no problem"):
         fit(make())  # type: ignore
+    with pytest.raises(ValueError, match="the simulator has noise; give a key"):
+        fit(Problem(make(), GAIN, objectives.TimeSeries(truth), 600.0), steps=1)

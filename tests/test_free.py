@@ -118,6 +118,8 @@ def test_gradients_go_through_supports_and_ties(simulator):
     ("make", "error", "match"),
     [
         (lambda: Interval(1.0, 1.0), ValueError, "low 1.0 is not below high 1.0"),
+        (lambda: Interval(0.0, np.inf), ValueError, r"high is inf; give finite ends, or Positive"),
+        (lambda: Interval("a", 1.0), TypeError, "low is 'a'; give a number"),  # type: ignore
         (lambda: Real(scale=0.0), ValueError, "scale is 0.0; give a number above 0"),
         (lambda: Weights(np.zeros((3, 3))), ValueError, "0 connections"),
         (lambda: Weights(np.triu(np.ones((3, 3)))), ValueError, r"not symmetric at \[0, 1\]"),

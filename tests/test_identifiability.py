@@ -183,7 +183,8 @@ def test_of_connectivity_each_correlation_counts_once():
     simulator = decay(
         connectome=connectome, coupling=coupling.Linear(a=0.3), noise=noise.Additive(1e-2)
     )
-    objective = objectives.FunctionalConnectivity(np.eye(4) + 0.1 * (1 - np.eye(4)))
+    target = np.eye(4) + 0.1 * (1 - np.eye(4))
+    objective = objectives.FunctionalConnectivity(target, distance=objectives.root_mean_square)
     free = {"G": tvbjax.Free(lambda s: s.coupling.a, tvbjax.Interval(0.0, 1.0))}
     problem = Problem(simulator, free, objective, 300.0)
     found = identifiability(problem, problem.start, jr.split(jr.key(1), 8))

@@ -203,6 +203,7 @@ def changed(index, value, mirror=True):
         (changed((1, 3), 0.5, False), r"target\[1, 3\] is 0.5 and its mirror .*target.T\) / 2"),
         (changed((1, 3), 1.7), r"target\[1, 3\] is 1.7, and no correlation; .*np.tanh"),
         (changed((1, 1), 0.4), r"target\[1, 1\] on the diagonal is 0.4; .*covariance"),
+        (np.eye(4), r"all correlations of the target are 0, .*root_mean_square"),
     ],
 )
 def test_what_is_no_functional_connectivity_is_refused(target, says):

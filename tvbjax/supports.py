@@ -83,6 +83,14 @@ class Interval(AbstractSupport):
     high: float
 
     def __post_init__(self):
+        for name, value in (("low", self.low), ("high", self.high)):
+            if isinstance(value, str | bool | None) or np.ndim(value) != 0:
+                raise TypeError(f"Interval: {name} is {value!r:.60}; give a number.")
+            if np.isinf(value):
+                raise ValueError(
+                    f"Interval: {name} is {value}; give finite ends, or Positive() for what is "
+                    "only above 0, Real() for what has no bounds."
+                )
         if not self.low < self.high:
             raise ValueError(f"Interval: low {self.low} is not below high {self.high}.")
 

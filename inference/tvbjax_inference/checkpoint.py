@@ -1,6 +1,7 @@
 """A fit's state in a file, from which it goes on with the same numbers."""
 
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -49,10 +50,11 @@ class Checkpoint:
         if not self.path.exists():
             return state, history
         try:
-            with np.load(self.path, allow_pickle=False) as file:
+            # Opened here, for numpy leaves a broken file open.
+            with open(self.path, "rb") as raw, np.load(raw, allow_pickle=False) as file:
                 arrays = dict(file)
             about = json.loads(str(arrays.pop("about")))
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, EOFError, TypeError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise ValueError(
                 f"fit: {self.path} is no checkpoint of a fit ({error}); move it away."
             ) from error

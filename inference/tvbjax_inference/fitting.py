@@ -24,6 +24,7 @@ from tvbjax_inference.starts import AbstractStarts, Drawn
 
 # A gradient that is so many times the loss tells of dynamics that blow it up.
 _EXPLODED = 1e6
+_NO_LOSS = 1e-9
 
 
 class State(eqx.Module):
@@ -73,6 +74,11 @@ def fit(
     """
     _check(problem, key, steps, patience, tolerance)
     optimiser = optax.adam(0.05) if optimiser is None else optimiser
+    if not isinstance(optimiser, optax.GradientTransformation):
+        raise TypeError(
+            f"fit: the optimiser is {optimiser!r:.60}; give one of optax, made, e.g. "
+            "optax.adam(0.05)."
+        )
     gradient = best_for(problem) if gradient is None else gradient
     if not isinstance(gradient, AbstractGradient):
         raise TypeError(f"fit: gradient is {gradient!r:.60}; give e.g. gradients.Reverse().")
@@ -225,8 +231,14 @@ def _positions(problem: AbstractProblem, starts, key) -> Position:
     for name, numbers in start.items():
         if found[name].shape[1:] != numbers.shape or found[name].ndim == numbers.ndim:
             raise ValueError(
-                f"fit: the starts of '{name}' have the shape {found[name].shape}; give "
-                f"(start, *{numbers.shape})."
+                f"fit: the starts of '{name}' have the shape {found[name].shape}; give an axis of "
+                f"starts, and of each the shape {numbers.shape}."
+            )
+        bad = np.argwhere(~np.isfinite(np.asarray(found[name])))
+        if len(bad):
+            raise ValueError(
+                f"fit: start {bad[0][0]} of '{name}' has {float(found[name][tuple(bad[0])])}; give "
+                "finite numbers."
             )
     if len({len(numbers) for numbers in found.values()}) > 1:
         raise ValueError("fit: the starts of all names must be as many.")
@@ -273,7 +285,8 @@ def _check_first(problem: AbstractProblem, state: State, slope: Slope, key) -> N
 
 
 def _tell_explosion(history: History, losses, norms) -> None:
-    size = np.abs(history.losses[0]) + np.abs(losses)  # near the end of a fit a loss may be 0
+    # Near the end of a fit a loss may be 0, and at a start that is its end, too.
+    size = np.abs(history.losses[0]) + np.abs(losses) + _NO_LOSS
     if history.exploded or not (norms > _EXPLODED * size).any():
         return
     history.exploded = True

@@ -21,7 +21,7 @@ from tvbjax.connections import delays_of, fitted, with_layout
 from tvbjax.delays import Nearest
 from tvbjax.engine import Carry, Derivatives
 from tvbjax.ensemble import begin_side_by_side, side_by_side
-from tvbjax.simulation import continued, past_of, whole_steps
+from tvbjax.simulation import check_key, continued, past_of, whole_steps
 from tvbjax.stimulus import check_times
 from tvbjax.supports import AbstractSupport, Positive, Real, Weights
 from tvbjax.sweep_dataset import labels_of
@@ -224,6 +224,7 @@ class Problem(AbstractProblem):
 
         `duration`: ms, by default the problem's.
         """
+        check_key(self.simulator, key, "Problem")
         count = len(next(iter(positions.values())))
         keys = None if key is None else jnp.broadcast_to(key, (count, *key.shape))
         duration = self.duration if duration is None else duration

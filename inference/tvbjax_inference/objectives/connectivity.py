@@ -11,6 +11,7 @@ from jaxtyping import Array, Float
 
 from tvbjax import analysis
 from tvbjax.analysis._signals import Signals, as_whole, check_band
+from tvbjax.arrays import is_traced
 from tvbjax.axes import Axis
 from tvbjax.monitors._arguments import as_count, as_time
 from tvbjax_inference.objectives._objective import AbstractOfSamples, Comparison, Kind
@@ -39,6 +40,18 @@ class AbstractMatrix(AbstractOfSamples):
     else:
         target: eqx.AbstractVar[Target]
         distance: eqx.AbstractVar[Distance]
+
+    def check_target(self) -> None:
+        check_correlations(self.name, self.target)
+        if self.distance is not correlation_distance or is_traced(self.target):
+            return
+        values = np.asarray(_upper(self.target.values))
+        if (values == values[0]).all():
+            raise ValueError(
+                f"{self.name}: all correlations of the target are {values[0]:g}, so that there is "
+                "no pattern to correlate with; give other data, or "
+                "distance=objectives.root_mean_square."
+            )
 
     @abc.abstractmethod
     def matrix(self, seen: Seen) -> Float[Array, "place other"]:
@@ -85,7 +98,7 @@ class FunctionalConnectivity(AbstractMatrix):
     name: str = eqx.field(default="functional_connectivity", static=True, kw_only=True)
 
     def __check_init__(self):
-        check_correlations(self.name, self.target)
+        self.check_target()
 
     def check_seen(self, seen):
         if not _is_matrix(seen):
@@ -129,7 +142,7 @@ class EnvelopeCorrelation(AbstractMatrix):
     name: str = eqx.field(default="envelope_correlation", static=True, kw_only=True)
 
     def __check_init__(self):
-        check_correlations(self.name, self.target)
+        self.check_target()
         if not 0 < self.low < self.high < np.inf:
             raise ValueError(
                 f"{self.name}: the band is {self.low} to {self.high} Hz; give 0 < low < high."
