@@ -147,6 +147,15 @@ def run(program: Program, workload: str, network: tuple[Path, str]) -> dict[str,
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
+def reported(python: str, script: str, *arguments: str) -> dict[str, Any]:
+    """What a script of benchmarks/peers reports in its last line."""
+    command = [python, script, *arguments]
+    done = subprocess.run(command, cwd=SCRIPTS, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"{script} ended with {done.returncode}:\n{done.stderr}")
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
 def rate(report: dict[str, Any]) -> float:
     """Node-steps a second."""
     return report["nodes"] * report["steps"] * report["members"] / report["seconds"][0]

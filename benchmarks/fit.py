@@ -4,37 +4,23 @@
 benchmarks/results/fit.json and fit.md.
 """
 
-import json
-import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
-from benchmarks.compare import keep, machine
+from benchmarks.compare import ENVIRONMENTS, keep, machine, reported
 
-ROOT = Path(__file__).parents[1]
 # TVB-Optim first: it writes the network that it brings.
 PROGRAMS = (
-    (str(ROOT / ".venv-bench/tvboptim/bin/python"), "run_tvboptim_fit.py"),
+    (str(ENVIRONMENTS / "tvboptim/bin/python"), "run_tvboptim_fit.py"),
     (sys.executable, "run_tvbjax_fit.py"),
 )
 
 
 def main() -> None:
-    reports = [run(*program) for program in PROGRAMS]
+    reports = [reported(*program) for program in PROGRAMS]
     lines = table(reports)
     print("\n".join(lines))
     keep("fit", {"machine": machine(), "reports": reports}, lines)
-
-
-def run(python: str, script: str) -> dict[str, Any]:
-    print(script, file=sys.stderr, flush=True)
-    done = subprocess.run(
-        [python, script], cwd=ROOT / "benchmarks" / "peers", capture_output=True, text=True
-    )
-    if done.returncode:
-        raise RuntimeError(f"{script} ended with {done.returncode}:\n{done.stderr}")
-    return json.loads(done.stdout.splitlines()[-1])
 
 
 def table(reports: list[dict[str, Any]]) -> list[str]:

@@ -8,9 +8,7 @@ by tvbjax. Writes benchmarks/results/people.json and people.md.
 """
 
 import argparse
-import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -21,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import tvbjax
-from benchmarks.compare import keep, machine
+from benchmarks.compare import ENVIRONMENTS, keep, machine, reported
 from benchmarks.peers.person import SETTINGS, tvbjax_simulator
 from tvbjax import analysis
 from tvbjax.connectome import largest_in_strength
@@ -29,7 +27,7 @@ from tvbjax.connectome import largest_in_strength
 ROOT = Path(__file__).parents[1]
 WAYS = {
     "tvbjax": (sys.executable, "run_tvbjax_person.py"),
-    "TVB-Optim": (str(ROOT / ".venv-bench/tvboptim/bin/python"), "run_tvboptim_person.py"),
+    "TVB-Optim": (str(ENVIRONMENTS / "tvboptim/bin/python"), "run_tvboptim_person.py"),
     "at random": (sys.executable, "run_tvbjax_person.py", "--random"),
 }
 
@@ -83,7 +81,11 @@ def compared(name: str, budget: float) -> dict[str, Any]:
     }
     start = {"G": SETTINGS["begin"]["G"], "I_o": [SETTINGS["begin"]["I_o"]] * len(weights)}
     for way, command in {"start": None, **WAYS}.items():
-        found = start if command is None else run(command, network, budget)
+        found = (
+            start
+            if command is None
+            else reported(*command, "--network", str(network), "--budget", str(budget))
+        )
         seen = simulated(connectome, found)
         judged = {
             "fitted": agreement(seen, halves[0], pairs),
@@ -93,19 +95,6 @@ def compared(name: str, budget: float) -> dict[str, Any]:
         told = {key: value for key, value in row["ways"][way].items() if key != "I_o"}
         print(name, way, told, file=sys.stderr, flush=True)
     return row
-
-
-def run(command: tuple[str, ...], network: Path, budget: float) -> dict[str, Any]:
-    python, script, *more = command
-    done = subprocess.run(
-        [python, script, str(network), "--budget", str(budget), *more],
-        cwd=ROOT / "benchmarks" / "peers",
-        capture_output=True,
-        text=True,
-    )
-    if done.returncode:
-        raise RuntimeError(f"{script} ended with {done.returncode}:\n{done.stderr}")
-    return json.loads(done.stdout.splitlines()[-1])
 
 
 def simulated(connectome: tvbjax.Connectome, found: dict[str, Any]) -> np.ndarray:

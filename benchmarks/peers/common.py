@@ -5,7 +5,7 @@ rint(length / 3 mm/ms / dt) steps, and the output is the mean over every 1 ms.
 
 - W1: Montbrio-Pazo-Roxin (Delta 1, tau 1, J 15, eta -5, G 0.02), delays, additive noise of
   standard deviation 0.01 (r) and 0.02 (V) per square root of ms, from r 0.1 and V -2.
-- W2: Jansen-Rit s sigmoidal coupling (G 0.01), delays, no noise.
+- W2: Jansen-Rit with its sigmoidal coupling (G 0.01), delays, no noise.
 - W3: W1 for 256 members with G from 0 to 0.04, on --cores cores.
 - W4: value and reverse-mode gradient of mean(r**2) over 2,000 steps of W1 without noise,
   with respect to G and to the eta of every region.

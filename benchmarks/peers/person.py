@@ -41,7 +41,9 @@ SETTINGS = {
 
 def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Fit a person's functional connectivity.")
-    parser.add_argument("network", type=Path, help=".npz: weights, lengths, labels, fc")
+    parser.add_argument(
+        "--network", type=Path, required=True, help=".npz: weights, lengths, labels, fc"
+    )
     parser.add_argument("--budget", type=float, default=60.0, help="seconds")
     parser.add_argument("--sparse", action="store_true", help="TVB-Optim's other graph")
     parser.add_argument("--random", action="store_true", help="random search, by tvbjax alone")
