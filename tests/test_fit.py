@@ -10,7 +10,7 @@ import optax
 import pytest
 
 import tvbjax
-from tvbjax import Free, Interval, Real, coupling, integrators, monitors, noise, ties
+from tvbjax import Free, Interval, Positive, Real, coupling, integrators, monitors, noise, ties
 from tvbjax.inference import AbstractProblem, Problem, fit, gradients, objectives, starts
 from tvbjax_inference.problem import Evaluation
 
@@ -147,7 +147,14 @@ def test_the_checkpoint_of_another_fit_is_refused(tmp_path):
     for other in others:
         with pytest.raises(ValueError, match="is the checkpoint of another fit"):
             fit(bowl(), steps=2, checkpoint=path, **other)
+    with pytest.raises(ValueError, match="no folder .*missing for the checkpoint fit.npz"):
+        fit(bowl(), checkpoint=tmp_path / "missing" / "fit.npz")
     whole = path.read_bytes()
+    with np.load(path) as file:
+        arrays = dict(file)
+    np.savez(path, **{name: x for name, x in arrays.items() if name != "state_0"})  # type: ignore
+    with pytest.raises(ValueError, match="is a damaged checkpoint, it lacks 'state_0'"):
+        fit(bowl(), steps=2, optimiser=optax.adam(0.1), checkpoint=path)
     for broken in (b"no checkpoint", b"", whole[: len(whole) // 2]):
         path.write_bytes(broken)
         with pytest.raises(ValueError, match="is no checkpoint of a fit"):
@@ -247,6 +254,7 @@ def test_evolution_finds_the_slope_of_a_rippled_bowl():
         (dict(starts={"x": [[0.0, np.nan, 0.0]]}), ValueError, "start 0 of 'x' has nan"),
         (dict(optimiser="adam"), TypeError, "the optimiser is 'adam'; give one of optax"),
         (dict(optimiser=optax.adam), TypeError, "give one of optax, made"),
+        (dict(checkpoint=3), TypeError, "checkpoint is 3; give a path"),
     ],
 )
 def test_bad_arguments(arguments, error, match, without_type_checks):
@@ -481,6 +489,83 @@ def test_a_penalty_that_is_no_number_at_the_start_is_told(truth):
     bad = Problem(make(), CURRENTS, objectives.TimeSeries(truth), 600.0, penalty=penalty)
     with pytest.raises(ValueError, match="the penalty is nan at the start"):
         fit(bad, key=jax.random.key(5), steps=1)
+
+
+def of_mean(result):
+    return result.samples["temporal_average"].values.mean()
+
+
+def of_square(result):
+    return (result.samples["temporal_average"].values ** 2).mean()
+
+
+def scaled(factor):
+    return lambda result: factor * of_mean(result)
+
+
+def test_a_checkpoint_knows_functions_supports_and_leaves(tmp_path):
+    """Each of these had been taken for the first."""
+    wide = Free(GAIN.where, Interval(-1.0, 3.0), "gain")
+    other = Free(lambda s: s.model.params["I_o"], Interval(0.0, 2.0), "gain")
+    slow = optax.piecewise_constant_schedule(0.1, {3: 0.1})
+    first = (GAIN, scaled(1.0), None, optax.adam(slow))
+    others: list[Any] = [
+        (GAIN, scaled(2.0), None, optax.adam(slow)),
+        (GAIN, of_square, None, optax.adam(slow)),
+        (wide, scaled(1.0), None, optax.adam(slow)),
+        (other, scaled(1.0), None, optax.adam(slow)),
+        (GAIN, scaled(1.0), lambda values: values["gain"] ** 2, optax.adam(slow)),
+        (GAIN, scaled(1.0), None, optax.adam(optax.piecewise_constant_schedule(0.1, {50: 0.1}))),
+    ]
+
+    def run(free, objective, penalty, rule, steps):
+        problem = Problem(make(sigma=0.0), free, objective, 40.0, penalty=penalty)
+        return fit(problem, steps=steps, optimiser=rule, checkpoint=tmp_path / "fit.npz")
+
+    run(*first, 2)
+    for changed in others:
+        with pytest.raises(ValueError, match="is the checkpoint of another fit"):
+            run(*changed, 2)
+    assert run(GAIN, scaled(1.0), None, optax.adam(slow), 3).steps == 3
+
+
+def test_a_fit_that_is_over_stays_so(tmp_path):
+    options: dict[str, Any] = dict(patience=3, tolerance=1.0, checkpoint=tmp_path / "fit.npz")
+    first, again = (fit(bowl(), steps=50, **options) for _ in range(2))
+    assert again.steps == first.steps < 6 and again.stopped == first.stopped
+
+
+def test_speed_and_lengths_may_vary_together():
+    """The longest delay is that of the greatest length at the least speed."""
+    speed = Free(lambda s: s.connectome.speed, Interval(1.0, 10.0), "speed")
+    lengths = Free(lambda s: s.connectome.tract_lengths, Interval(0.0, 40.0), "lengths")
+    simulator = make(sigma=0.0, horizon=45, delays=tvbjax.delays.Linear())
+    problem = Problem(simulator, (speed, lengths), of_mean, 60.0)
+    slope = jax.grad(problem.loss)(problem.start)
+    assert float(np.abs(slope["speed"])) > 0 and np.abs(slope["lengths"]).max() > 0
+    with pytest.raises(ValueError, match="history of 30; build it with horizon=4"):
+        Problem(make(horizon=30), (speed, lengths), of_mean, 60.0)
+
+
+@pytest.mark.parametrize(
+    ("leaf", "support"),
+    [
+        ("speed", Positive()),
+        ("speed", Interval(0.0, 10.0)),
+        ("tract_lengths", Real()),
+        ("tract_lengths", Interval(-1.0, 40.0)),
+    ],
+)
+def test_delays_that_have_no_bound_are_refused(leaf, support):
+    free = Free(lambda s: getattr(s.connectome, leaf), support)
+    with pytest.raises(ValueError, match=rf"values of '{leaf}' must be known, .*Interval"):
+        Problem(make(), free, of_mean, 60.0)
+
+
+@pytest.mark.parametrize("name", ["loss", "start", 3])
+def test_names_that_a_history_has_are_refused(name, without_type_checks):
+    with pytest.raises(ValueError, match=f"{name!r} cannot be a free leaf's name"):
+        Problem(make(), {name: GAIN}, of_mean, 60.0)
 
 
 def test_problems_need_simulators_and_frees(truth, without_type_checks):

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.special
+import xarray as xr
 
 import tvbjax
 from tvbjax import Free, Interval, Positive, Real, Simplex, Weights, coupling, integrators, ties
@@ -114,6 +115,10 @@ def test_gradients_go_through_supports_and_ties(simulator):
     np.testing.assert_allclose(jax.grad(total)(numbers), expected, rtol=1e-7)
 
 
+def labelled(values) -> Any:
+    return xr.DataArray(values, dims="region", coords={"region": ["b", "a"]})
+
+
 @pytest.mark.parametrize(
     ("make", "error", "match"),
     [
@@ -125,6 +130,12 @@ def test_gradients_go_through_supports_and_ties(simulator):
         (lambda: Weights(np.triu(np.ones((3, 3)))), ValueError, r"not symmetric at \[0, 1\]"),
         (lambda: ties.Linear({}), ValueError, "give maps by name"),
         (lambda: ties.Linear({"m": [1.0, np.nan]}), ValueError, "'m' is nan in region 1"),
+        (lambda: ties.Linear({"m": labelled([1.0, 2.0])}), TypeError, r"'m' has labels \(b, "),
+        (
+            lambda: ties.Linear({"m": labelled([1.0, 2.0]).to_pandas()}),
+            TypeError,
+            r"'m' has labels \(b, .*maps.loc\[list\(connectome.labels",
+        ),
         (lambda: ties.Linear({"m": [1.0, 1.0]}), ValueError, "the same in all regions"),
         (lambda: Free(cast(Any, "speed")), TypeError, "where is 'speed'; give a function"),
         (lambda: Free(input_current, cast(Any, (0, 1))), TypeError, "the support is"),

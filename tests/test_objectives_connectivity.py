@@ -239,6 +239,11 @@ def test_labels_must_be_those_of_the_simulation_in_its_order():
     sensors = (Axis("sensor", ("a", "b", "c", "d")),)
     with pytest.raises(ValueError, match="the target has no sensor 'a'"):
         objectives.FunctionalConnectivity(of_regions(LABELS))(result_of(SIGNALS, axes=sensors))
+    rows = xr.DataArray(MEASURED, dims=("region", "other"), coords={"region": swapped})
+    with pytest.raises(ValueError, match="region 1 is 'r2' there and 'r1' in 'bold'"):
+        objectives.FunctionalConnectivity(rows)(result)
+    with pytest.raises(TypeError, match="a DataFrame of pandas, .*give xarray.DataArray"):
+        objectives.FunctionalConnectivity(rows.to_pandas())
 
 
 def test_what_the_run_cannot_give_is_refused(tmp_path):

@@ -33,6 +33,23 @@ def as_numbers(value: Any) -> Array:
         return value
 
 
+def check_unlabelled(what: str, value: Any) -> None:
+    """Raises `TypeError` for an xarray or pandas object with names along its dims: values would be
+    taken in its order, which may be another than the brain's."""
+    if hasattr(value, "coords") and hasattr(value, "dims"):
+        axes = [value.coords[dim].values for dim in value.dims if dim in value.coords]
+    else:
+        axes = getattr(value, "axes", ()) if hasattr(value, "to_numpy") else ()
+    for axis in axes:
+        if not np.issubdtype(np.asarray(axis).dtype, np.number):
+            raise TypeError(
+                f"{what} has labels ({axis[0]}, ...), which are not read here; put its values in "
+                "the order of connectome.labels, and give them without labels: "
+                "maps.sel(region=list(connectome.labels)).values of xarray's, "
+                "maps.loc[list(connectome.labels)].to_numpy() of pandas'."
+            )
+
+
 def strong(tree: Any) -> Any:
     """The same tree, its Python floats as arrays and no leaf weakly typed.
 

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike
 
+from tvbjax.arrays import check_unlabelled
 from tvbjax.supports import AbstractSupport, Real
 from tvbjax.ties import AbstractTie, Each
 
@@ -154,6 +155,7 @@ class Free:
         """The simulator with this leaf set: to one number, or to an array of the shape that the tie
         gives it, such as one value for each region. Raises `ValueError` for another shape."""
         path, leaf = self.path(simulator), self.leaf(simulator)
+        check_unlabelled(f"Free '{self.label(simulator)}': the value", value)
         shape = self.tie.shape(leaf.shape, simulator.regions)
         if jnp.shape(value) not in ((), shape):
             raise ValueError(

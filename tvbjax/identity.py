@@ -3,9 +3,13 @@
 A store of a sweep, and a run that goes on, are told apart by such texts.
 """
 
+import dataclasses
 import functools
 import hashlib
+import sys
+import sysconfig
 from collections.abc import Mapping
+from pathlib import Path
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -32,8 +36,16 @@ def named(function: Any) -> str:
     return f"{name} {hashlib.sha256(said.encode()).hexdigest()[:16]}"
 
 
+def told(value: Any) -> str:
+    """A digest of a value with all that it holds. Into functions and objects of whoever uses tvbjax
+    it looks as `named` does; of those of libraries it takes the name, and what they close over.
+    """
+    return hashlib.sha256(_said(value, None, ()).encode()).hexdigest()
+
+
 def _said(value: Any, module: str | None, within: tuple[int, ...]) -> str:
-    """`module`: whose functions are looked into; `within`: the values that this is part of."""
+    """`module`: whose functions are looked into, None for all that are no library's; `within`: the
+    values that this is part of."""
     if id(value) in within:
         return "itself"
     within = (*within, id(value))
@@ -66,7 +78,10 @@ def _said(value: Any, module: str | None, within: tuple[int, ...]) -> str:
     if hasattr(value, "__array__"):  # xarray's and pandas' among others
         return _digest_of(value)
     kind = type(value)
-    if kind.__module__ == module or isinstance(value, eqx.Module):
+    if module is None and dataclasses.is_dataclass(value):
+        return f"{kind} {parts(getattr(value, f.name) for f in dataclasses.fields(value))}"
+    own = kind.__module__ == module if module else not _of_library(kind.__module__)
+    if (own and hasattr(value, "__dict__")) or isinstance(value, eqx.Module):
         call = vars(kind).get("__call__")
         return f"{kind} {parts((call, *vars(value).values()))}"
     return str(kind)
@@ -80,17 +95,44 @@ def _digest_of(array: Any) -> str:
 
 
 def _of_function(value: FunctionType, module: str | None, within: tuple[int, ...]) -> str:
+    name = f"{value.__module__}.{value.__qualname__}"
+    if module is None and not _of_library(value.__module__):
+        module = value.__module__
     if value.__module__ != module:  # of a library: its name and version say what it does
-        return f"{value.__module__}.{value.__qualname__}"
+        if module is not None:
+            return name
+        held = (*_closed(value), *(value.__defaults__ or ()))
+        return " ".join([name, *(_said(part, None, within) for part in held)])
     read = [value.__globals__.get(name) for name in _names(value.__code__)]
+    rest = (
+        *_closed(value),
+        *(value.__defaults__ or ()),
+        *(value.__kwdefaults__ or {}).values(),
+        *read,
+    )
+    return " ".join([_code(value.__code__), *(_said(part, module, within) for part in rest)])
+
+
+def _closed(function: FunctionType) -> list:
+    """What a function closes over."""
     closed = []
-    for cell in value.__closure__ or ():
+    for cell in function.__closure__ or ():
         try:
             closed.append(cell.cell_contents)
         except ValueError:  # not filled yet
             closed.append(None)
-    rest = (*closed, *(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values(), *read)
-    return " ".join([_code(value.__code__), *(_said(part, module, within) for part in rest)])
+    return closed
+
+
+@functools.cache
+def _of_library(module: str) -> bool:
+    """Whether a module is Python's, tvbjax's, or an installed package's."""
+    top = module.split(".")[0]
+    if top in sys.stdlib_module_names and top != "__main__" or top.startswith("tvbjax"):
+        return True
+    path = getattr(sys.modules.get(top), "__file__", None)
+    installed = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
+    return path is not None and any(Path(path).is_relative_to(one) for one in installed)
 
 
 def _names(code: CodeType) -> list[str]:

@@ -12,6 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Bool
 
+from tvbjax.arrays import check_unlabelled
+
 
 class AbstractSupport(abc.ABC):
     """The values that a free leaf may take."""
@@ -138,6 +140,7 @@ class Weights(AbstractSupport):
     symmetric: bool = True
 
     def __init__(self, mask: ArrayLike, symmetric: bool = True):
+        check_unlabelled("Weights: the mask", mask)
         found = np.asarray(mask) != 0
         if found.ndim != 2 or found.shape[0] != found.shape[1] or not found.any():
             raise ValueError(

@@ -12,6 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike
 
+from tvbjax.arrays import check_unlabelled
+
 
 class AbstractTie(abc.ABC):
     """Between the numbers that may vary and those of every region."""
@@ -136,6 +138,8 @@ class Linear(AbstractTie):
     def __post_init__(self):
         if not isinstance(self.maps, Mapping) or not self.maps:
             raise ValueError("Linear: give maps by name, e.g. Linear({'T1w/T2w': values}).")
+        for name, values in self.maps.items():
+            check_unlabelled(f"Linear: the map '{name}'", values)
         found = {str(name): np.asarray(values, float) for name, values in self.maps.items()}
         for name, values in found.items():
             bad = np.flatnonzero(~np.isfinite(values)) if values.ndim == 1 else []

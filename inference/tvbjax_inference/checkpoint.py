@@ -9,9 +9,8 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
-from tvbjax.identity import digest, named
+from tvbjax.identity import told
 from tvbjax.io.atomic import atomic_path
 from tvbjax_inference.fitted import History
 from tvbjax_inference.problem import AbstractProblem
@@ -25,8 +24,12 @@ class Checkpoint:
     def __init__(self, path: Path, problem: AbstractProblem, parts: tuple):
         if path.suffix != ".npz":
             raise ValueError(f"fit: the checkpoint {path.name} must end in .npz.")
+        if not path.parent.is_dir():
+            raise ValueError(
+                f"fit: there is no folder {path.parent} for the checkpoint {path.name}; make it."
+            )
         self.path = path
-        self.identity = _identity((problem.description(), parts))
+        self.identity = told((problem.description(), parts))
 
     def due(self, step: int) -> bool:
         """Whether it is time to write."""
@@ -54,25 +57,30 @@ class Checkpoint:
             with open(self.path, "rb") as raw, np.load(raw, allow_pickle=False) as file:
                 arrays = dict(file)
             about = json.loads(str(arrays.pop("about")))
+            identity, count = about["identity"], about["steps"]
         except (OSError, EOFError, TypeError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise ValueError(
-                f"fit: {self.path} is no checkpoint of a fit ({error}); move it away."
+                f"fit: {self.path} is no checkpoint of a fit, or was damaged; move it away."
             ) from error
-        if about["identity"] != self.identity:
+        if identity != self.identity:
             raise ValueError(
                 f"fit: {self.path} is the checkpoint of another fit: the simulator, what is free, "
                 "the objective, the key, the optimiser or the starts differ; move it away, or name "
                 "another."
             )
         leaves, structure = jax.tree.flatten(state)
-        restored = [jnp.asarray(arrays[f"state_{i}"], x.dtype) for i, x in enumerate(leaves)]
-        count = about["steps"]
-        history = History(
-            [_by_name(arrays, f"position_{i}_") for i in range(count)],
-            [arrays[f"loss_{i}"] for i in range(count)],
-            [_by_name(arrays, f"term_{i}_") for i in range(count)],
-            [arrays[f"norm_{i}"] for i in range(count)],
-        )
+        try:
+            restored = [jnp.asarray(arrays[f"state_{i}"], x.dtype) for i, x in enumerate(leaves)]
+            history = History(
+                [_by_name(arrays, f"position_{i}_") for i in range(count)],
+                [arrays[f"loss_{i}"] for i in range(count)],
+                [_by_name(arrays, f"term_{i}_") for i in range(count)],
+                [arrays[f"norm_{i}"] for i in range(count)],
+            )
+        except KeyError as error:
+            raise ValueError(
+                f"fit: {self.path} is a damaged checkpoint, it lacks {error}; move it away."
+            ) from error
         return structure.unflatten(restored), history
 
 
@@ -82,30 +90,3 @@ def _by_name(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray
 
 def _leaves(state: Any) -> list:
     return jax.tree.leaves(eqx.filter(state, eqx.is_array))
-
-
-def behaviour(optimiser: optax.GradientTransformation, positions: Any) -> tuple:
-    """What an optimiser does in two steps: its functions do not tell its numbers."""
-    optimiser = optax.with_extra_args_support(optimiser)
-    one = jax.tree.map(lambda x: x[0], positions)
-    slopes, memory, found = jax.tree.map(jnp.ones_like, one), optimiser.init(one), []
-
-    def value(position):
-        return sum(jnp.sum((x - 1.0) ** 2) for x in jax.tree.leaves(position))
-
-    for _ in range(2):
-        with jax.numpy_dtype_promotion("standard"):
-            changes, memory = optimiser.update(
-                slopes, memory, one, value=value(one), grad=slopes, value_fn=value
-            )
-        found.append(np.concatenate([np.ravel(x) for x in jax.tree.leaves(changes)]))
-    return tuple(found)
-
-
-def _identity(parts: tuple) -> str:
-    """What a fit depends on, in a few letters."""
-
-    def described():
-        return parts
-
-    return digest(np.array(named(described)))

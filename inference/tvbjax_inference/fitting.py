@@ -16,7 +16,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from tvbjax.arrays import is_key
 from tvbjax.progress import progress_bar
-from tvbjax_inference.checkpoint import Checkpoint, behaviour
+from tvbjax_inference.checkpoint import Checkpoint
 from tvbjax_inference.fitted import Fit, History
 from tvbjax_inference.gradients import AbstractGradient, Slope, best_for
 from tvbjax_inference.problem import AbstractProblem, Position
@@ -25,6 +25,8 @@ from tvbjax_inference.starts import AbstractStarts, Drawn
 # A gradient that is so many times the loss tells of dynamics that blow it up.
 _EXPLODED = 1e6
 _NO_LOSS = 1e-9
+# One object, so that fits that do not name another share what was compiled.
+_ADAM = optax.adam(0.05)
 
 
 class State(eqx.Module):
@@ -73,7 +75,7 @@ def fit(
     move, or gradients explode.
     """
     _check(problem, key, steps, patience, tolerance)
-    optimiser = optax.adam(0.05) if optimiser is None else optimiser
+    optimiser = _ADAM if optimiser is None else optimiser
     if not isinstance(optimiser, optax.GradientTransformation):
         raise TypeError(
             f"fit: the optimiser is {optimiser!r:.60}; give one of optax, made, e.g. "
@@ -89,8 +91,9 @@ def fit(
     history = History()
     store = None
     if checkpoint is not None:
-        moves = behaviour(optimiser, positions)
-        parts = (key, moves, gradient, resample, tolerance, positions)
+        if not isinstance(checkpoint, str | Path):
+            raise TypeError(f"fit: checkpoint is {checkpoint!r:.60}; give a path, 'fit.npz'.")
+        parts = (key, optimiser, gradient, resample, tolerance, positions)
         store = Checkpoint(Path(checkpoint), problem, parts)
         state, history = store.resumed(state, history)
     run = _Run(problem, optimiser, gradient, key, resample)
@@ -112,7 +115,8 @@ class _Run:
         with bar as advance:
             advance(int(state.step), "")
             try:
-                for _ in range(int(state.step), steps):
+                # A fit that goes on from a checkpoint may be over.
+                while int(self.state.step) < steps and not _over(self.state, patience):
                     following, slope, norms = _step(
                         problem, optimiser, gradient, self.state, key, resample, tolerance
                     )
@@ -126,12 +130,6 @@ class _Run:
                     least = np.asarray(following.least)
                     advance(1, f"loss {np.nanmin(least):.4g}")
                     _tell_explosion(history, losses, np.asarray(norms))
-                    if not np.asarray(following.alive).any():
-                        _tell_end(self.state)
-                        return "every start's loss or gradient became NaN"
-                    stale = np.asarray(following.since)[np.asarray(following.alive)]
-                    if patience is not None and (stale >= patience).all():
-                        return f"no start's loss fell in {patience} steps"
             except KeyboardInterrupt:
                 warnings.warn(
                     f"fit: interrupted after {int(self.state.step)} steps; what was found is in "
@@ -145,8 +143,22 @@ class _Run:
             finally:
                 if store is not None and self.state is not state:
                     store.keep(self.state, history)
-        _tell_still(history)
-        return "all steps were taken"
+        why = _over(self.state, patience)
+        if not np.asarray(self.state.alive).any():
+            _tell_end(self.state)
+        elif not why:
+            _tell_still(history)
+        return why or "all steps were taken"
+
+
+def _over(state: State, patience: int | None) -> str:
+    """Why there is no further step to take, or nothing."""
+    alive = np.asarray(state.alive)
+    if not alive.any():
+        return "every start's loss or gradient became NaN"
+    if patience is not None and (np.asarray(state.since)[alive] >= patience).all():
+        return f"no start's loss fell in {patience} steps"
+    return ""
 
 
 @eqx.filter_jit

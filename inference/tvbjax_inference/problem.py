@@ -5,6 +5,7 @@ values. Several positions are simulated side by side.
 """
 
 import abc
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+from jax.tree_util import keystr
 from jaxtyping import Array, Float
 
 from tvbjax import Forward, Free, Result, Reverse, Simulator, simulate
@@ -21,6 +23,7 @@ from tvbjax.connections import delays_of, fitted, with_layout
 from tvbjax.delays import Nearest
 from tvbjax.engine import Carry, Derivatives
 from tvbjax.ensemble import begin_side_by_side, side_by_side
+from tvbjax.provenance import describe
 from tvbjax.simulation import check_key, continued, past_of, whole_steps
 from tvbjax.stimulus import check_times
 from tvbjax.supports import AbstractSupport, Positive, Real, Weights
@@ -303,8 +306,14 @@ class Problem(AbstractProblem):
         return {name: _of_numbers(one) for name, one in zip(self.names, self.free, strict=True)}
 
     def description(self):
-        parts = (self.simulator, self.objective, self.past, self.names, self.duration, self.first)
-        return parts if self.penalty is None else (*parts, self.penalty)
+        simulator = self.simulator
+        free = [
+            (name, keystr(one.path(simulator)), one.support, one.tie)
+            for name, one in zip(self.names, self.free, strict=True)
+        ]
+        # Of other versions and devices the same fit may go on.
+        said = describe(simulator, None, versions=None, backend=None)
+        return (said, free, self.objective, self.past, self.duration, self.first, self.penalty)
 
 
 def _counted(comparison: Comparison) -> Float[Array, " value"]:
@@ -327,6 +336,9 @@ def _of_numbers(free: Free) -> AbstractSupport:
     return free.support
 
 
+_OF_THE_HISTORY = ("loss", "gradient", "step", "start")
+
+
 def _named(simulator: Simulator, free: Any) -> tuple[tuple[Free, ...], tuple[str, ...]]:
     given = free if isinstance(free, Mapping) else None
     several = tuple(given.values()) if given is not None else free
@@ -338,13 +350,19 @@ def _named(simulator: Simulator, free: Any) -> tuple[tuple[Free, ...], tuple[str
             f"Problem: {what} is given as free; give e.g. tvbjax.Free(lambda s: s.coupling.a, "
             "tvbjax.Interval(0.0, 1.0))."
         )
+    names = tuple(given) if given is not None else labels_of(simulator, several)
+    for name in names:
+        if not isinstance(name, str) or name in _OF_THE_HISTORY:
+            raise ValueError(
+                f"Problem: {name!r:.60} cannot be a free leaf's name; give other text than "
+                f"{', '.join(_OF_THE_HISTORY)}, which a fit's history has itself."
+            )
     paths = [one.path(simulator) for one in several]
     if len(set(paths)) < len(paths):
         twice = next(path for path in paths if paths.count(path) > 1)
         raise ValueError(
             f"Problem: {jax.tree_util.keystr(twice)} is given as free twice; leave one out."
         )
-    names = tuple(given) if given is not None else labels_of(simulator, several)
     return several, names
 
 
@@ -381,32 +399,44 @@ def _laid_out(simulator: Simulator, free: tuple[Free, ...], names) -> Simulator:
     moving = _moving(simulator, free, names)
     if not moving:
         return fitted(simulator)
+    for name, one in moving:
+        _check_delays_known(simulator, name, one)
+    # The longest delay is the greatest length at the least speed: every end with every other's.
     delays = []
-    for end in (-_FAR, _FAR):
+    for ends in itertools.product((-_FAR, _FAR), repeat=len(moving)):
         other = simulator
-        for name, one in moving:
-            numbers = jnp.full_like(one.start(simulator), end)
-            values = np.asarray(one.values(simulator, numbers))
-            if (
-                not np.isfinite(values).all()
-                or (one.path(simulator)[1].name == "speed")
-                and (values <= 0).any()
-            ):
-                raise ValueError(
-                    f"Problem: the delays of all values of '{name}' must be known; give it an "
-                    f"Interval of what may come up, not {one.support}."
-                )
-            other = one.put(other, numbers)
+        for end, (_, one) in zip(ends, moving, strict=True):
+            other = one.put(other, jnp.full_like(one.start(simulator), end))
         delays.append(delays_of(other))
-    least, greatest = np.minimum(*delays), np.maximum(*delays)
-    if least.min(initial=0) < 0 or greatest.max(initial=0) >= simulator.horizon:
+    least, greatest = np.min(delays, axis=0), np.max(delays, axis=0)
+    if greatest.max(initial=0) >= simulator.horizon:
+        smooth = isinstance(simulator.delays, Nearest)
         raise ValueError(
             f"Problem: delays of {', '.join(n for n, _ in moving)} reach "
             f"{int(greatest.max(initial=0))} steps, and the simulator keeps a history of "
-            f"{simulator.horizon}; build it with horizon={int(greatest.max(initial=0)) + 1}."
+            f"{simulator.horizon}; build it with horizon={int(greatest.max(initial=0)) + 1}"
+            + (", and for gradients with delays=tvbjax.delays.Linear()." if smooth else ".")
         )
     return with_layout(simulator, least, greatest)
 
+
+def _check_delays_known(simulator: Simulator, name: str, one: Free) -> None:
+    """Raises `ValueError` where a speed or a length may be anything."""
+    numbers = one.start(simulator)
+    ends = [np.asarray(one.values(simulator, jnp.full_like(numbers, e))) for e in (-_FAR, _FAR)]
+    speed = one.path(simulator)[1].name == "speed"
+    low, high = min(end.min() for end in ends), max(end.max() for end in ends)
+    # What has no bound is beyond all speeds and lengths there.
+    if (_NEARLY_0 < low if speed else 0 <= low) and high < 1 / _NEARLY_0:
+        return
+    what = "a speed is above 0" if speed else "a length is 0 or more"
+    raise ValueError(
+        f"Problem: the delays of all values of '{name}' must be known, and {what}; give it an "
+        f"Interval of what may come up, not {one.support}."
+    )
+
+
+_NEARLY_0 = 1e-9
 
 # As good as infinite for a logistic function, and finite for an exponential one.
 _FAR = 40.0
@@ -431,7 +461,6 @@ def _first_bad(objective: AbstractObjective, result: Result) -> str:
 
 
 def _as_result(carry: Carry, simulator: Simulator, first: int) -> Result:
-    from tvbjax.provenance import describe
     from tvbjax.result import Note
 
     note = Note(describe(simulator, None))

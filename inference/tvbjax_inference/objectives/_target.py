@@ -45,6 +45,12 @@ def as_target(given: Any) -> Target:
     xarray: Any = sys.modules.get("xarray")  # where it was never imported, nothing is of it
     if xarray is not None and isinstance(given, xarray.DataArray):
         return Target(as_floats(given.values), tuple(_axis(given, dim) for dim in given.dims))
+    if type(given).__module__.split(".")[0] == "pandas":
+        raise TypeError(
+            f"the target is a {type(given).__name__} of pandas, of which the labels would not be "
+            "read; give xarray.DataArray(table, dims=('time', 'region')), or ('region', 'other') "
+            "for a matrix: its labels are held against the simulated ones."
+        )
     return Target(as_floats(given), None)
 
 

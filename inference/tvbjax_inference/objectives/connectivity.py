@@ -104,7 +104,8 @@ class FunctionalConnectivity(AbstractMatrix):
         if not _is_matrix(seen):
             seen.check_signals()
             seen.check_count(2, "a correlation")
-        check_places(seen, self.target)
+        for dim in (0, 1):
+            check_places(seen, self.target, dim)
 
     def matrix(self, seen):
         if _is_matrix(seen):
@@ -156,7 +157,8 @@ class EnvelopeCorrelation(AbstractMatrix):
         check_band(f"{self.name}: '{seen.monitor}'", self.low, self.high, seen.period)
         cycle = 1000.0 / self.low
         seen.check_count(int(np.ceil(cycle / seen.period)), f"a cycle of {self.low:g} Hz")
-        check_places(seen, self.target)
+        for dim in (0, 1):
+            check_places(seen, self.target, dim)
 
     def matrix(self, seen):
         band = analysis.band_pass(seen.as_array(), seen.period, self.low, self.high, self.order)
