@@ -518,15 +518,16 @@ def test_a_checkpoint_knows_functions_supports_and_leaves(tmp_path):
         (GAIN, scaled(1.0), None, optax.adam(optax.piecewise_constant_schedule(0.1, {50: 0.1}))),
     ]
 
-    def run(free, objective, penalty, rule, steps):
+    def run(case, steps):
+        free, objective, penalty, rule = case
         problem = Problem(make(sigma=0.0), free, objective, 40.0, penalty=penalty)
         return fit(problem, steps=steps, optimiser=rule, checkpoint=tmp_path / "fit.npz")
 
-    run(*first, 2)
+    run(first, 2)
     for changed in others:
         with pytest.raises(ValueError, match="is the checkpoint of another fit"):
-            run(*changed, 2)
-    assert run(GAIN, scaled(1.0), None, optax.adam(slow), 3).steps == 3
+            run(changed, 2)
+    assert run(first, 3).steps == 3
 
 
 def test_a_fit_that_is_over_stays_so(tmp_path):
