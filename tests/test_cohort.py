@@ -208,6 +208,7 @@ def test_the_minimum_of_parabolas_that_share_a_number():
         ({"one": 3}, {}, "of 'one' there is 3"),
         ({"one.two": Quadratic()}, {}, "a name without a dot"),
         ({"one": Quadratic()}, {"shared": "a"}, r"give a list of names: \['a'\]"),
+        ({"one": Quadratic()}, {"shared": None}, "shared is None; give a list of names"),
         ({"one": Quadratic()}, {"shared": ["c"]}, "'c' is shared, and is not free .* 'one'"),
         ({"one": Quadratic()}, {"weights": {"two": 1.0}}, "a weight of 'two' and no such subject"),
         ({"one": Quadratic()}, {"weights": {"one": -1.0}}, "0 or more, not all 0"),
@@ -231,6 +232,15 @@ def test_shared_names_are_the_same_everywhere():
         Cohort({"one": of(3, tvbjax.Real()), "two": of(4, tvbjax.Real())}, ["mu"])
     with pytest.raises(ValueError, match=r"Real\(.* in 'one' and Interval\(.*give both the same"):
         Cohort({"one": of(3, tvbjax.Real()), "two": of(3, tvbjax.Interval(-1.0, 1.0))}, ["mu"])
+
+
+def test_a_shared_name_is_the_same_leaf_everywhere():
+    def of(leaf: str) -> Problem:
+        free = {"x": tvbjax.Free(lambda s: s.model.params[leaf])}
+        return Problem(simulator(0, 3), free, objectives.Feature(features.Mean(), 0.0), 20.0)
+
+    with pytest.raises(ValueError, match=r"'x' is shared, and is .*'mu'.* in 'one' and .*'tau'"):
+        Cohort({"one": of("mu"), "two": of("tau")}, ["x"])
 
 
 def test_what_goes_wrong_in_a_subject_is_told_with_its_name():

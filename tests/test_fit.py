@@ -248,13 +248,18 @@ def test_evolution_finds_the_slope_of_a_rippled_bowl():
         (dict(tolerance=-1.0), ValueError, "tolerance is -1.0"),
         (dict(key=3), TypeError, "key is 3; give a key of JAX"),
         (dict(gradient="reverse"), TypeError, "gradient is 'reverse'"),
-        (dict(starts=0), ValueError, "starts: 0; give a whole number"),
+        (dict(starts=0), ValueError, "starts is 0; give a whole number"),
         (dict(starts={"y": [1.0]}), TypeError, "numbers by name for each of x"),
         (dict(starts={"x": np.zeros(3)}), ValueError, r"have the shape \(3,\); give"),
         (dict(starts={"x": [[0.0, np.nan, 0.0]]}), ValueError, "start 0 of 'x' has nan"),
         (dict(optimiser="adam"), TypeError, "the optimiser is 'adam'; give one of optax"),
         (dict(optimiser=optax.adam), TypeError, "give one of optax, made"),
         (dict(checkpoint=3), TypeError, "checkpoint is 3; give a path"),
+        (dict(steps=2.5), ValueError, "steps is 2.5; give a whole number"),
+        (dict(tolerance=None), TypeError, "tolerance is None; give a number of 0 or more"),
+        (dict(resample="no"), TypeError, "resample is 'no'; give True or False"),
+        (dict(key=jax.random.split(jax.random.key(0), 3)), TypeError, "key is 3 keys"),
+        (dict(starts={"x": np.zeros((0, 3))}), ValueError, "give an axis of one or more starts"),
     ],
 )
 def test_bad_arguments(arguments, error, match, without_type_checks):
@@ -267,6 +272,16 @@ def test_bad_ways(without_type_checks):
         gradients.EvolutionStrategy(0)
     with pytest.raises(ValueError, match="spread is 0"):
         gradients.PersistentEvolutionStrategy(spread=0.0)
+    with pytest.raises(ValueError, match="spread is inf; give a number above 0"):
+        gradients.EvolutionStrategy(spread=np.inf)
+    with pytest.raises(ValueError, match="restart is 1.5; give a whole number"):
+        gradients.PersistentEvolutionStrategy(restart=1.5)  # type: ignore
+    with pytest.raises(ValueError, match="horizon, in ms, is -1.0; give a number above 0"):
+        gradients.Reverse(-1.0)
+    with pytest.raises(TypeError, match="horizon, in ms, is 'x'"):
+        tvbjax.Reverse("x")  # type: ignore
+    with pytest.raises(ValueError, match="Swept: spread is nan; give a number of 0 or more"):
+        starts.Swept(spread=np.nan)
     with pytest.raises(ValueError, match="the best 4 of 2"):
         starts.Swept(2, 4)
 
@@ -567,6 +582,37 @@ def test_delays_that_have_no_bound_are_refused(leaf, support):
 def test_names_that_a_history_has_are_refused(name, without_type_checks):
     with pytest.raises(ValueError, match=f"{name!r} cannot be a free leaf's name"):
         Problem(make(), {name: GAIN}, of_mean, 60.0)
+
+
+@pytest.mark.parametrize(
+    ("function", "error", "match"),
+    [
+        (lambda r: None, TypeError, "gives None; let it give one real number"),
+        (lambda r: "low", TypeError, "gives 'low'"),
+        (lambda r: float(of_mean(r)), TypeError, "makes a number of Python's or NumPy's"),
+        (
+            lambda r: np.asarray(r.samples["temporal_average"].values).mean(),
+            TypeError,
+            "use jax.numpy",
+        ),
+        (lambda r: of_mean(r) * np.nan, ValueError, "is nan at the start, .*function's formula"),
+    ],
+)
+def test_functions_that_give_no_number(truth, function, error, match):
+    problem = Problem(make(sigma=0.0), GAIN, function, 40.0)
+    with pytest.raises(error, match=match):
+        fit(problem, steps=1, progress=False)
+
+
+def test_positions_must_be_those_of_the_problem():
+    problem = Problem(make(sigma=0.0), GAIN, of_mean, 40.0)
+    for method in (problem.loss, problem.values, problem.simulator_at, problem.simulate):
+        with pytest.raises(TypeError, match="numbers by name for each of gain"):
+            method({"other": jnp.zeros(())})
+        with pytest.raises(ValueError, match=r"'gain' has the shape \(2,\)"):
+            method({"gain": jnp.zeros(2)})
+        with pytest.raises(ValueError, match="'gain' is no finite number"):
+            method({"gain": jnp.asarray(jnp.nan)})
 
 
 def test_problems_need_simulators_and_frees(truth, without_type_checks):

@@ -124,7 +124,7 @@ def labelled(values) -> Any:
     [
         (lambda: Interval(1.0, 1.0), ValueError, "low 1.0 is not below high 1.0"),
         (lambda: Interval(0.0, np.inf), ValueError, r"high is inf; give finite ends, or Positive"),
-        (lambda: Interval("a", 1.0), TypeError, "low is 'a'; give a number"),  # type: ignore
+        (lambda: Interval("a", 1.0), TypeError, "low is 'a'; give a finite number"),  # type: ignore
         (lambda: Real(scale=0.0), ValueError, "scale is 0.0; give a number above 0"),
         (lambda: Weights(np.zeros((3, 3))), ValueError, "0 connections"),
         (lambda: Weights(np.triu(np.ones((3, 3)))), ValueError, r"not symmetric at \[0, 1\]"),
@@ -137,6 +137,16 @@ def labelled(values) -> Any:
             r"'m' has labels \(b, .*maps.loc\[list\(connectome.labels",
         ),
         (lambda: ties.Linear({"m": [1.0, 1.0]}), ValueError, "the same in all regions"),
+        (lambda: ties.Linear({"m": []}), ValueError, "has the shape .0,.; give a value for each"),
+        (
+            lambda: ties.Linear({"m": [0.0, 1.0, 5.0], "n": [1.0, 3.0, 11.0]}),
+            ValueError,
+            "maps m, n one is a line in the others",
+        ),
+        (lambda: ties.Grouped(cast(Any, None)), TypeError, "groups is None; give the group"),
+        (lambda: Real(cast(Any, None)), TypeError, "scale is None; give a number above 0"),
+        (lambda: Interval(cast(Any, {}), 1.0), TypeError, "low is {}; give a finite number"),
+        (lambda: Weights(np.diag([1.0, np.nan])), ValueError, r"the mask is nan at \[1, 1\]"),
         (lambda: Free(cast(Any, "speed")), TypeError, "where is 'speed'; give a function"),
         (lambda: Free(input_current, cast(Any, (0, 1))), TypeError, "the support is"),
         (

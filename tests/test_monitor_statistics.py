@@ -173,7 +173,10 @@ def test_a_signal_that_does_not_vary_is_reported(tmp_path):
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (lambda: Covariance(Raw(), 1), "Covariance: samples is 1; give a whole number >= 2"),
+        (
+            lambda: Covariance(Raw(), 1),
+            "Covariance: samples is 1; give a whole number of 2 or more",
+        ),
         (lambda: Covariance(Covariance(Raw(), 9), 4), "of a Covariance are no signals of nodes"),
         (lambda: PowerSpectrum(Raw(), segment=1, segments=2), "PowerSpectrum: segment is 1"),
         (lambda: FunctionalConnectivityDynamics(Raw(), window=5, windows=1), "windows is 1; give"),
@@ -205,7 +208,7 @@ def test_counts_of_any_whole_type_are_taken():
         (lambda: Covariance(Raw(), True), "samples is True"),
         (
             lambda: FunctionalConnectivityDynamics(Raw(), 9, 5, 1.5),
-            "FunctionalConnectivityDynamics: step is 1.5; give a whole number >= 1",
+            "FunctionalConnectivityDynamics: step is 1.5; give a whole number of 1 or more",
         ),
         (lambda: PowerSpectrum(Raw(), 8, None), "PowerSpectrum: segments is None"),
     ],

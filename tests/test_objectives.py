@@ -78,6 +78,7 @@ def test_a_function_is_an_objective(without_type_checks):
     [
         (({"fc": FC}, {"rate": 1.0}), ValueError, "weight of 'rate' and no such .* there are fc"),
         (({"fc": FC}, {"fc": -1.0}), ValueError, "weight of 'fc' is -1.0; give a number, 0 or"),
+        (({"fc": FC}, {"fc": 0.0}), ValueError, "all weights are 0; give one"),
         (({"fc": FC}, {"fc": [1.0, 2.0]}), ValueError, "weight of 'fc' is"),
         (({},), TypeError, "give a dict of one or more by name"),
         (([FC],), TypeError, "give a dict of one or more by name"),

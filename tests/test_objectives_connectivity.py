@@ -268,6 +268,11 @@ def test_what_the_run_cannot_give_is_refused(tmp_path):
     refused(fast, 100.0, "band is 80.0 to 700.0 Hz of signals sampled every 1.0 ms.*500 Hz")
     vector = objectives.FunctionalConnectivity(MEASURED, distance=lambda a, b: a - b)
     refused(vector, 10.0, r"the loss has the shape \(6,\); give a distance that is one number")
+    for none in ("rms", objectives.KolmogorovSmirnov):
+        with pytest.raises(TypeError, match="distance is .*; give a function, such as"):
+            objectives.FunctionalConnectivity(MEASURED, distance=none)  # type: ignore
+    with pytest.raises(TypeError, match="is complex; give its real part"):
+        objectives.FunctionalConnectivity(MEASURED * 1j)
     few = objectives.FunctionalConnectivityDynamics(MEASURED, 30, 5)
     with pytest.raises(ValueError, match="'bold' observes 2 regions; it takes three"):
         few(result_of(SIGNALS[:, :2]))

@@ -43,7 +43,7 @@ def test_kolmogorovs_and_smirnovs_comes_near_that_of_scipy():
     exact: Any = scipy.stats.ks_2samp(ONE, FEWER)
     found = objectives.KolmogorovSmirnov(1e-3)(jnp.asarray(ONE), jnp.asarray(FEWER))
     assert found == pytest.approx(exact.statistic, abs=0.02)
-    with pytest.raises(ValueError, match="width=0.0; give a positive one"):
+    with pytest.raises(ValueError, match="width is 0.0; give a number above 0"):
         objectives.KolmogorovSmirnov(0.0)
 
 

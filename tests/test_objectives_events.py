@@ -143,9 +143,15 @@ def test_events_are_measures_of_a_sweep_as_well(tmp_path):
 @pytest.mark.parametrize(
     ("build", "says"),
     [
-        (lambda: objectives.OnsetTime(threshold=1.0, width=0.0), "width=0.0; give a positive one"),
-        (lambda: objectives.PeakLatency(width=-1.0), "PeakLatency: width=-1.0"),
-        (lambda: objectives.EventRate(threshold=np.inf, width=1.0), "threshold=inf; give a finite"),
+        (
+            lambda: objectives.OnsetTime(threshold=1.0, width=0.0),
+            "width, in the signals' unit, is 0.0; give a number above 0",
+        ),
+        (lambda: objectives.PeakLatency(width=-1.0), "PeakLatency: width, .* is -1.0"),
+        (
+            lambda: objectives.EventRate(threshold=np.inf, width=1.0),
+            "threshold is inf; give a finite",
+        ),
         (lambda: objectives.Feature(features.Mean(), [1.0, np.nan]), r"mean: target\[1\] is nan"),
         (lambda: objectives.Feature(features.Mean(), 1.0, 0.0), "the scale is 0 somewhere"),
         (lambda: objectives.Feature(features.Mean(), [1.0, 2.0], [1.0]), r"shape \(1,\) and the"),

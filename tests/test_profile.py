@@ -1,12 +1,15 @@
 """Profiles of a parabola, of which they are parabolas: (v - m)^2 / (2 variance)."""
 
+import dataclasses
 from functools import cache
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.special
 
 from quadratic import MATRIX, MIDDLE, Quadratic
+from tvbjax import Interval
 from tvbjax.inference import Fit, Profile, profile_likelihood, uncertainty
 from tvbjax_inference.fitted import History
 
@@ -71,6 +74,19 @@ def test_a_profile_that_does_not_cross_has_no_bound():
     )
     low, high = found.interval(1.0)
     assert low == -np.inf and np.exp(MIDDLE[0]) < high < np.exp(MIDDLE[0] + 2.0)
+
+
+def test_the_end_of_an_interval_is_the_value_that_was_tried():
+    class Bounded(Quadratic):
+        def supports(self):
+            return super().supports() | {"a": Interval(0.0, 10.0)}
+
+    fitted = dataclasses.replace(best(), problem=Bounded())
+    found = profile_likelihood(fitted, "a", np.array([0.0, 2.0, 10.0]))
+    np.testing.assert_allclose(found.values, [0.01, 2.0, 9.99], rtol=1e-9)
+    numbers = scipy.special.logit(found.values / 10.0)
+    exact = 1 + (numbers - MIDDLE[0]) ** 2 / 2 / VARIANCES[0]
+    np.testing.assert_allclose(found.losses, exact, rtol=1e-6)
 
 
 @pytest.mark.parametrize(

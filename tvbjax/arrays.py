@@ -16,6 +16,8 @@ def as_floats(values: Any) -> Array:
     As a converter of Module fields: a Python float would recompile at every new value. Raises
     `TypeError` for what is no number and no array of numbers.
     """
+    if np.iscomplexobj(values):
+        raise TypeError(f"{values!r:.60} is complex; give its real part, or its absolute value.")
     try:
         return jnp.asarray(values, dtype=jnp.result_type(float))
     except (TypeError, ValueError) as error:
@@ -78,6 +80,15 @@ def is_key(value: Any) -> bool:
     """Whether it is a random key of JAX, typed or raw."""
     dtype = value.dtype if isinstance(value, jax.Array) else None
     return dtype == jnp.uint32 or dtype is not None and jnp.issubdtype(dtype, jax.dtypes.prng_key)
+
+
+def check_one_key(who: str, key: Any) -> None:
+    """Raises `TypeError` where `key` is not one random key of JAX."""
+    typed = is_key(key) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
+    if is_key(key) and key.shape == (() if typed else (2,)):
+        return
+    what = f"{len(key)} keys" if typed else f"{key!r:.60}"
+    raise TypeError(f"{who}: key is {what}; give a key of JAX, e.g. jax.random.key(0).")
 
 
 def is_traced(tree: Any) -> bool:

@@ -56,6 +56,11 @@ class Free:
         marked = jax.tree_util.tree_map_with_path(lambda path, _: _Place(path), simulator)
         try:
             place = self.where(marked)
+        except _Part:
+            raise ValueError(
+                "Free: where selects a part of an array; give the whole array, and a tie of "
+                "tvbjax.ties for fewer numbers than it has."
+            ) from None
         except (AttributeError, KeyError, IndexError, TypeError) as error:
             raise ValueError(
                 f"Free: where finds nothing in the simulator ({type(error).__name__}: {error}); "
@@ -184,6 +189,13 @@ def _index(key: Any) -> Any:
     return key.key if hasattr(key, "key") else key.idx
 
 
+class _Part(Exception):
+    """What `_Place` raises where `where` has an index."""
+
+
 @dataclasses.dataclass(frozen=True)
 class _Place:
     path: tuple[Any, ...]
+
+    def __getitem__(self, index):
+        raise _Part

@@ -14,7 +14,7 @@ from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Float
 
 from tvbjax import engine
-from tvbjax.arrays import is_key, is_traced, strong
+from tvbjax.arrays import check_one_key, is_traced, strong
 from tvbjax.connections import fitted
 from tvbjax.engine import Carry, Derivatives, Reverse
 from tvbjax.identity import digest
@@ -226,8 +226,7 @@ def check_key(simulator: Simulator, key: Array | None, who: str) -> None:
         if simulator.noise is not None and simulator.noise.needs_key:
             raise ValueError(f"{who}: the simulator has noise; give a key, e.g. jax.random.key(0).")
         return
-    if not is_key(key):
-        raise TypeError(f"{who}: key is {key!r:.80}; give a key of JAX, e.g. jax.random.key(0).")
+    check_one_key(who, key)
 
 
 def whole_steps(duration: float, dt: float) -> int:

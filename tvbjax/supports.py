@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Bool
 
 from tvbjax.arrays import check_unlabelled
+from tvbjax.kinds import check_number
 
 
 class AbstractSupport(abc.ABC):
@@ -43,7 +44,7 @@ class Real(AbstractSupport):
     scale: float = 1.0
 
     def __post_init__(self):
-        _check_positive("Real", "scale", self.scale)
+        check_number("Real: scale", self.scale, above=0.0)
 
     def contains(self, values):
         return np.isfinite(values)
@@ -86,13 +87,12 @@ class Interval(AbstractSupport):
 
     def __post_init__(self):
         for name, value in (("low", self.low), ("high", self.high)):
-            if isinstance(value, str | bool | None) or np.ndim(value) != 0:
-                raise TypeError(f"Interval: {name} is {value!r:.60}; give a number.")
-            if np.isinf(value):
+            if isinstance(value, float) and np.isinf(value):
                 raise ValueError(
                     f"Interval: {name} is {value}; give finite ends, or Positive() for what is "
                     "only above 0, Real() for what has no bounds."
                 )
+            check_number(f"Interval: {name}", value)
         if not self.low < self.high:
             raise ValueError(f"Interval: low {self.low} is not below high {self.high}.")
 
@@ -141,7 +141,13 @@ class Weights(AbstractSupport):
 
     def __init__(self, mask: ArrayLike, symmetric: bool = True):
         check_unlabelled("Weights: the mask", mask)
-        found = np.asarray(mask) != 0
+        given = np.asarray(mask)
+        if np.isnan(given).any():
+            raise ValueError(
+                f"Weights: the mask is nan at {np.argwhere(np.isnan(given))[0].tolist()}; give 0 "
+                "where there is no connection."
+            )
+        found = given != 0
         if found.ndim != 2 or found.shape[0] != found.shape[1] or not found.any():
             raise ValueError(
                 f"Weights: the mask has the shape {found.shape} and {int(found.sum())} "
@@ -186,8 +192,3 @@ class Weights(AbstractSupport):
     def __repr__(self) -> str:
         kind = "symmetric " if self.symmetric else ""
         return f"Weights({len(self.places[0])} {kind}connections)"
-
-
-def _check_positive(who: str, what: str, value: float) -> None:
-    if isinstance(value, bool | str) or not value > 0 or not np.isfinite(value):
-        raise ValueError(f"{who}: {what} is {value!r:.60}; give a number above 0.")

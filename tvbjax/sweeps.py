@@ -188,7 +188,7 @@ def _keys(simulator: Simulator, key: Array | PerMember | None, members: int) -> 
         check_key(simulator, key, "sweep")
         return key
     keys = key.values
-    check_key(simulator, keys, "sweep")
+    check_key(simulator, keys[0] if jnp.ndim(keys) and len(keys) else keys, "sweep")
     if jnp.shape(keys)[:1] != (members,):
         raise ValueError(
             f"sweep: there are keys of shape {jnp.shape(keys)} for {members} members; give one "

@@ -6,13 +6,13 @@ Numbers are unbounded here; the support makes allowed values of them.
 
 import abc
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike
 
-from tvbjax.arrays import check_unlabelled
+from tvbjax.arrays import as_floats, check_unlabelled
 
 
 class AbstractTie(abc.ABC):
@@ -94,6 +94,11 @@ class Grouped(AbstractTie):
     groups: Sequence[str | int]
 
     def __post_init__(self):
+        if isinstance(self.groups, str) or not isinstance(self.groups, Iterable):
+            raise TypeError(
+                f"Grouped: groups is {self.groups!r:.60}; give the group of every region, e.g. "
+                "['visual', 'motor', 'visual']."
+            )
         groups = tuple(str(group) for group in self.groups)
         object.__setattr__(self, "groups", groups)
 
@@ -140,19 +145,26 @@ class Linear(AbstractTie):
             raise ValueError("Linear: give maps by name, e.g. Linear({'T1w/T2w': values}).")
         for name, values in self.maps.items():
             check_unlabelled(f"Linear: the map '{name}'", values)
-        found = {str(name): np.asarray(values, float) for name, values in self.maps.items()}
+        found = {str(name): np.asarray(as_floats(values)) for name, values in self.maps.items()}
         for name, values in found.items():
             bad = np.flatnonzero(~np.isfinite(values)) if values.ndim == 1 else []
-            if values.ndim != 1 or len(bad) or values.std() == 0:
+            if values.ndim != 1 or not values.size or len(bad) or values.std() == 0:
                 why = (
                     f"has the shape {values.shape}; give a value for each region"
-                    if values.ndim != 1
+                    if values.ndim != 1 or not values.size
                     else f"is {values[bad[0]]} in region {bad[0]}; fill in what is missing"
                     if len(bad)
                     else "is the same in all regions, and so has no slope; leave it out"
                 )
                 raise ValueError(f"Linear: the map '{name}' {why}.")
         object.__setattr__(self, "maps", found)
+        if len({values.shape for values in found.values()}) == 1:
+            matrix = self._matrix
+            if np.linalg.matrix_rank(matrix) < matrix.shape[1]:
+                raise ValueError(
+                    f"Linear: of the maps {', '.join(found)} one is a line in the others, so that "
+                    "slopes are not determined; leave one out."
+                )
 
     def shape(self, leaf, regions):
         for name, values in self.maps.items():

@@ -1,6 +1,7 @@
 """Several subjects as one problem: some numbers are common to all, others each subject's own."""
 
 import dataclasses
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -49,7 +50,7 @@ class Cohort(AbstractProblem):
         weights: Mapping[str, ArrayLike] | None = None,
     ):
         _check_problems(problems)
-        if isinstance(shared, str):
+        if isinstance(shared, str) or not isinstance(shared, Sequence):
             raise TypeError(
                 f"Cohort: shared is {shared!r:.60}; give a list of names: [{shared!r}]."
             )
@@ -139,6 +140,9 @@ class Cohort(AbstractProblem):
 
     def coordinates(self):
         return self._by_name({one: self.problems[one].coordinates() for one in self.subjects})
+
+    def leaves(self):
+        return self._by_name({one: self.problems[one].leaves() for one in self.subjects})
 
     def evaluate(self, positions, key, derivatives=Reverse(), carries=None):
         def evaluated(problem, positions, key, carries):
@@ -278,6 +282,13 @@ def _check_shared(name: str, problems: Mapping[str, AbstractProblem]) -> None:
                 f"Cohort: '{name}' is shared, and has the shape {shapes[0]} in '{first}' and "
                 f"{shapes[1]} in '{subject}'; give both the same regions and tie, or share a line "
                 "in maps (ties.Linear) or one number (ties.Shared)."
+            )
+        # Which of several monitors or stimuli it is may differ between subjects.
+        leaves = [re.sub(r"\[\d+\]", "", p.leaves()[name]) for p in (problems[first], problem)]
+        if leaves[0] != leaves[1]:
+            raise ValueError(
+                f"Cohort: '{name}' is shared, and is {leaves[0]} in '{first}' and {leaves[1]} in "
+                f"'{subject}'; give both the same leaf, or other names."
             )
         supports = problems[first].supports()[name], problem.supports()[name]
         if supports[0] != supports[1]:

@@ -1,6 +1,5 @@
 """Fit a problem by gradients: from one start or several at once, with any optimiser of optax."""
 
-import math
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +13,8 @@ import numpy as np
 import optax
 from jaxtyping import Array, Bool, Float, Int
 
-from tvbjax.arrays import is_key
+from tvbjax.arrays import check_one_key
+from tvbjax.kinds import check_count, check_number
 from tvbjax.progress import progress_bar
 from tvbjax_inference.checkpoint import Checkpoint
 from tvbjax_inference.fitted import Fit, History
@@ -84,8 +84,10 @@ def fit(
     gradient = best_for(problem) if gradient is None else gradient
     if not isinstance(gradient, AbstractGradient):
         raise TypeError(f"fit: gradient is {gradient!r:.60}; give e.g. gradients.Reverse().")
-    if isinstance(starts, int) and not isinstance(starts, bool):
-        starts = Drawn(starts)
+    if isinstance(starts, int | np.integer) and not isinstance(starts, bool):
+        starts = Drawn(int(starts))
+    if not isinstance(resample, bool):
+        raise TypeError(f"fit: resample is {resample!r:.60}; give True or False.")
     positions = _positions(problem, starts, key)
     state = _begun(problem, optimiser, gradient, positions)
     history = History()
@@ -241,9 +243,10 @@ def _positions(problem: AbstractProblem, starts, key) -> Position:
         )
     found = {name: jnp.asarray(starts[name], numbers.dtype) for name, numbers in start.items()}
     for name, numbers in start.items():
-        if found[name].shape[1:] != numbers.shape or found[name].ndim == numbers.ndim:
+        shape = found[name].shape
+        if shape[1:] != numbers.shape or len(shape) == numbers.ndim or not shape[0]:
             raise ValueError(
-                f"fit: the starts of '{name}' have the shape {found[name].shape}; give an axis of "
+                f"fit: the starts of '{name}' have the shape {shape}; give an axis of one or more "
                 f"starts, and of each the shape {numbers.shape}."
             )
         bad = np.argwhere(~np.isfinite(np.asarray(found[name])))
@@ -260,15 +263,12 @@ def _positions(problem: AbstractProblem, starts, key) -> Position:
 def _check(problem, key, steps, patience, tolerance) -> None:
     if not isinstance(problem, AbstractProblem):
         raise TypeError(f"fit: {problem!r:.60} is no problem; give tvbjax.inference.Problem(...).")
-    if key is not None and not is_key(key):
-        raise TypeError(f"fit: key is {key!r:.60}; give a key of JAX, e.g. jax.random.key(0).")
-    for name, value in (("steps", steps), ("patience", patience)):
-        if value is None and name == "patience":
-            continue
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-            raise ValueError(f"fit: {name} is {value!r:.60}; give a whole number of 1 or more.")
-    if not tolerance >= 0 or not math.isfinite(tolerance):
-        raise ValueError(f"fit: tolerance is {tolerance!r:.60}; give a share of 0 or more.")
+    if key is not None:
+        check_one_key("fit", key)
+    check_count("fit: steps", steps)
+    if patience is not None:
+        check_count("fit: patience", patience)
+    check_number("fit: tolerance", tolerance, least=0.0)
 
 
 def _check_first(problem: AbstractProblem, state: State, slope: Slope, key) -> None:

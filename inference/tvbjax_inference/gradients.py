@@ -16,6 +16,7 @@ import jax.random as jr
 from jaxtyping import Array, Float
 
 import tvbjax
+from tvbjax.kinds import check_count, check_number
 from tvbjax_inference.problem import AbstractProblem, Position
 
 # From so many numbers on a gradient costs less in reverse mode.
@@ -56,6 +57,9 @@ class Reverse(AbstractGradient):
     """
 
     horizon: float | None = eqx.field(default=None, static=True)
+
+    def __check_init__(self):
+        tvbjax.Reverse(self.horizon)  # its check
 
     def init(self, problem, positions):
         problem.check_differentiable()
@@ -137,10 +141,7 @@ class PersistentEvolutionStrategy(AbstractGradient):
 
     def __check_init__(self):
         _check_pairs("PersistentEvolutionStrategy", self.pairs, self.spread)
-        if isinstance(self.restart, bool) or not self.restart >= 1:
-            raise ValueError(
-                f"PersistentEvolutionStrategy: restart is {self.restart!r}; give 1 or more."
-            )
+        check_count("PersistentEvolutionStrategy: restart", self.restart)
 
     def init(self, problem, positions):
         flat, unflatten = _flat(positions)
@@ -193,7 +194,5 @@ def _from_pairs(losses: Float[Array, "pair 2 start"], steps: Array, spread: floa
 
 
 def _check_pairs(who: str, pairs: int, spread: float) -> None:
-    if isinstance(pairs, bool) or not isinstance(pairs, int) or pairs < 1:
-        raise ValueError(f"{who}: pairs is {pairs!r}; give a whole number of 1 or more.")
-    if not spread > 0:
-        raise ValueError(f"{who}: spread is {spread!r}; give a number above 0.")
+    check_count(f"{who}: pairs", pairs)
+    check_number(f"{who}: spread", spread, above=0.0)

@@ -17,10 +17,10 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
 import tvbjax
-from tvbjax.arrays import is_key
+from tvbjax.arrays import check_one_key
 from tvbjax.steps import steps_of
-from tvbjax_inference.numbers import Numbers, checked_position
-from tvbjax_inference.problem import AbstractProblem, Position, Problem
+from tvbjax_inference.numbers import Numbers
+from tvbjax_inference.problem import AbstractProblem, Position, Problem, checked_position
 
 _WINDOWS = 50
 # A gradient so many times longer than one followed through a single moment is noise.
@@ -128,8 +128,8 @@ def gradient_growth(
         )
     position = checked_position("gradient_growth", problem, position)
     assert isinstance(problem, Problem)
-    if key is not None and not is_key(key):
-        raise TypeError(f"gradient_growth: key is {key!r:.60}; give e.g. jax.random.key(0).")
+    if key is not None:
+        check_one_key("gradient_growth", key)
     dt = problem.simulator.integrator.dt
     steps = steps_of(problem.duration, dt, "gradient_growth: the duration")
     each = int(steps) // _WINDOWS

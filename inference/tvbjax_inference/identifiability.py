@@ -15,10 +15,11 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
 import tvbjax
-from tvbjax.arrays import is_key
+from tvbjax.arrays import check_one_key, is_key
+from tvbjax.kinds import check_number
 from tvbjax_inference.information import Information
-from tvbjax_inference.numbers import Numbers, checked_position
-from tvbjax_inference.problem import AbstractProblem, Position
+from tvbjax_inference.numbers import Numbers
+from tvbjax_inference.problem import AbstractProblem, Position, checked_position
 
 Noise = ArrayLike | Mapping[str, ArrayLike]
 
@@ -102,10 +103,7 @@ def uncertainty(
     the loss is flat or falls.
     """
     who = "uncertainty"
-    if isinstance(factor, bool) or not 0 < factor < np.inf:
-        raise ValueError(
-            f"{who}: factor is {factor!r:.60}; give a number above 0, e.g. values / 2."
-        )
+    check_number(f"{who}: factor", factor, above=0.0)
     position = checked_position(who, problem, position)
     numbers = Numbers.of(problem)
     matrix = factor * hessian(problem, position, key)
@@ -139,8 +137,8 @@ def hessian(
     is that of one gradient and time about ten simulations a number.
     """
     position = checked_position("hessian", problem, position)
-    if key is not None and not is_key(key):
-        raise TypeError(f"hessian: key is {key!r:.60}; give one of JAX, e.g. jax.random.key(0).")
+    if key is not None:
+        check_one_key("hessian", key)
     problem.check_differentiable()
     numbers = Numbers.of(problem)
     found = np.asarray(_hessian(problem, numbers, numbers.flat(position), key), float)

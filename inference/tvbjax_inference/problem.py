@@ -15,10 +15,10 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 from jax.tree_util import keystr
-from jaxtyping import Array, Float
+from jaxtyping import Array, ArrayLike, Float
 
 from tvbjax import Forward, Free, Result, Reverse, Simulator, simulate
-from tvbjax.arrays import strong
+from tvbjax.arrays import is_traced, strong
 from tvbjax.connections import delays_of, fitted, with_layout
 from tvbjax.delays import Nearest
 from tvbjax.engine import Carry, Derivatives
@@ -32,6 +32,7 @@ from tvbjax.ties import Linear
 from tvbjax_inference.objectives import (
     AbstractObjective,
     Comparison,
+    Function,
     Kind,
     Sum,
     as_objective,
@@ -84,6 +85,10 @@ class AbstractProblem(eqx.Module):
     def supports(self) -> dict[str, AbstractSupport]:
         """By name, how each of a position's numbers alone becomes a value in its unit."""
 
+    def leaves(self) -> dict[str, str]:
+        """By name, which leaf of a simulator it is; by default the names themselves."""
+        return {name: name for name in self.start}
+
     @abc.abstractmethod
     def compared(
         self, positions: Position, key: Array | None, derivatives: Derivatives = Forward()
@@ -102,6 +107,7 @@ class AbstractProblem(eqx.Module):
 
     def loss(self, position: Position, key: Array | None = None) -> Float[Array, ""]:
         """The loss of one position."""
+        position = _checked(self, position)
         several = jax.tree.map(lambda numbers: numbers[None], position)
         return self.evaluate(several, key).losses[0]
 
@@ -121,6 +127,36 @@ class AbstractProblem(eqx.Module):
             name: numbers[None] + spread * jr.normal(k, (count, *numbers.shape), numbers.dtype)
             for (name, numbers), k in zip(self.start.items(), keys, strict=True)
         }
+
+
+def checked_position(who: str, problem: Any, position: Mapping[str, ArrayLike]) -> Position:
+    """A position that fits a problem. Raises `TypeError` or `ValueError` for others."""
+    if not isinstance(problem, AbstractProblem):
+        raise TypeError(
+            f"{who}: {problem!r:.60} is no problem; give tvbjax.inference.Problem(...), or "
+            "fit.problem."
+        )
+    start = problem.start
+    if not isinstance(position, Mapping) or set(position) != set(start):
+        raise TypeError(
+            f"{who}: position is {position!r:.60}; give unbounded numbers by name for each of "
+            f"{', '.join(start)}, such as fit.position or problem.start."
+        )
+    found = {name: jnp.asarray(position[name], numbers.dtype) for name, numbers in start.items()}
+    for name, numbers in start.items():
+        if found[name].shape != numbers.shape:
+            raise ValueError(
+                f"{who}: the position's '{name}' has the shape {found[name].shape} and the "
+                f"problem's {numbers.shape}; give one position, without an axis of starts."
+            )
+        if not is_traced(found[name]) and not np.isfinite(np.asarray(found[name])).all():
+            raise ValueError(f"{who}: the position's '{name}' is no finite number somewhere.")
+    return found
+
+
+def _checked(problem: AbstractProblem, position: Position) -> Position:
+    """A position that fits, as far as is known: within jit a problem's own values are not."""
+    return position if is_traced(problem) else checked_position("Problem", problem, position)
 
 
 class Problem(AbstractProblem):
@@ -180,6 +216,7 @@ class Problem(AbstractProblem):
         }
 
     def values(self, position):
+        position = _checked(self, position)
         return {
             name: one.values(self.simulator, position[name])
             for name, one in zip(self.names, self.free, strict=True)
@@ -187,6 +224,7 @@ class Problem(AbstractProblem):
 
     def simulator_at(self, position: Position) -> Simulator:
         """The simulator with the values of a position."""
+        position = _checked(self, position)
         simulator = self.simulator
         for name, one in zip(self.names, self.free, strict=True):
             simulator = one.put(simulator, position[name])
@@ -305,10 +343,14 @@ class Problem(AbstractProblem):
     def supports(self):
         return {name: _of_numbers(one) for name, one in zip(self.names, self.free, strict=True)}
 
+    def leaves(self):
+        paths = (keystr(one.path(self.simulator)) for one in self.free)
+        return dict(zip(self.names, paths, strict=True))
+
     def description(self):
-        simulator = self.simulator
+        simulator, leaves = self.simulator, self.leaves()
         free = [
-            (name, keystr(one.path(simulator)), one.support, one.tie)
+            (name, leaves[name], one.support, one.tie)
             for name, one in zip(self.names, self.free, strict=True)
         ]
         # Of other versions and devices the same fit may go on.
@@ -341,8 +383,8 @@ _OF_THE_HISTORY = ("loss", "gradient", "step", "start")
 
 def _named(simulator: Simulator, free: Any) -> tuple[tuple[Free, ...], tuple[str, ...]]:
     given = free if isinstance(free, Mapping) else None
-    several = tuple(given.values()) if given is not None else free
-    several = (several,) if isinstance(several, Free) else tuple(several)
+    several: Any = tuple(given.values()) if given is not None else free
+    several = tuple(several) if isinstance(several, Sequence) else (several,)
     wrong = [one for one in several if not isinstance(one, Free)]
     if wrong or not several:
         what = repr(wrong[0])[:60] if wrong else "nothing"
@@ -444,6 +486,8 @@ _FAR = 40.0
 
 def _first_bad(objective: AbstractObjective, result: Result) -> str:
     """Which of what an objective compares is no finite number, in words."""
+    if isinstance(objective, Function):
+        return "look at the function's formula (a division by 0, a root of what is negative)."
     compared = objective.compared(result)
     for whose, values in (("simulated", compared.simulated), ("empirical", compared.empirical)):
         bad = np.argwhere(~np.isfinite(np.asarray(values)))

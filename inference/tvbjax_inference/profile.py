@@ -17,6 +17,7 @@ import optax
 from jaxtyping import Array, ArrayLike, Float
 
 from tvbjax import Forward, Reverse
+from tvbjax.kinds import check_number
 from tvbjax.progress import progress_bar
 from tvbjax_inference.fitted import Fit
 from tvbjax_inference.fitting import fit as fitted
@@ -106,7 +107,8 @@ def profile_likelihood(
 
     `name`, `index`: which number, of several with that name; those of lines in maps and of shares
     are given unbounded, as they are. `key`: the fit's. The values are gone through from the best
-    outwards, each from where its neighbour ended, in `steps` steps of `optimiser`, by default
+    outwards, each from where its neighbour ended; an end of an `Interval` becomes the value a
+    thousandth of its width inside. Each takes `steps` steps of `optimiser`, by default
     `optax.lbfgs()`; `gradient`: as for `fit`.
     """
     problem, number, values = _checked(fit, name, index, values)
@@ -114,6 +116,10 @@ def profile_likelihood(
     free = jnp.atleast_1d(fit.position[name]).ravel()
     best = float(support.constrain(free[number]))
     held = np.asarray(support.unconstrain(jnp.asarray(values, free.dtype)))
+    # Of an interval's end that is a value beside it.
+    reached = np.asarray(support.constrain(jnp.asarray(held)))
+    same = np.isclose(values, reached, rtol=1e-6, atol=1e-9 * np.abs(values).max())
+    values = np.where(same, values, reached)
     optimiser = optax.lbfgs() if optimiser is None else optimiser
     losses, positions = np.empty(len(values)), [{}] * len(values)
     middle = int(np.argmin(np.abs(values - best)))
@@ -183,6 +189,9 @@ class _Held(AbstractProblem):
     def supports(self):
         return self.problem.supports()
 
+    def leaves(self):
+        return self.problem.leaves()
+
     def compared(self, positions, key, derivatives=Forward()):
         return self.problem.compared(jax.vmap(self.whole)(positions), key, derivatives)
 
@@ -246,10 +255,10 @@ def _checked(fit: Any, name: str, index: int | None, values: Any):
 def _rise(factor: float | int, level: float) -> float:
     from scipy.stats import chi2
 
+    check_number("Profile: level", level)
     if not 0 < level < 1:
         raise ValueError(f"Profile: level is {level!r:.60}; give a share between 0 and 1.")
-    if isinstance(factor, bool) or not 0 < factor < np.inf:
-        raise ValueError(f"Profile: factor is {factor!r:.60}; give a number above 0.")
+    check_number("Profile: factor", factor, above=0.0)
     return float(chi2.ppf(level, 1)) / (2.0 * factor)
 
 

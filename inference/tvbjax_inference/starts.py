@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Array
 
 import tvbjax
+from tvbjax.kinds import check_count, check_number
 
 if TYPE_CHECKING:
     from tvbjax_inference.problem import AbstractProblem, Position
@@ -33,7 +34,8 @@ class Drawn(AbstractStarts):
     seed: int = eqx.field(default=0, static=True)
 
     def __check_init__(self):
-        _check_count("starts", self.count)
+        check_count("starts", self.count)
+        check_number("starts: spread", self.spread, least=0.0)
 
     def positions(self, problem, key):
         drawn = problem.draw(jr.key(self.seed), self.count, self.spread)
@@ -49,8 +51,9 @@ class Swept(AbstractStarts):
     seed: int = eqx.field(default=0, static=True)
 
     def __check_init__(self):
-        _check_count("Swept: tried", self.tried)
-        _check_count("Swept: best", self.best)
+        check_count("Swept: tried", self.tried)
+        check_count("Swept: best", self.best)
+        check_number("Swept: spread", self.spread, least=0.0)
         if self.best > self.tried:
             raise ValueError(
                 f"Swept: the best {self.best} of {self.tried} are more than there are."
@@ -83,8 +86,3 @@ def _losses(problem, positions, key):
         return problem.evaluate(some, key, tvbjax.Forward()).losses
 
     return jax.lax.map(tile, jax.tree.map(filled, positions)).reshape(-1)[:count]
-
-
-def _check_count(what: str, count) -> None:
-    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-        raise ValueError(f"{what}: {count!r:.60}; give a whole number of 1 or more.")

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 
+from tvbjax.kinds import check_number
 from tvbjax.steps import steps_of
 
 
@@ -19,6 +20,10 @@ class Reverse:
     """
 
     horizon: float | None = None
+
+    def __post_init__(self):
+        if self.horizon is not None:
+            check_number("Reverse: horizon, in ms,", self.horizon, above=0.0)
 
     def spans(self, span: int, dt: float) -> int | None:
         """The horizon in spans of so many steps, one at least."""

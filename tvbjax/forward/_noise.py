@@ -1,14 +1,14 @@
 """Observation noise: what instruments add, where and only where it is asked for."""
 
 import dataclasses
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from tvbjax.arrays import as_floats, is_key, is_traced
+from tvbjax.arrays import as_floats, check_one_key, is_traced
 
 if TYPE_CHECKING:  # importing it takes half a second, and arrays need none
     import xarray
@@ -40,7 +40,7 @@ def with_noise(
     Raises ValueError for both or none of the two, for shapes that do not fit, and for negative
     numbers.
     """
-    _check_key(key)
+    check_one_key("with_noise", key)
     if hasattr(samples, "axes") and hasattr(samples, "variables"):  # a monitor's
         noisy = with_noise(
             samples.values,  # type: ignore
@@ -65,11 +65,6 @@ def with_noise(
     if hasattr(samples, "dims"):
         return samples.copy(data=np.asarray(noisy))  # type: ignore
     return noisy  # type: ignore
-
-
-def _check_key(key: Any) -> None:
-    if not is_key(key) or key.shape not in ((), (2,)):
-        raise TypeError(f"with_noise: key is {key!r:.60}; give one key, e.g. jax.random.key(0).")
 
 
 def _values_and_channel(samples) -> tuple[Array, int]:

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 
 from tvbjax.arrays import check_finite
-from tvbjax.kinds import check_kind
+from tvbjax.kinds import check_count, check_kind
 
 
 def as_time(value: Any) -> Any:
@@ -47,8 +47,7 @@ def chosen_variables(variables: Any) -> Any:
 def check_counts(who: str, least: int, **counts: object) -> None:
     """Every one is a whole number, and no smaller than `least`."""
     for name, count in counts.items():
-        if isinstance(count, bool) or not isinstance(count, int) or count < least:
-            raise ValueError(f"{who}: {name} is {count!r:.80}; give a whole number >= {least}.")
+        check_count(f"{who}: {name}", count, least)
 
 
 def check_period(who: str, period: object) -> None:

@@ -147,7 +147,19 @@ class Function(AbstractObjective):
     name: str = eqx.field(static=True)
 
     def __call__(self, result):
-        found = jnp.asarray(self.function(result))
+        try:
+            given = self.function(result)
+        except (jax.errors.ConcretizationTypeError, jax.errors.TracerArrayConversionError) as error:
+            raise TypeError(
+                f"{self.name}: the function makes a number of Python's or NumPy's of what JAX "
+                "knows only when it runs (float(), np., if); use jax.numpy, and jnp.where for if."
+            ) from error
+        if not isinstance(given, jax.Array | np.ndarray | np.generic | float):
+            raise TypeError(
+                f"{self.name}: the function gives {given!r:.60}; let it give one real number, e.g. "
+                "a mean."
+            )
+        found = jnp.asarray(given)
         if found.shape != () or not jnp.issubdtype(found.dtype, jnp.floating):
             raise ValueError(
                 f"{self.name}: the function gives {found.dtype.name} of shape {found.shape}; let "

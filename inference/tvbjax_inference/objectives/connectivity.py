@@ -23,9 +23,12 @@ from tvbjax_inference.objectives._target import (
     check_finite,
     check_places,
 )
-from tvbjax_inference.objectives.distances import correlation_distance, wasserstein_distance
-
-Distance = Callable[[Array, Array], Float[Array, ""]]
+from tvbjax_inference.objectives.distances import (
+    Distance,
+    as_distance,
+    correlation_distance,
+    wasserstein_distance,
+)
 
 
 class AbstractMatrix(AbstractOfSamples):
@@ -91,7 +94,9 @@ class FunctionalConnectivity(AbstractMatrix):
     """
 
     target: Target = eqx.field(converter=as_target)
-    distance: Distance = eqx.field(default=correlation_distance, static=True, kw_only=True)
+    distance: Distance = eqx.field(
+        default=correlation_distance, static=True, kw_only=True, converter=as_distance
+    )
     monitor: str | None = eqx.field(default=None, static=True, kw_only=True)
     variable: str | None = eqx.field(default=None, static=True, kw_only=True)
     skip: float = eqx.field(default=0.0, static=True, kw_only=True, converter=as_time)
@@ -136,7 +141,9 @@ class EnvelopeCorrelation(AbstractMatrix):
         default=analysis.envelope_correlation, static=True, kw_only=True
     )
     order: int = eqx.field(default=3, static=True, kw_only=True, converter=as_count)
-    distance: Distance = eqx.field(default=correlation_distance, static=True, kw_only=True)
+    distance: Distance = eqx.field(
+        default=correlation_distance, static=True, kw_only=True, converter=as_distance
+    )
     monitor: str | None = eqx.field(default=None, static=True, kw_only=True)
     variable: str | None = eqx.field(default=None, static=True, kw_only=True)
     skip: float = eqx.field(default=0.0, static=True, kw_only=True, converter=as_time)
@@ -187,7 +194,9 @@ class FunctionalConnectivityDynamics(AbstractOfSamples):
     window: int = eqx.field(static=True, converter=as_count)
     step: int = eqx.field(default=1, static=True, converter=as_count)
     apart: int = eqx.field(default=1, static=True, kw_only=True, converter=as_count)
-    distance: Distance = eqx.field(default=wasserstein_distance, static=True, kw_only=True)
+    distance: Distance = eqx.field(
+        default=wasserstein_distance, static=True, kw_only=True, converter=as_distance
+    )
     monitor: str | None = eqx.field(default=None, static=True, kw_only=True)
     variable: str | None = eqx.field(default=None, static=True, kw_only=True)
     skip: float = eqx.field(default=0.0, static=True, kw_only=True, converter=as_time)

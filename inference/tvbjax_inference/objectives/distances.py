@@ -4,6 +4,9 @@ Any function `(simulated, empirical) -> number` serves as an objective's `distan
 common ones. All are finite, with gradients, where both are equal.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
@@ -11,7 +14,10 @@ from jaxtyping import Array, Float
 
 from tvbjax import analysis
 from tvbjax.analysis._signals import size_of
+from tvbjax.kinds import check_number
 from tvbjax.monitors._arguments import as_time
+
+Distance = Callable[[Array, Array], Float[Array, ""]]
 
 
 def correlation_distance(
@@ -67,6 +73,16 @@ def wasserstein_distance(
     return jnp.sum(widths * jnp.abs(one[edges[:-1] // others] - other[edges[:-1] // many]))
 
 
+def as_distance(given: Any) -> Any:
+    """A function of two arrays as it is. Raises `TypeError` for what is none."""
+    if isinstance(given, type) or not callable(given):
+        raise TypeError(
+            f"objective: distance is {given!r:.60}; give a function, such as "
+            "objectives.root_mean_square or objectives.KolmogorovSmirnov(width=0.1)."
+        )
+    return given
+
+
 class KolmogorovSmirnov(eqx.Module):
     """`analysis.ks_distance` of two distributions with logistic steps of `width` > 0, in the
     values' unit: 0 to 1, the largest gap of the cumulative distributions.
@@ -80,8 +96,7 @@ class KolmogorovSmirnov(eqx.Module):
     width: float = eqx.field(static=True, converter=as_time)
 
     def __check_init__(self):
-        if not self.width > 0:
-            raise ValueError(f"KolmogorovSmirnov: width={self.width}; give a positive one.")
+        check_number("KolmogorovSmirnov: width", self.width, above=0.0)
 
     def __call__(
         self, simulated: Float[Array, "*place"], empirical: Float[Array, "*other"]

@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from tvbjax.features import AbstractFeature
+from tvbjax.kinds import check_number
 from tvbjax.selection import period_of
 
 
@@ -119,12 +120,8 @@ def _higher(highest: Array, row: Array) -> tuple[Array, Array]:
 
 def _check_width(feature) -> None:
     who = type(feature).__name__
-    if not 0 < feature.width < np.inf:
-        raise ValueError(
-            f"{who}: width={feature.width!r:.60}; give a positive one, in the signals' unit."
-        )
-    if not np.isfinite(getattr(feature, "threshold", 0.0)):
-        raise ValueError(f"{who}: threshold={feature.threshold!r:.60}; give a finite number.")
+    check_number(f"{who}: width, in the signals' unit,", feature.width, above=0.0)
+    check_number(f"{who}: threshold", getattr(feature, "threshold", 0.0))
 
 
 def _period_of(feature: AbstractFeature, time: Float[Array | np.ndarray, " time"]) -> float:

@@ -12,11 +12,12 @@ from tvbjax import analysis
 from tvbjax.analysis._signals import as_whole
 from tvbjax.arrays import as_floats, is_traced
 from tvbjax.axes import Axis
+from tvbjax.kinds import check_number
+from tvbjax.monitors._arguments import as_time
 from tvbjax_inference.objectives._objective import AbstractOfSamples, Comparison, Kind
 from tvbjax_inference.objectives._seen import Seen
 from tvbjax_inference.objectives._target import Target, as_target, check_dims, check_places
-from tvbjax_inference.objectives.connectivity import Distance
-from tvbjax_inference.objectives.distances import root_mean_square
+from tvbjax_inference.objectives.distances import Distance, as_distance, root_mean_square
 
 
 class PowerSpectrum(AbstractOfSamples):
@@ -75,8 +76,8 @@ class PowerSpectrum(AbstractOfSamples):
             )
         self.frequencies = as_floats(own.coordinate if own and frequencies is None else frequencies)
         self.segment = as_whole(name, "segment", segment)
-        self.low, self.high = float(low), float(high)
-        self.relative, self.distance = relative, distance
+        self.low, self.high = as_time(low), as_time(high)
+        self.relative, self.distance = relative, as_distance(distance)
         self.monitor, self.variable, self.skip, self.name = monitor, variable, skip, name
 
     def __check_init__(self):
@@ -86,7 +87,9 @@ class PowerSpectrum(AbstractOfSamples):
                 f"{self.name}: {self.frequencies.size} frequencies of a target of shape "
                 f"{self.target.values.shape}; give one for each row."
             )
-        if not 0 < self.low < self.high < np.inf:
+        for what, value in (("low", self.low), ("high", self.high)):
+            check_number(f"{self.name}: {what}", value)
+        if not 0 < self.low < self.high:
             raise ValueError(
                 f"{self.name}: the band is {self.low} to {self.high} Hz; give 0 < low < high."
             )

@@ -62,6 +62,9 @@ class Sum(AbstractObjective):
                     f"{self.name}: the weight of '{term}' is {weight}; give a number, 0 or more."
                 )
 
+        if not is_traced(self.weights) and not any(self.weights.values()):
+            raise ValueError(f"{self.name}: all weights are 0; give one that is above.")
+
     def terms(self, result: Result) -> dict[str, Float[Array, ""]]:
         """The loss of each objective, without its weight."""
         return {term: one(result) for term, one in self.objectives.items()}

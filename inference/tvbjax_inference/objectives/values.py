@@ -53,6 +53,10 @@ class Feature(AbstractOfSamples):
 
     def __check_init__(self):
         check_kind("Feature: feature", self.feature, AbstractFeature, "tvbjax.features.Mean()")
+        if self.reduce is not None and not callable(self.reduce):
+            raise TypeError(
+                f"{self.name}: reduce is {self.reduce!r:.60}; give a function such as jnp.mean."
+            )
         check_finite(self.name, self.target)
         shapes = self.target.values.shape, self.scale.shape
         if shapes[1] not in ((), shapes[0]):
