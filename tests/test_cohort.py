@@ -207,7 +207,7 @@ def test_the_minimum_of_parabolas_that_share_a_number():
         ({}, {}, "problems is {}"),
         ({"one": 3}, {}, "of 'one' there is 3"),
         ({"one.two": Quadratic()}, {}, "a name without a dot"),
-        ({"one": Quadratic()}, {"shared": "a"}, r"give a list of names: \['a'\]"),
+        ({"one": Quadratic()}, {"shared": "a"}, r"give a list of names, such as \['b'\]"),
         ({"one": Quadratic()}, {"shared": None}, "shared is None; give a list of names"),
         ({"one": Quadratic()}, {"shared": ["c"]}, "'c' is shared, and is not free .* 'one'"),
         ({"one": Quadratic()}, {"weights": {"two": 1.0}}, "a weight of 'two' and no such subject"),

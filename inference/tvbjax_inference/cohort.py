@@ -52,7 +52,8 @@ class Cohort(AbstractProblem):
         _check_problems(problems)
         if isinstance(shared, str) or not isinstance(shared, Sequence):
             raise TypeError(
-                f"Cohort: shared is {shared!r:.60}; give a list of names: [{shared!r}]."
+                f"Cohort: shared is {shared!r:.60}; give a list of names, such as "
+                f"{[next(iter(problems[next(iter(problems))].start))]}."
             )
         weights = {} if weights is None else weights
         unknown = [name for name in weights if name not in problems]
