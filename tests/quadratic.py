@@ -7,7 +7,7 @@ from jaxtyping import Array
 
 from tvbjax import Positive, Real
 from tvbjax.inference import AbstractProblem
-from tvbjax_inference.problem import Evaluation
+from tvbjax_inference.problem import Compared, Evaluation
 
 MATRIX = np.array(
     [[4.0, 1.0, 0.0, 0.5], [1.0, 3.0, 0.7, 0.0], [0.0, 0.7, 2.0, 0.3], [0.5, 0.0, 0.3, 1.0]]
@@ -45,7 +45,7 @@ class Quadratic(AbstractProblem):
         return Evaluation(losses, terms, None)
 
     def compared(self, positions, key, derivatives=None):
-        return {"all": self._away(positions)}
+        return Compared({"all": self._away(positions)})
 
     def begun(self, positions):
         return None

@@ -12,7 +12,7 @@ import pytest
 import tvbjax
 from tvbjax import Free, Interval, Positive, Real, coupling, integrators, monitors, noise, ties
 from tvbjax.inference import AbstractProblem, Problem, fit, gradients, objectives, starts
-from tvbjax_inference.problem import Evaluation
+from tvbjax_inference.problem import Compared, Evaluation
 
 STRETCH = np.array([1.0, 4.0, 0.25])
 
@@ -51,7 +51,7 @@ class Bowl(AbstractProblem):
         return {"x": Real()}
 
     def compared(self, positions, key, derivatives=None):
-        return {"x": positions["x"]}
+        return Compared({"x": positions["x"]})
 
     def begun(self, positions):
         return None
@@ -119,6 +119,7 @@ def test_the_history_is_a_dataset():
     found = fit(bowl(), starts=2, steps=4)
     dataset = found.to_xarray()
     assert dict(dataset.sizes) == {"step": 4, "start": 2, "x_0": 3}
+    assert list(dataset["x_0"].values) == ["a", "b", "c"]
     np.testing.assert_allclose(dataset["term_double"], 2 * dataset["loss"])
     assert float(dataset["loss"].min()) == found.loss == pytest.approx(min(found.losses))
     assert "loss" in repr(found) and "x = (3,) values" in repr(found)
@@ -205,6 +206,12 @@ def test_what_is_not_seen_is_told():
         fit(Blind(jnp.zeros(3)), steps=2)
 
 
+def test_a_fit_that_only_climbs_is_told():
+    with pytest.warns(UserWarning, match="no step's loss was below that of its start, .*Lower the"):
+        found = fit(bowl(), steps=4, optimiser=optax.sgd(-0.01))
+    assert found.loss == pytest.approx(bowl().loss(bowl().start))
+
+
 @pytest.mark.filterwarnings("ignore:fit. the loss does not depend")
 def test_a_loss_that_does_not_move_is_told():
     class Flat(Bowl):
@@ -254,6 +261,11 @@ def test_evolution_finds_the_slope_of_a_rippled_bowl():
         (dict(starts={"x": [[0.0, np.nan, 0.0]]}), ValueError, "start 0 of 'x' has nan"),
         (dict(optimiser="adam"), TypeError, "the optimiser is 'adam'; give one of optax"),
         (dict(optimiser=optax.adam), TypeError, "give one of optax, made"),
+        (
+            dict(optimiser=optax.MultiSteps(optax.adam(0.1), 2)),
+            TypeError,
+            r"give its .gradient_transformation\(\)",
+        ),
         (dict(checkpoint=3), TypeError, "checkpoint is 3; give a path"),
         (dict(steps=2.5), ValueError, "steps is 2.5; give a whole number"),
         (dict(tolerance=None), TypeError, "tolerance is None; give a number of 0 or more"),

@@ -81,8 +81,8 @@ def test_a_monitors_samples_are_taken_too():
 @pytest.mark.parametrize(
     ("samples", "key", "says"),
     [
-        (jnp.zeros((4, 3)), 0, r"key is 0; give one key, e.g. jax.random.key\(0\)"),
-        (jnp.zeros((4, 3)), None, "key is None; give one key"),
+        (jnp.zeros((4, 3)), 0, r"key is 0; give a key of JAX, e.g. jax.random.key\(0\)"),
+        (jnp.zeros((4, 3)), None, "key is None; give a key of JAX"),
         ("eeg", KEY, r"samples are 'eeg'; .*result\[\"eeg\"\]"),
     ],
 )

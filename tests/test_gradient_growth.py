@@ -72,10 +72,17 @@ def test_a_short_horizon_tames_the_gradient(chaos):
     assert "over 100 ms" in str(found)
 
 
-def test_what_does_not_fit_is_told():
+def test_what_does_not_fit_is_told(without_type_checks):
     problem = problem_of(lems.load("OrnsteinUhlenbeck"), 40.0, 1.0, "mu")
     with pytest.raises(ValueError, match="40 steps is too short to tell"):
         gradient_growth(problem, problem.start)
+    for wrong, error, match in (
+        (10.0, TypeError, "horizons is 10.0; give a list of ms"),
+        ("10", TypeError, "horizons is '10'; give a list"),
+        ([0.0], ValueError, "a horizon, in ms, is 0.0; give a number above 0"),
+    ):
+        with pytest.raises(error, match=match):
+            gradient_growth(problem, problem.start, horizons=wrong)  # type: ignore
     with pytest.raises(TypeError, match="of several subjects"):
         gradient_growth(Quadratic(), Quadratic().start)
     with pytest.raises(TypeError, match="by name for each of mu"):

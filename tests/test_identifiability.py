@@ -13,7 +13,7 @@ import pytest
 import tvbjax
 from test_continuation import written
 from tvbjax import coupling, features, integrators, monitors, noise
-from tvbjax.inference import Problem, hessian, identifiability, objectives, uncertainty
+from tvbjax.inference import Cohort, Problem, hessian, identifiability, objectives, uncertainty
 
 STEPS, DT, TAU, MU, START = 40, 0.5, 8.0, 1.5, 0.2
 REGIONS = 3
@@ -100,6 +100,40 @@ def test_noise_may_be_an_arrays_deviations_or_a_covariance():
     found = identifiability(problem, problem.start, noise=covariance)
     exact = slopes.T @ np.linalg.solve(covariance, slopes)
     np.testing.assert_allclose(found.physical, exact, rtol=1e-7, atol=1e-7 * exact.max())
+
+
+def test_what_has_no_weight_tells_nothing():
+    """Of a covariance what counts has its own part: the others may be anything."""
+    whole = of_series()
+    weights = np.zeros(STEPS)
+    weights[[3, 20, 21]] = [1.0, 2.0, 0.5]
+    given = objectives.TimeSeries(whole.objective.target, weights=weights)  # type: ignore
+    some = eqx.tree_at(lambda p: p.objective, whole, given)
+    told = np.repeat(weights > 0, REGIONS)
+    slopes = exact_slopes()[told]
+    found = identifiability(some, some.start, noise=0.3)
+    exact = slopes.T @ slopes / 0.3**2
+    np.testing.assert_allclose(found.physical, exact, rtol=1e-9, atol=1e-9 * exact.max())
+    assert "of 9 values" in found.about
+    mixed = np.random.default_rng(2).normal(size=(len(told), len(told)))
+    covariance = mixed @ mixed.T + np.eye(len(told))
+    found = identifiability(some, some.start, noise=covariance)
+    exact = slopes.T @ np.linalg.solve(covariance[np.ix_(told, told)], slopes)
+    np.testing.assert_allclose(found.physical, exact, rtol=1e-7, atol=1e-7 * exact.max())
+
+    series = whole.objective
+    none = objectives.Sum(
+        {"one": series, "other": series, "energy": lambda r: jnp.ones(())}, weights={"other": 0.0}
+    )
+    summed = eqx.tree_at(lambda p: p.objective, whole, none)
+    alone = identifiability(whole, whole.start, noise=0.3)
+    np.testing.assert_allclose(
+        identifiability(summed, whole.start, noise=0.3).physical, alone.physical, rtol=1e-9
+    )
+    cohort = Cohort({"a": whole, "b": whole}, ["mu", "tau"], weights={"a": 3.0, "b": 0.0})
+    np.testing.assert_allclose(
+        identifiability(cohort, whole.start, noise=0.3).physical, alone.physical, rtol=1e-9
+    )
 
 
 def test_noise_from_the_spread_over_keys_is_that_of_the_process():
@@ -216,13 +250,17 @@ def test_lines_in_maps_have_errors_of_every_region():
         (dict(noise=np.ones(2)), r"shape \(2,\), and there are 120 values"),
         (dict(noise={"fc": 1.0}), "noise is given for fc, and what is compared is time_series"),
         (dict(noise=-np.eye(120)), "not positive definite"),
+        (dict(noise=np.eye(120) + np.eye(120, k=1) / 9), r"at \[0, 1\] and 0 at \[1, 0\]; a cov"),
+        (dict(noise=np.full((120, 120), np.nan)), "symmetric and finite"),
+        (dict(noise="small"), "'small'; give a standard deviation"),
+        (dict(position={"mu": "a", "tau": 0.0}), "position's 'mu' is 'a', no number"),
         (dict(position={"mu": np.zeros(3)}), "give unbounded numbers by name for each of mu, tau"),
         (dict(position={"mu": np.zeros(2), "tau": 0.0}), r"'mu' has the shape \(2,\)"),
         (dict(position={"mu": np.zeros(3), "tau": np.nan}), "'tau' is no finite number"),
         (dict(key=jnp.zeros(3)), "give one of JAX"),
     ],
 )  # fmt: skip
-def test_what_does_not_fit_is_told(change, message):
+def test_what_does_not_fit_is_told(change, message, without_type_checks):
     problem = of_series()
     arguments = dict(problem=problem, position=problem.start, noise=0.1) | change
     with pytest.raises((ValueError, TypeError), match=message):
@@ -231,5 +269,5 @@ def test_what_does_not_fit_is_told(change, message):
 
 def test_what_nothing_depends_on_is_told():
     problem = Problem(decay(), FREE, lambda result: jnp.zeros(()), 10.0)
-    with pytest.raises(ValueError, match="nothing of what the objective compares"):
+    with pytest.raises(ValueError, match="a function is a loss alone; give an objective"):
         identifiability(problem, problem.start, noise=1.0)

@@ -9,10 +9,14 @@ import numpy as np
 import optax
 import pytest
 
+import tvbjax
+from networks import network
 from quadratic import MIDDLE, Quadratic
+from tvbjax import monitors
 from tvbjax.axes import Axis
-from tvbjax.inference import Fit, Growth, Profile, fit, identifiability, plots
+from tvbjax.inference import Fit, Growth, Problem, Profile, fit, identifiability, plots
 from tvbjax_inference.objectives import Comparison, Kind
+from tvbjax_inference.problem import Compared
 
 pytest.importorskip("matplotlib")
 
@@ -142,7 +146,7 @@ def test_identifiability_with_a_flat_direction():
 
         def compared(self, positions, key, derivatives=None):
             sums = positions["b"].sum(axis=1, keepdims=True)
-            return {"all": jnp.concatenate([sums, positions["a"][:, None]], axis=1)}
+            return Compared({"all": jnp.concatenate([sums, positions["a"][:, None]], axis=1)})
 
     report = identifiability(Sum(), position, noise=0.05)
     assert report.flat.sum() == 2 and report.verdicts == ("not",) * 3 + ("well",)
@@ -181,6 +185,18 @@ def test_growth_with_the_horizon_that_is_advised():
 def test_what_cannot_be_drawn_is_told(draw, without_type_checks):
     with pytest.raises(TypeError, match=f"{draw.__name__}: 3 is of the type int; give what"):
         draw(3)
+
+
+def test_a_function_has_nothing_to_compare(tmp_path):
+    gain = tvbjax.Free(lambda s: s.coupling.a)
+    simulator = network(tmp_path, regions=2, monitors=monitors.TemporalAverage(1.0))
+
+    def spread(result):
+        return result.samples["temporal_average"].values.std()
+
+    problem = Problem(simulator, {"gain": gain}, spread, 5.0)
+    with pytest.raises(ValueError, match="objective 'spread' compares nothing with data"):
+        plots.plot_comparison(fit(problem, steps=1))
 
 
 def test_comparisons_of_a_cohort_are_those_of_a_subject():

@@ -47,7 +47,7 @@ def test_a_sum_weighs_its_terms_and_tells_them():
 def test_what_is_compared_is_there_for_pictures():
     result = result_of(jnp.asarray(SIGNALS))
     found = objectives.comparisons(objectives.Sum({"all": BOTH, "again": FC}), result)
-    assert list(found) == ["all.fc", "all.rate", "all.energy", "again"]
+    assert list(found) == ["all.fc", "all.rate", "again"]
     assert found["all.fc"].kind is objectives.Kind.MATRIX
     np.testing.assert_allclose(found["again"].simulated, np.corrcoef(SIGNALS.T), atol=1e-12)
     np.testing.assert_array_equal(found["again"].empirical, MEASURED)
@@ -58,7 +58,18 @@ def test_what_is_compared_is_there_for_pictures():
     for comparison in found.values():
         shape = tuple(len(axis) for axis in comparison.axes)
         assert comparison.simulated.shape == comparison.empirical.shape == shape
-    assert list(objectives.comparisons(energy, result)) == ["energy"]
+    assert objectives.comparisons(energy, result) == {}
+
+
+def test_whether_values_count_is_told():
+    weights = np.r_[np.zeros(5), np.ones(95)]
+    series = objectives.TimeSeries(SIGNALS, weights=weights)
+    given = objectives.Sum({"a": series, "b": FC, "c": FC}, weights={"c": 0.0})
+    found = objectives.comparisons(given, result_of(SIGNALS))
+    counts = {name: np.asarray(one.counts) for name, one in found.items()}
+    np.testing.assert_array_equal(counts["a"], np.broadcast_to(weights[:, None] > 0, SIGNALS.shape))
+    assert counts["b"].all() and not counts["c"].any()
+    assert objectives.comparisons(FC, result_of(SIGNALS))["functional_connectivity"].counts is None
 
 
 def test_a_function_is_an_objective(without_type_checks):

@@ -246,7 +246,7 @@ def test_labels_must_be_those_of_the_simulation_in_its_order():
         objectives.FunctionalConnectivity(rows.to_pandas())
 
 
-def test_what_the_run_cannot_give_is_refused(tmp_path):
+def test_what_the_run_cannot_give_is_refused(tmp_path, without_type_checks):
     watch = monitors.TemporalAverage(1.0)
     simulator = network(tmp_path, regions=4, monitors=watch)
 
@@ -273,6 +273,12 @@ def test_what_the_run_cannot_give_is_refused(tmp_path):
             objectives.FunctionalConnectivity(MEASURED, distance=none)  # type: ignore
     with pytest.raises(TypeError, match="is complex; give its real part"):
         objectives.FunctionalConnectivity(MEASURED * 1j)
+    with pytest.raises(ValueError, match="a value of 5, and no correlation is beyond 1"):
+        objectives.FunctionalConnectivityDynamics([0.1, 5.0], 30, 5)
+    with pytest.raises(TypeError, match="low is 'alpha'; give a finite number"):
+        objectives.EnvelopeCorrelation(MEASURED, "alpha", 13.0)  # type: ignore
+    with pytest.raises(TypeError, match="correlation is 'orthogonal'; give a function"):
+        objectives.EnvelopeCorrelation(MEASURED, 8.0, 13.0, correlation="orthogonal")  # type: ignore
     few = objectives.FunctionalConnectivityDynamics(MEASURED, 30, 5)
     with pytest.raises(ValueError, match="'bold' observes 2 regions; it takes three"):
         few(result_of(SIGNALS[:, :2]))

@@ -1,5 +1,7 @@
 """The objective of time courses against NumPy's sums and regressions, and what it refuses."""
 
+from typing import Any, cast
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -74,6 +76,9 @@ def of_times(times, unit="ms"):
     return xr.DataArray(DATA, dims=("time", "region"), coords=coords)
 
 
+DATES = (1000 * np.arange(60)).astype("datetime64[ms]")
+
+
 @pytest.mark.parametrize(
     ("build", "says"),
     [
@@ -87,7 +92,16 @@ def of_times(times, unit="ms"):
             lambda: objectives.TimeSeries(of_times(np.arange(60.0)).T),
             r"dims are region, time; give time first: target.transpose\('time', 'region'\)",
         ),
-        (lambda: objectives.TimeSeries(DATA, period=0.0), "period=0.0; give a positive time"),
+        (lambda: objectives.TimeSeries(DATA, period=0.0), "period, in ms, is 0.0; give a number"),
+        (lambda: objectives.TimeSeries(DATA, period=cast(Any, "4")), "period, in ms, is '4'"),
+        (lambda: objectives.TimeSeries(DATA, scaled=cast(Any, "no")), "scaled is 'no'; give"),
+        (lambda: objectives.TimeSeries(cast(Any, "x")), "the target: 'x' is no number"),
+        (
+            lambda: objectives.TimeSeries(of_times(DATES)),
+            "time has dates .* .datetime64",
+        ),
+        (lambda: objectives.TimeSeries(of_times(DATES - DATES[0])), "durations .timedelta64"),
+        (lambda: objectives.TimeSeries(of_times(-np.arange(60.0))), "do not rise .-1 ms from row"),
         (lambda: objectives.TimeSeries(of_times(np.arange(60.0), "s")), "is in 's'; give ms"),
         (
             lambda: objectives.TimeSeries(of_times(np.arange(60.0) ** 2)),
@@ -95,8 +109,8 @@ def of_times(times, unit="ms"):
         ),
     ],
 )
-def test_what_is_no_time_series_is_refused(build, says):
-    with pytest.raises(ValueError, match=says):
+def test_what_is_no_time_series_is_refused(build, says, without_type_checks):
+    with pytest.raises((TypeError, ValueError), match=says):
         build()
 
 

@@ -106,6 +106,11 @@ def of(target: Any = MEASURED, frequencies: Any = GRID, **changes):
     return objectives.PowerSpectrum(target, frequencies, **(BAND | changes))
 
 
+def of_frequencies(unit: str):
+    coords = {"frequency": ("frequency", GRID, {"units": unit}), "region": ["a", "b", "c"]}
+    return xr.DataArray(MEASURED, coords, ("frequency", "region"))
+
+
 @pytest.mark.parametrize(
     ("build", "says"),
     [
@@ -114,13 +119,18 @@ def of(target: Any = MEASURED, frequencies: Any = GRID, **changes):
         (lambda: of(frequencies=GRID[::-1]), "frequencies do not rise; sort them"),
         (lambda: of(low=0.0), "band is 0.0 to 60.0 Hz; give 0 < low < high"),
         (lambda: of(high=200.0), "5 to 200 Hz, and the target's frequencies go from 0 to 125 Hz"),
+        (lambda: of(low=None), "low is None; give a finite number"),
+        (lambda: of(high="alpha"), "high is 'alpha'; give a finite number"),
+        (lambda: of(relative="no"), "relative is 'no'; give"),
+        (lambda: of(of_frequencies("rad/s"), None), "frequency is in 'rad/s'; give Hz: target.as"),
+        (lambda: of(of_frequencies("Hz").T, None), "'region', of names; give frequencies first"),
         (lambda: of(segment=1), "segment=1; give two samples or more"),
         (lambda: of(np.zeros((3, 3, 3))), r"shape \(3, 3, 3\); give \(frequency,\) or"),
         (lambda: of(np.where(GRID == GRID[3], np.nan, 1.0)), r"target\[3\] is nan"),
     ],
 )
-def test_what_is_no_spectrum_is_refused(build, says):
-    with pytest.raises(ValueError, match=says):
+def test_what_is_no_spectrum_is_refused(build, says, without_type_checks):
+    with pytest.raises((TypeError, ValueError), match=says):
         build()
 
 

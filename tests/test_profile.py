@@ -95,14 +95,17 @@ def test_the_end_of_an_interval_is_the_value_that_was_tried():
         (dict(name="c"), "'c' is not free; there are b, a"),
         (dict(index=None), r"'b' is 3 numbers; give index=.*left, middle, right"),
         (dict(index=3), "one of 0 to 2"),
+        (dict(index="left"), "index is 'left'; give a whole number of 0 or more"),
+        (dict(name=["b"]), r"\['b'\] is not free; there are b, a"),
+        (dict(values="abc"), "'abc' is no number and no array"),
         (dict(name="a", index=None, values=np.array([-1.0])), "-1 of 'a' is outside of Positive"),
         (dict(values=np.array([])), "one or more different numbers"),
         (dict(values=np.array([1.0, 1.0])), "one or more different numbers"),
     ],
 )
-def test_what_does_not_fit_is_told(change, message):
+def test_what_does_not_fit_is_told(change, message, without_type_checks):
     arguments = dict(name="b", index=0, values=np.array([0.0])) | change
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((TypeError, ValueError), match=message):
         profile_likelihood(best(), **arguments)
 
 

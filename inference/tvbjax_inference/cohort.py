@@ -15,7 +15,7 @@ from jaxtyping import Array, ArrayLike, Float
 from tvbjax import Forward, Reverse
 from tvbjax.arrays import as_floats, is_traced
 from tvbjax.regions import Regions
-from tvbjax_inference.problem import AbstractProblem, Evaluation, Position, Problem
+from tvbjax_inference.problem import AbstractProblem, Compared, Evaluation, Position, Problem
 
 
 class Cohort(AbstractProblem):
@@ -56,6 +56,8 @@ class Cohort(AbstractProblem):
                 f"{[next(iter(problems[next(iter(problems))].start))]}."
             )
         weights = {} if weights is None else weights
+        if not isinstance(weights, Mapping):
+            raise TypeError(f"Cohort: weights is {weights!r:.60}; give numbers by subject.")
         unknown = [name for name in weights if name not in problems]
         if unknown:
             raise ValueError(
@@ -165,7 +167,13 @@ class Cohort(AbstractProblem):
             return problem.compared(positions, key, derivatives)
 
         found = self._each(compared, positions, key, None)
-        return {f"{one}.{n}": x for one in self.subjects for n, x in found[one].items()}
+        values, counts = {}, {}
+        for one in self.subjects:
+            for name, simulated in found[one].values.items():
+                values[f"{one}.{name}"] = simulated
+                own = found[one].counts.get(name, jnp.ones(simulated.shape, bool))
+                counts[f"{one}.{name}"] = own & (self.weights[one] > 0)
+        return Compared(values, counts)
 
     def begun(self, positions):
         return {

@@ -109,6 +109,8 @@ class Fit:
         }
         for name in history.terms[0] if history.terms else ():
             found[f"term_{name}"] = (("step", "start"), np.stack([t[name] for t in history.terms]))
+        coordinates: dict[str, Any] = {"step": np.arange(steps), "start": np.arange(starts)}
+        labels = self.problem.coordinates()
         for name in self.position:
             numbers = np.stack([position[name] for position in history.positions])
             flat = jnp.asarray(numbers.reshape(steps * starts, *numbers.shape[2:]))
@@ -118,8 +120,10 @@ class Fit:
             values = np.asarray(values).reshape(steps, starts, *values.shape[1:])
             inner = tuple(f"{name}_{i}" for i in range(values.ndim - 2))
             found[name] = (("step", "start", *inner), values)
+            if len(inner) == 1 and len(labels[name]) == values.shape[2]:
+                coordinates[inner[0]] = list(labels[name])
         attributes = {"stopped": self.stopped, "least": self.loss}
-        return xr.Dataset(found, {"step": np.arange(steps), "start": np.arange(starts)}, attributes)
+        return xr.Dataset(found, coordinates, attributes)
 
     def __repr__(self) -> str:
         parts = []

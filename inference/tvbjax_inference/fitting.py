@@ -77,9 +77,10 @@ def fit(
     _check(problem, key, steps, patience, tolerance)
     optimiser = _ADAM if optimiser is None else optimiser
     if not isinstance(optimiser, optax.GradientTransformation):
+        made = "its .gradient_transformation()"
+        give = made if hasattr(optimiser, "gradient_transformation") else "one of optax, made"
         raise TypeError(
-            f"fit: the optimiser is {optimiser!r:.60}; give one of optax, made, e.g. "
-            "optax.adam(0.05)."
+            f"fit: the optimiser is {optimiser!r:.60}; give {give}, e.g. optax.adam(0.05)."
         )
     gradient = best_for(problem) if gradient is None else gradient
     if not isinstance(gradient, AbstractGradient):
@@ -299,7 +300,7 @@ def _check_first(problem: AbstractProblem, state: State, slope: Slope, key) -> N
 def _tell_explosion(history: History, losses, norms) -> None:
     # Near the end of a fit a loss may be 0, and at a start that is its end, too.
     size = np.abs(history.losses[0]) + np.abs(losses) + _NO_LOSS
-    if history.exploded or not (norms > _EXPLODED * size).any():
+    if history.exploded or not (norms / _EXPLODED > size).any():
         return
     history.exploded = True
     warnings.warn(
@@ -322,6 +323,14 @@ def _tell_end(state: State) -> None:
 
 def _tell_still(history: History) -> None:
     losses = np.stack(history.losses)
+    fell = np.nanmin(losses, axis=0) < losses[0]
+    climbed = (np.nanmax(losses, axis=0) > losses[0]).any()
+    if climbed and not fell.any() and not history.exploded:
+        warnings.warn(
+            f"fit: no step's loss was below that of its start, {losses[0].min():.4g}, and the last "
+            f"is {losses[-1].min():.4g}; the result is the start itself. Lower the learning rate.",
+            stacklevel=5,
+        )
     moved = np.nanmax(losses, axis=0) - np.nanmin(losses, axis=0)
     if len(losses) > 5 and (moved <= 1e-6 * np.abs(losses[0])).all():
         warnings.warn(

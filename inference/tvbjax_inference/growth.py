@@ -7,7 +7,7 @@ Monfared & Durstewitz (2022), NeurIPS 35:11297.
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import equinox as eqx
 import jax
@@ -18,6 +18,7 @@ from jaxtyping import Array, ArrayLike, Float
 
 import tvbjax
 from tvbjax.arrays import check_one_key
+from tvbjax.kinds import check_number
 from tvbjax.steps import steps_of
 from tvbjax_inference.numbers import Numbers
 from tvbjax_inference.problem import AbstractProblem, Position, Problem, checked_position
@@ -130,6 +131,12 @@ def gradient_growth(
     assert isinstance(problem, Problem)
     if key is not None:
         check_one_key("gradient_growth", key)
+    if isinstance(horizons, str) or not isinstance(horizons, Iterable):
+        raise TypeError(
+            f"gradient_growth: horizons is {horizons!r:.60}; give a list of ms, [100.0]."
+        )
+    for horizon in horizons:
+        check_number("gradient_growth: a horizon, in ms,", horizon, above=0.0)
     dt = problem.simulator.integrator.dt
     steps = steps_of(problem.duration, dt, "gradient_growth: the duration")
     each = int(steps) // _WINDOWS

@@ -47,8 +47,9 @@ def identifiability(
     (`jax.random.split(key, 16)`), over which dy/dtheta is averaged.
 
     Only the data's part counts, no prior: standard deviations are the bounds of Cramér and Rao.
-    What is compared counts, whatever its distance: with `FunctionalConnectivity` every correlation
-    is taken as measured by itself, though their errors go together, which a covariance tells.
+    What is compared counts, whatever its distance and its weight, unless that is 0; functions have
+    no data, and do not count. With `FunctionalConnectivity` every correlation is taken as measured
+    by itself, though their errors go together, which a covariance tells.
 
     Costs about half a simulation for every free number and key. Raises `ValueError` where nothing
     that is compared depends on what is free.
@@ -65,12 +66,19 @@ def identifiability(
             f"{_FEWEST_KEYS} keys and more of which to take the spread: "
             "jax.random.split(key, 16)."
         )
-    values, slopes = _sensitivities(problem, numbers, numbers.flat(position), keys)
+    values, slopes, counts = _sensitivities(problem, numbers, numbers.flat(position), keys)
+    if not values:
+        raise ValueError(
+            f"{who}: the objective compares nothing with data, a function is a loss alone; give an "
+            "objective that has data, or take `uncertainty`."
+        )
     rows = []
     for name in values:
         found, slope = np.asarray(values[name]), np.asarray(slopes[name]).mean(axis=0)
+        told = np.flatnonzero(counts[name][0]) if name in counts else np.arange(len(slope))
+        found, slope = found[:, told], slope[told]
         _check_finite(who, name, found, slope, numbers)
-        sd = _spread(name, found) if noise is None else _noise_of(name, noise, values)
+        sd = _spread(name, found) if noise is None else _noise_of(name, noise, values, told)
         rows.append(_whitened(name, slope, sd))
     whitened = np.concatenate(rows)
     if not whitened.any():
@@ -161,7 +169,8 @@ def _hessian(problem: AbstractProblem, numbers: Numbers, flat: Array, key: Array
 
 @eqx.filter_jit
 def _sensitivities(problem: AbstractProblem, numbers: Numbers, flat: Array, keys: Array | None):
-    """By comparison: values (key, value), and their derivatives (key, value, number)."""
+    """By comparison: values (key, value), their derivatives (key, value, number), and whether they
+    count (key, value)."""
     count = len(flat)
     tile = min(_TILE, count)
     padded = -count % tile
@@ -170,14 +179,16 @@ def _sensitivities(problem: AbstractProblem, numbers: Numbers, flat: Array, keys
     def alone(key):
         def compared(flat):
             several = jax.tree.map(lambda x: x[None], numbers.position(flat))
-            return jax.tree.map(lambda x: x[0], problem.compared(several, key, tvbjax.Forward()))
+            found = problem.compared(several, key, tvbjax.Forward())
+            return jax.tree.map(lambda x: x[0], (found.values, found.counts))
 
         def along(direction):
-            return jax.jvp(compared, (flat,), (direction,))
+            return jax.jvp(compared, (flat,), (direction,), has_aux=True)
 
-        values, slopes = jax.lax.map(jax.vmap(along, out_axes=(None, 0)), directions)
-        values = jax.tree.map(lambda x: x[0], values)
-        return values, jax.tree.map(lambda x: x.reshape(-1, x.shape[-1])[:count].T, slopes)
+        along = jax.vmap(along, out_axes=(None, 0, None))
+        values, slopes, counts = jax.lax.map(along, directions)
+        values, counts = jax.tree.map(lambda x: x[0], (values, counts))
+        return values, jax.tree.map(lambda x: x.reshape(-1, x.shape[-1])[:count].T, slopes), counts
 
     if keys is None:
         return jax.tree.map(lambda x: x[None], alone(None))
@@ -271,7 +282,8 @@ def _spread(name: str, values: Float[np.ndarray, "key value"]) -> np.ndarray:
     return sd
 
 
-def _noise_of(name: str, noise: Noise, values: Mapping[str, Array]) -> np.ndarray:
+def _noise_of(name: str, noise: Noise, values: Mapping[str, Array], told: np.ndarray) -> np.ndarray:
+    """Of those values that count."""
     if isinstance(noise, Mapping):
         if set(noise) != set(values):
             raise ValueError(
@@ -279,6 +291,10 @@ def _noise_of(name: str, noise: Noise, values: Mapping[str, Array]) -> np.ndarra
                 f"compared is {', '.join(values)}; give the noise of each."
             )
         noise = noise[name]
+    if isinstance(noise, str | bool):
+        raise TypeError(
+            f"identifiability: the noise of '{name}' is {noise!r:.60}; give a standard deviation."
+        )
     found, count = np.asarray(noise, float), values[name].shape[-1]
     if found.shape not in ((), (count,), (count, count)):
         raise ValueError(
@@ -290,13 +306,22 @@ def _noise_of(name: str, noise: Noise, values: Mapping[str, Array]) -> np.ndarra
             f"identifiability: the noise of '{name}' is {found.ravel()[0]:g} or another number "
             "that is no standard deviation; give numbers above 0."
         )
-    return found
+    if found.ndim < 2:
+        return np.broadcast_to(found, count)[told]
+    skew = np.abs(found - found.T)
+    if not skew.max() <= 1e-6 * np.abs(found).max():
+        i, j = np.unravel_index(np.nanargmax(np.where(np.isnan(skew), np.inf, skew)), skew.shape)
+        raise ValueError(
+            f"identifiability: the noise of '{name}' has {found[i, j]:g} at [{i}, {j}] and "
+            f"{found[j, i]:g} at [{j}, {i}]; a covariance is symmetric and finite."
+        )
+    return found[np.ix_(told, told)]
 
 
 def _whitened(name: str, slope: Float[np.ndarray, "value number"], noise: np.ndarray):
     """The derivatives of values whose errors are independent and of deviation 1."""
     if noise.ndim < 2:
-        return slope / np.broadcast_to(noise, len(slope))[:, None]
+        return slope / noise[:, None]
     try:
         return np.linalg.solve(np.linalg.cholesky(noise), slope)
     except np.linalg.LinAlgError:

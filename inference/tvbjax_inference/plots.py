@@ -74,7 +74,10 @@ def plot_loss(fit: Fit) -> "Figure":
             _logarithmic(panels[1], np.stack(list(terms.values())))
             panels[1].set(xlabel="step", ylabel="term, without its weight")
             panels[1].set_title("Terms of the best start", loc="left")
-            panels[1].legend(frameon=False, fontsize=10)
+            # Beside the lines, which may be many.
+            panels[1].legend(
+                frameon=False, fontsize=10, loc="center left", bbox_to_anchor=(1.0, 0.5)
+            )
             if len(terms) > len(PALETTE):
                 panels[1].set_title(f"The first {len(PALETTE)} of {len(terms)} terms", loc="left")
     return figure
@@ -125,6 +128,11 @@ def plot_comparison(fit: Fit, key: "Array | None" = None) -> "Figure":
             "plot_comparison: this is a fit of several subjects; give one's, fit.subject(name)."
         )
     found = comparisons(problem.objective, fit.simulate(key))
+    if not found:
+        raise ValueError(
+            f"plot_comparison: the objective '{problem.objective.name}' compares nothing with "
+            "data; plot_loss shows what it came to."
+        )
     return draw_comparisons(found)
 
 
@@ -251,9 +259,15 @@ def _best(fit: Fit) -> int:
 
 def _logarithmic(axes: "Axes", values: np.ndarray) -> None:
     """Where values are positive and span more than a factor of ten."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
     finite = values[np.isfinite(values)]
     if finite.size and finite.min() > 0 and finite.max() > 10 * finite.min():
         axes.set_yscale("log")
+        if finite.max() < 1000 * finite.min():  # 0.5 says more there than powers of ten
+            axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+            axes.yaxis.set_major_formatter("{x:g}")
+            axes.yaxis.set_minor_formatter(NullFormatter())
 
 
 def _draw_starts(axes: "Axes", values: np.ndarray, best: int) -> None:
@@ -452,7 +466,8 @@ def _name(axes: "Axes", labels: tuple[str, ...], which: str) -> None:
     """Names where they can be read."""
     places = np.arange(len(labels))
     if not len(labels) or len(labels) > _NAMED:
-        axes.set_ylabel("number" if which == "y" else "")
+        if which == "y" and len(labels):
+            axes.set_ylabel(f"{len(labels)} numbers, {labels[0]} to {labels[-1]}")
         return
     size = 11 if len(labels) <= 12 else 9
     axes.set_yticks(places, labels, fontsize=size)

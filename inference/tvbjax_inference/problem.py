@@ -7,7 +7,7 @@ values. Several positions are simulated side by side.
 import abc
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 from jax.tree_util import keystr
-from jaxtyping import Array, ArrayLike, Float
+from jaxtyping import Array, ArrayLike, Bool, Float, Shaped
 
 from tvbjax import Forward, Free, Result, Reverse, Simulator, simulate
 from tvbjax.arrays import is_traced, strong
@@ -32,7 +32,6 @@ from tvbjax.ties import Linear
 from tvbjax_inference.objectives import (
     AbstractObjective,
     Comparison,
-    Function,
     Kind,
     Sum,
     as_objective,
@@ -48,6 +47,15 @@ class Evaluation(eqx.Module):
     losses: Float[Array, " start"]
     terms: dict[str, Float[Array, " start"]]
     carries: Any
+
+
+class Compared(NamedTuple):
+    """What is compared with data, by name as in `objectives.comparisons`: the simulated values,
+    differentiable, and whether each counts for the loss: all where it is not said. Of a matrix
+    those above the diagonal, of a distribution in rising order."""
+
+    values: dict[str, Float[Array, "start value"]]
+    counts: dict[str, Bool[Array, "start value"]] = {}
 
 
 class AbstractProblem(eqx.Module):
@@ -92,10 +100,8 @@ class AbstractProblem(eqx.Module):
     @abc.abstractmethod
     def compared(
         self, positions: Position, key: Array | None, derivatives: Derivatives = Forward()
-    ) -> dict[str, Float[Array, "start value"]]:
-        """The simulated values that the objective compares with data, by name as in
-        `objectives.comparisons`, of positions along a first axis. Differentiable. Of a matrix those
-        above the diagonal, of a distribution in rising order."""
+    ) -> Compared:
+        """What the objective compares with data, of positions along a first axis."""
 
     @abc.abstractmethod
     def begun(self, positions: Position) -> Any:
@@ -142,8 +148,14 @@ def checked_position(who: str, problem: Any, position: Mapping[str, ArrayLike]) 
             f"{who}: position is {position!r:.60}; give unbounded numbers by name for each of "
             f"{', '.join(start)}, such as fit.position or problem.start."
         )
-    found = {name: jnp.asarray(position[name], numbers.dtype) for name, numbers in start.items()}
+    found = {}
     for name, numbers in start.items():
+        try:
+            found[name] = jnp.asarray(position[name], numbers.dtype)
+        except (TypeError, ValueError) as error:
+            raise TypeError(
+                f"{who}: the position's '{name}' is {position[name]!r:.60}, no number and no array."
+            ) from error
         if found[name].shape != numbers.shape:
             raise ValueError(
                 f"{who}: the position's '{name}' has the shape {found[name].shape} and the "
@@ -296,8 +308,12 @@ class Problem(AbstractProblem):
         terms = objective.terms(result) if isinstance(objective, Sum) else {}
         return objective(result), terms
 
-    def _compared(self, result: Result) -> dict[str, Array]:
-        return {name: _counted(one) for name, one in comparisons(self.objective, result).items()}
+    def _compared(self, result: Result) -> Compared:
+        found = comparisons(self.objective, result)
+        return Compared(
+            {name: _flat(one, one.simulated) for name, one in found.items()},
+            {n: _flat(one, one.counts) for n, one in found.items() if one.counts is not None},
+        )
 
     def check(self, position, key):
         result = self.simulate(position, key)
@@ -358,9 +374,8 @@ class Problem(AbstractProblem):
         return (said, free, self.objective, self.past, self.duration, self.first, self.penalty)
 
 
-def _counted(comparison: Comparison) -> Float[Array, " value"]:
-    """The simulated values that each count once."""
-    values = comparison.simulated
+def _flat(comparison: Comparison, values: Array) -> Shaped[Array, " value"]:
+    """Values of a comparison, each once, in a row."""
     if comparison.kind is Kind.MATRIX:
         return values[np.triu_indices(len(values), k=1)]
     if comparison.kind is Kind.DISTRIBUTION:
@@ -486,9 +501,9 @@ _FAR = 40.0
 
 def _first_bad(objective: AbstractObjective, result: Result) -> str:
     """Which of what an objective compares is no finite number, in words."""
-    if isinstance(objective, Function):
-        return "look at the function's formula (a division by 0, a root of what is negative)."
     compared = objective.compared(result)
+    if compared is None:
+        return "look at the function's formula (a division by 0, a root of what is negative)."
     for whose, values in (("simulated", compared.simulated), ("empirical", compared.empirical)):
         bad = np.argwhere(~np.isfinite(np.asarray(values)))
         if len(bad):

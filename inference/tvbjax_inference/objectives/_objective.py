@@ -32,7 +32,7 @@ class Comparison(NamedTuple):
     """Simulated against empirical values, of one shape unless `kind` is DISTRIBUTION.
 
     `axes`: what their dims are, none for a distribution. `unit`: of the values, "" where there is
-    none or it is not known.
+    none or it is not known. `counts`: whether each value counts for the loss; None: all do.
     """
 
     name: str
@@ -41,6 +41,7 @@ class Comparison(NamedTuple):
     axes: tuple[Axis, ...]
     kind: Kind
     unit: str = ""
+    counts: Array | None = None
 
 
 class AbstractObjective(eqx.Module):
@@ -65,8 +66,8 @@ class AbstractObjective(eqx.Module):
         """Raises `ValueError` where data and a simulator's run of `duration` ms do not fit."""
 
     @abc.abstractmethod
-    def compared(self, result: Result) -> Comparison:
-        """What is compared, for pictures."""
+    def compared(self, result: Result) -> Comparison | None:
+        """What is compared with data; None where nothing is."""
 
 
 class AbstractOfSamples(AbstractObjective):
@@ -171,10 +172,7 @@ class Function(AbstractObjective):
         pass
 
     def compared(self, result):
-        value = self(result)[None]
-        return Comparison(
-            self.name, value, jnp.zeros_like(value), (Axis("value", (self.name,)),), Kind.VALUES
-        )
+        return None
 
 
 def as_objective(given: AbstractObjective | Callable[[Result], Any]) -> AbstractObjective:

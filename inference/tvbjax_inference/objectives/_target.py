@@ -44,20 +44,32 @@ def as_target(given: Any) -> Target:
         return given
     xarray: Any = sys.modules.get("xarray")  # where it was never imported, nothing is of it
     if xarray is not None and isinstance(given, xarray.DataArray):
-        return Target(as_floats(given.values), tuple(_axis(given, dim) for dim in given.dims))
+        return Target(_numbers(given.values), tuple(_axis(given, dim) for dim in given.dims))
     if type(given).__module__.split(".")[0] == "pandas":
         raise TypeError(
             f"the target is a {type(given).__name__} of pandas, of which the labels would not be "
             "read; give xarray.DataArray(table, dims=('time', 'region')), or ('region', 'other') "
             "for a matrix: its labels are held against the simulated ones."
         )
-    return Target(as_floats(given), None)
+    return Target(_numbers(given), None)
+
+
+def _numbers(given: Any) -> Array:
+    try:
+        return as_floats(given)
+    except TypeError as error:
+        raise TypeError(f"the target: {error}") from None
 
 
 def _axis(data: Any, dim: Any) -> Axis:
     if dim not in data.coords:
         return Axis(str(dim), ())
     values = data.coords[dim].values
+    if values.dtype.kind in "mM":
+        raise TypeError(
+            f"the target's {dim} has dates or durations ({values.dtype}); give numbers, e.g. ms: "
+            f"target.assign_coords({dim}=period * np.arange({len(values)}))."
+        )
     if np.issubdtype(values.dtype, np.number):
         unit = str(data.coords[dim].attrs.get("units", ""))
         return Axis(str(dim), tuple(float(value) for value in values), unit)

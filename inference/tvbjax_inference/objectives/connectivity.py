@@ -13,6 +13,7 @@ from tvbjax import analysis
 from tvbjax.analysis._signals import Signals, as_whole, check_band
 from tvbjax.arrays import is_traced
 from tvbjax.axes import Axis
+from tvbjax.kinds import check_number
 from tvbjax.monitors._arguments import as_count, as_time
 from tvbjax_inference.objectives._objective import AbstractOfSamples, Comparison, Kind
 from tvbjax_inference.objectives._seen import Seen
@@ -151,7 +152,14 @@ class EnvelopeCorrelation(AbstractMatrix):
 
     def __check_init__(self):
         self.check_target()
-        if not 0 < self.low < self.high < np.inf:
+        check_number(f"{self.name}: low", self.low)
+        check_number(f"{self.name}: high", self.high)
+        if not callable(self.correlation):
+            raise TypeError(
+                f"{self.name}: correlation is {self.correlation!r:.60}; give a function, such as "
+                "analysis.orthogonal_envelope_correlation."
+            )
+        if not 0 < self.low < self.high:
             raise ValueError(
                 f"{self.name}: the band is {self.low} to {self.high} Hz; give 0 < low < high."
             )
@@ -214,6 +222,11 @@ class FunctionalConnectivityDynamics(AbstractOfSamples):
         if not self.target.values.size:
             raise ValueError(f"{self.name}: the target has no values; give one or more.")
         check_finite(self.name, self.target)
+        if not is_traced(self.target) and np.abs(self.target.values).max() > 1 + 1e-6:
+            raise ValueError(
+                f"{self.name}: the target has a value of {np.abs(self.target.values).max():g}, "
+                "and no correlation is beyond 1."
+            )
 
     def check_seen(self, seen):
         seen.check_signals()

@@ -10,6 +10,7 @@ from jaxtyping import Array, Float
 from tvbjax.analysis._signals import centred, size_of
 from tvbjax.arrays import as_floats, is_traced
 from tvbjax.axes import Axis
+from tvbjax.kinds import check_kind, check_number
 from tvbjax.monitors._arguments import as_time
 from tvbjax_inference.objectives._objective import AbstractOfSamples, Comparison, Kind
 from tvbjax_inference.objectives._target import Target, as_target, check_dims, check_places
@@ -24,7 +25,8 @@ class TimeSeries(AbstractOfSamples):
     sum w_t (x_tp - y_tp)^2 / sum w_t (y_tp - mean_p)^2 over times t and places p. 0 at agreement,
     1 for the target's means, without unit and bound: the unexplained share of the variance.
 
-    `target`: (time, place), in the samples' unit, one row for each sample after `skip`. `period`:
+    `target`: (time, place), in the samples' unit, one row for each sample after `skip`, in their
+    order: of times of its own only the spacing is held against the samples. `period`:
     ms between its rows; of an `xarray.DataArray` with times in ms its own; None: taken to be that
     of the samples. `weights`: (time,), >= 0, 0 where nothing is compared. `scaled`: of a_p + b_p
     x_p, with offset and scale of every place that fit best (least squares; b_p may be negative):
@@ -64,8 +66,9 @@ class TimeSeries(AbstractOfSamples):
                 f"{self.name}: no place of the target, of shape {self.target.values.shape}, varies "
                 "where the weights are; there is nothing that the difference could be relative to."
             )
-        if self.period is not None and not 0 < self.period < np.inf:
-            raise ValueError(f"{self.name}: period={self.period}; give a positive time, ms.")
+        check_kind(f"{self.name}: scaled", self.scaled, bool, "True")
+        if self.period is not None:
+            check_number(f"{self.name}: period, in ms,", self.period, above=0.0)
         _ = self._sampling
 
     def check_seen(self, seen):
@@ -110,8 +113,13 @@ class TimeSeries(AbstractOfSamples):
     def compared(self, result):
         seen = self.seen(result)
         time = Axis("time", tuple(float(t) for t in seen.time), "ms")
-        return Comparison(
+        made = Comparison(
             self.name, self.of(seen), self.target.values, (time, seen.places), Kind.SERIES
+        )
+        if self.weights is None:
+            return made
+        return made._replace(
+            counts=jnp.broadcast_to(self.weights[:, None] > 0, made.simulated.shape)
         )
 
     def _centred(
@@ -162,8 +170,13 @@ class TimeSeries(AbstractOfSamples):
             )
         steps = np.diff(np.asarray(axis.coordinate, float))
         uneven = np.flatnonzero(~(np.abs(steps - steps.mean()) < 1e-3 * abs(steps.mean())))
-        if len(uneven) or not steps.mean() > 0:
-            i = int(uneven[0]) if len(uneven) else 0
+        if not len(uneven) and not steps.mean() > 0:
+            raise ValueError(
+                f"{self.name}: the target's times do not rise ({steps.mean():g} ms from row to "
+                "row); turn it round (target.sortby('time'))."
+            )
+        if len(uneven):
+            i = int(uneven[0])
             raise ValueError(
                 f"{self.name}: the target's times are not evenly spaced ({steps[i]:g} ms after row "
                 f"{i}, {steps.mean():g} ms on average); resample it (target.interp(time=...))."

@@ -12,7 +12,7 @@ from tvbjax import analysis
 from tvbjax.analysis._signals import as_whole
 from tvbjax.arrays import as_floats, is_traced
 from tvbjax.axes import Axis
-from tvbjax.kinds import check_number
+from tvbjax.kinds import check_kind, check_number
 from tvbjax.monitors._arguments import as_time
 from tvbjax_inference.objectives._objective import AbstractOfSamples, Comparison, Kind
 from tvbjax_inference.objectives._seen import Seen
@@ -74,6 +74,16 @@ class PowerSpectrum(AbstractOfSamples):
                 f"{name}: the target's frequencies are not known; give frequencies=, Hz, e.g. "
                 "analysis.frequencies(period, segment)."
             )
+        if own and frequencies is None and isinstance(own.coordinate[0], str):
+            raise ValueError(
+                f"{name}: the target's first dim is '{own.name}', of names; give frequencies "
+                "first: target.transpose('frequency', ...)."
+            )
+        if own and frequencies is None and own.unit not in ("", "Hz"):
+            raise ValueError(
+                f"{name}: the target's {own.name} is in '{own.unit}'; give Hz: "
+                f"target.assign_coords({own.name}=...), without or with the attribute units='Hz'."
+            )
         self.frequencies = as_floats(own.coordinate if own and frequencies is None else frequencies)
         self.segment = as_whole(name, "segment", segment)
         self.low, self.high = as_time(low), as_time(high)
@@ -81,6 +91,7 @@ class PowerSpectrum(AbstractOfSamples):
         self.monitor, self.variable, self.skip, self.name = monitor, variable, skip, name
 
     def __check_init__(self):
+        check_kind(f"{self.name}: relative", self.relative, bool, "True")
         check_dims(self.name, self.target, {1: "(frequency,)", 2: "(frequency, place)"})
         if self.frequencies.shape != self.target.values.shape[:1]:
             raise ValueError(

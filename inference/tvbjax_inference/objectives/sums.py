@@ -94,14 +94,18 @@ class Sum(AbstractObjective):
 def comparisons(
     objective: AbstractObjective | Callable[[Result], Any], result: Result
 ) -> dict[str, Comparison]:
-    """All that is compared, by name: what an objective compares, or each of a sum's, as `fc` or
-    `sum.fc` of a sum in a sum."""
+    """All that is compared with data, by name: what an objective compares, or each of a sum's, as
+    `fc` or `sum.fc` of a sum in a sum; nothing of functions, which have no data."""
     one = as_objective(objective)
     if not isinstance(one, Sum):
-        return {one.name: one.compared(result)}
+        compared = one.compared(result)
+        return {} if compared is None else {one.name: compared}
     found = {}
     for term, part in one.objectives.items():
         inner = comparisons(part, result)
         several = isinstance(part, Sum)
-        found |= {f"{term}.{n}" if several else term: made for n, made in inner.items()}
+        for name, made in inner.items():
+            counts = jnp.ones(made.simulated.shape, bool) if made.counts is None else made.counts
+            made = made._replace(counts=counts & (one.weights[term] > 0))
+            found[f"{term}.{name}" if several else term] = made
     return found
