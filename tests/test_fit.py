@@ -206,6 +206,12 @@ def test_what_is_not_seen_is_told():
         fit(Blind(jnp.zeros(3)), steps=2)
 
 
+def test_a_start_without_a_loss_is_left_aside():
+    given = {"x": jnp.asarray([[5.0, 0.0, 0.0], [0.0, 0.0, 0.0]])}
+    found = fit(bowl(edge=3.0), optimiser=optax.sgd(0.01), starts=given, steps=3)
+    assert np.isinf(found.losses[0]) and found.loss == found.losses[1] < 15.5
+
+
 def test_a_fit_that_only_climbs_is_told():
     with pytest.warns(UserWarning, match="no step's loss was below that of its start, .*Lower the"):
         found = fit(bowl(), steps=4, optimiser=optax.sgd(-0.01))

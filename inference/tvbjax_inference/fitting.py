@@ -323,6 +323,7 @@ def _tell_end(state: State) -> None:
 
 def _tell_still(history: History) -> None:
     losses = np.stack(history.losses)
+    losses = losses[:, np.isfinite(losses[0])]
     fell = np.nanmin(losses, axis=0) < losses[0]
     climbed = (np.nanmax(losses, axis=0) > losses[0]).any()
     if climbed and not fell.any() and not history.exploded:
