@@ -7,7 +7,6 @@ import dataclasses
 import functools
 import hashlib
 import sys
-import sysconfig
 from collections.abc import Mapping
 from pathlib import Path
 from types import CodeType, FunctionType, MethodType, ModuleType
@@ -130,9 +129,8 @@ def _of_library(module: str) -> bool:
     top = module.split(".")[0]
     if top in sys.stdlib_module_names and top != "__main__" or top.startswith("tvbjax"):
         return True
-    path = getattr(sys.modules.get(top), "__file__", None)
-    installed = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
-    return path is not None and any(Path(path).is_relative_to(one) for one in installed)
+    path = getattr(sys.modules.get(top), "__file__", None) or ""
+    return not {"site-packages", "dist-packages"}.isdisjoint(Path(path).parts)
 
 
 def _names(code: CodeType) -> list[str]:
