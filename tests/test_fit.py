@@ -475,15 +475,17 @@ def test_data_that_do_not_fit_are_told_when_the_problem_is_built(truth):
             Problem(make(), GAIN, objectives.TimeSeries(target), 600.0)
 
 
-def test_a_penalty_adds_to_the_loss_and_to_its_gradient(truth, problem):
+def test_a_penalty_adds_to_the_loss_and_to_its_gradient():
     def penalty(values):
         return 100.0 * jnp.mean((values["current"] - 0.3) ** 2)
 
-    objective = objectives.TimeSeries(truth)
-    penalised = Problem(make(), (GAIN, CURRENTS), objective, 600.0, penalty=penalty)
-    positions, key = problem.draw(jax.random.key(2), 2), jax.random.key(5)
-    way = eqx.filter_jit(gradients.Reverse())
-    without = way(problem, positions, key, key, ())[0]
+    plain, penalised = (
+        Problem(make(sigma=0.0), (GAIN, CURRENTS), of_mean, 40.0, penalty=one)
+        for one in (None, penalty)
+    )
+    positions, key = plain.draw(jax.random.key(2), 2), jax.random.key(5)
+    way = eqx.filter_jit(gradients.Forward())
+    without = way(plain, positions, key, key, ())[0]
     found = way(penalised, positions, key, key, ())[0]
 
     low, high = 0.2, 0.4  # of CURRENTS, by hand
