@@ -609,18 +609,32 @@ def test_names_that_a_history_has_are_refused(name, without_type_checks):
     [
         (lambda r: None, TypeError, "gives None; let it give one real number"),
         (lambda r: "low", TypeError, "gives 'low'"),
+        (lambda r: r.samples["bold"].values.mean(), KeyError, "'bold'.* are temporal_average"),
         (lambda r: float(of_mean(r)), TypeError, "makes a number of Python's or NumPy's"),
         (
             lambda r: np.asarray(r.samples["temporal_average"].values).mean(),
             TypeError,
             "use jax.numpy",
         ),
-        (lambda r: of_mean(r) * np.nan, ValueError, "is nan at the start, .*function's formula"),
+        (
+            lambda r: of_mean(r) * np.nan,
+            ValueError,
+            r"is nan at the start, .*function's formula .*goes from 0\..*region.* ms\) to 0\.",
+        ),
     ],
 )
 def test_functions_that_give_no_number(truth, function, error, match):
     problem = Problem(make(sigma=0.0), GAIN, function, 40.0)
     with pytest.raises(error, match=match):
+        fit(problem, steps=1, progress=False)
+
+
+def test_regions_that_are_all_alike_are_told():
+    simulator = make(sigma=0.0)
+    alone = eqx.tree_at(lambda s: s.connectome.weights, simulator, jnp.zeros((3, 3)))
+    target = np.array([[1.0, 0.2, 0.5], [0.2, 1.0, 0.1], [0.5, 0.1, 1.0]])
+    problem = Problem(alone, CURRENTS, objectives.FunctionalConnectivity(target), 60.0)
+    with pytest.raises(ValueError, match="all values of the simulated functional_.* no pattern"):
         fit(problem, steps=1, progress=False)
 
 

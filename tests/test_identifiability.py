@@ -127,9 +127,9 @@ def test_what_has_no_weight_tells_nothing():
     )
     summed = eqx.tree_at(lambda p: p.objective, whole, none)
     alone = identifiability(whole, whole.start, noise=0.3)
-    np.testing.assert_allclose(
-        identifiability(summed, whole.start, noise=0.3).physical, alone.physical, rtol=1e-9
-    )
+    for sd in (0.3, {"one": 0.3}):
+        found = identifiability(summed, whole.start, noise=sd)
+        np.testing.assert_allclose(found.physical, alone.physical, rtol=1e-9)
     cohort = Cohort({"a": whole, "b": whole}, ["mu", "tau"], weights={"a": 3.0, "b": 0.0})
     np.testing.assert_allclose(
         identifiability(cohort, whole.start, noise=0.3).physical, alone.physical, rtol=1e-9

@@ -3,13 +3,16 @@
 import functools
 import subprocess
 import sys
+import types
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 import xarray as xr
 
-from tvbjax.identity import named
+from tvbjax.identity import named, told
 
 FACTOR = 2.0
 
@@ -62,6 +65,100 @@ def test_globals_count_also_those_of_a_function_that_is_called(monkeypatch):
     before = named(measure_of(0.0))
     monkeypatch.setitem(globals(), "FACTOR", 3.0)
     assert named(measure_of(0.0)) != before
+
+
+OTHER_MODULE = """
+import dataclasses
+import types
+
+def loss(x):
+    return inner(x) - LEVEL
+
+def inner(x):
+    return x**2
+
+LEVEL = 0.3
+
+class Settings:
+    level = 0.3
+
+settings = types.SimpleNamespace(level=0.3)
+
+class Loss:
+    scale = 1.0
+
+    def __call__(self, x):
+        return self.inner(x)
+
+    def inner(self, x):
+        return x**2
+
+class Sub(Loss):
+    pass
+
+@dataclasses.dataclass(frozen=True)
+class Feature:
+    width: float = 1.0
+
+    def of(self, x):
+        return x.mean()
+"""
+USER = """
+import theirs
+from theirs import Feature, Loss, Settings, Sub, loss, settings
+
+CASES = {
+    "module": lambda x: theirs.loss(x),
+    "name": lambda x: loss(x),
+    "class": lambda x: x - Settings.level,
+    "namespace": lambda x: x - settings.level,
+    "object": Loss(),
+    "method": Loss().__call__,
+    "base": Sub(),
+    "dataclass": Feature(),
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "changed"),
+    [
+        ("x**2\n\nLEVEL", "x**3\n\nLEVEL", {"module", "name"}),
+        ("LEVEL = 0.3", "LEVEL = 0.4", {"module", "name"}),
+        ("    level = 0.3", "    level = 0.5", {"class"}),
+        ("(level=0.3)", "(level=0.5)", {"namespace"}),
+        ("scale = 1.0", "scale = 2.0", {"object", "method", "base"}),
+        ("x**2\n\nclass Sub", "x**4\n\nclass Sub", {"object", "method", "base"}),
+        ("x.mean()", "x.max()", {"dataclass"}),
+        ("width: float = 1.0", "width: float = 2.0", {"dataclass"}),
+    ],
+)
+def test_what_a_users_code_calls_counts_wherever_it_is(
+    tmp_path, monkeypatch, before, after, changed
+):
+    assert OTHER_MODULE.count(before) == 1
+
+    def digests(text):
+        theirs = types.ModuleType("theirs")
+        monkeypatch.setitem(sys.modules, "theirs", theirs)
+        exec(text, vars(theirs))
+        user: dict[str, Any] = {"__name__": "user"}
+        exec(USER, user)
+        return {name: told(case) for name, case in user["CASES"].items()}
+
+    first, again = digests(OTHER_MODULE), digests(OTHER_MODULE)
+    other = digests(OTHER_MODULE.replace(before, after))
+    assert first == again and len(set(first.values())) == len(first)
+    assert {name for name in first if first[name] != other[name]} == changed
+
+
+def test_globals_named_as_attributes_do_not_count(monkeypatch):
+    def measure(result):
+        return result.FACTOR
+
+    before = named(measure)
+    monkeypatch.setitem(globals(), "FACTOR", 3.0)
+    assert named(measure) == before
 
 
 def test_a_function_that_calls_itself_has_a_text():

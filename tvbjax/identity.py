@@ -4,12 +4,13 @@ A store of a sweep, and a run that goes on, are told apart by such texts.
 """
 
 import dataclasses
+import dis
 import functools
 import hashlib
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from types import CodeType, FunctionType, MethodType, ModuleType
+from types import CodeType, FunctionType, MethodType, ModuleType, SimpleNamespace
 from typing import Any
 
 import equinox as eqx
@@ -27,63 +28,66 @@ def digest(array: np.ndarray) -> str:
 
 
 def named(function: Any) -> str:
-    """A function's name, and a digest of its code, of what it closes over, of the globals and the
-    defaults that it reads; so, too, of the functions of its own module among them.
-    """
+    """A function's name, and a digest of all that `told` says of it."""
     name = getattr(function, "__qualname__", type(function).__name__)
-    said = _said(function, getattr(function, "__module__", None), ())
-    return f"{name} {hashlib.sha256(said.encode()).hexdigest()[:16]}"
+    return f"{name} {told(function)[:16]}"
 
 
 def told(value: Any) -> str:
-    """A digest of a value with all that it holds. Into functions and objects of whoever uses tvbjax
-    it looks as `named` does; of those of libraries it takes the name, and what they close over.
+    """A digest of a value with all that it holds: of functions and classes their code, what they
+    close over, and the globals and the defaults that they read, and so on into those; of the
+    functions and classes of libraries the names, and what they close over.
     """
-    return hashlib.sha256(_said(value, None, ()).encode()).hexdigest()
+    return hashlib.sha256(_said(value, {}).encode()).hexdigest()
 
 
-def _said(value: Any, module: str | None, within: tuple[int, ...]) -> str:
-    """`module`: whose functions are looked into, None for all that are no library's; `within`: the
-    values that this is part of."""
-    if id(value) in within:
-        return "itself"
-    within = (*within, id(value))
+def _said(value: Any, seen: dict[int, tuple[int, Any]]) -> str:
+    """`seen`: by id, what was said already; it is held, so that no other can have its id."""
 
     def parts(values) -> str:
-        return " ".join(_said(part, module, within) for part in values)
+        return " ".join(_said(part, seen) for part in values)
 
     if value is None or isinstance(value, bool | int | float | complex | str | bytes):
         return repr(value)
     if isinstance(value, np.ndarray | np.generic | jax.Array):
         return "traced" if is_traced(value) else _digest_of(value)
+    if isinstance(value, tuple):
+        return f"({parts(value)})"
+    if id(value) in seen:
+        return f"number {seen[id(value)][0]} again"
+    seen[id(value)] = (len(seen), value)
     if isinstance(value, MethodType):
         return parts((value.__func__, value.__self__))
+    if isinstance(value, staticmethod | classmethod):
+        return parts((value.__func__,))
+    if isinstance(value, property):
+        return parts((value.fget,))
     if isinstance(value, FunctionType):
-        return _of_function(value, module, within)
+        return _of_function(value, seen)
+    if isinstance(value, type):
+        return _of_class(value, seen)
     if hasattr(value, "__wrapped__"):  # by jax.jit and its like
         return f"{type(value).__name__} {parts((value.__wrapped__,))}"
     if isinstance(value, functools.partial):
         return f"partial {parts((value.func, value.args, value.keywords))}"
-    if isinstance(value, tuple | list):
-        return f"({parts(value)})"
+    if isinstance(value, list):
+        return f"[{parts(value)}]"
     if isinstance(value, set | frozenset):  # its order differs from one program to the next
-        return f"{{{' '.join(sorted(_said(part, module, within) for part in value))}}}"
+        return f"{{{' '.join(sorted(_said(part, seen) for part in value))}}}"
     if isinstance(value, Mapping):
         return f"{{{parts((*value.keys(), *value.values()))}}}"
     if isinstance(value, ModuleType):
         return value.__name__
-    if isinstance(value, type):
-        return f"{value.__module__}.{value.__qualname__}"
     if hasattr(value, "__array__"):  # xarray's and pandas' among others
         return _digest_of(value)
     kind = type(value)
-    if module is None and dataclasses.is_dataclass(value):
-        return f"{kind} {parts(getattr(value, f.name) for f in dataclasses.fields(value))}"
-    own = kind.__module__ == module if module else not _of_library(kind.__module__)
-    if (own and hasattr(value, "__dict__")) or isinstance(value, eqx.Module):
-        call = vars(kind).get("__call__")
-        return f"{kind} {parts((call, *vars(value).values()))}"
-    return str(kind)
+    if dataclasses.is_dataclass(value):
+        held = [getattr(value, field.name) for field in dataclasses.fields(value)]
+    elif isinstance(value, eqx.Module | SimpleNamespace) or not _of_library(kind.__module__):
+        held = list(getattr(value, "__dict__", {}).values())
+    else:
+        return f"{kind} {getattr(value, '__name__', '')}"
+    return f"{_said(kind, seen)} {parts(held)}"
 
 
 def _digest_of(array: Any) -> str:
@@ -93,23 +97,32 @@ def _digest_of(array: Any) -> str:
     return repr(array.tolist()) if array.dtype.hasobject else digest(array)
 
 
-def _of_function(value: FunctionType, module: str | None, within: tuple[int, ...]) -> str:
+def _of_function(value: FunctionType, seen: dict[int, tuple[int, Any]]) -> str:
+    held = [*_closed(value), *(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values()]
+    if _of_library(value.__module__):  # its name and version say what it does
+        said = f"{value.__module__}.{value.__qualname__}"
+    else:
+        said = _code(value.__code__)
+        for name in _globals(value.__code__):
+            found = value.__globals__.get(name)
+            held.append(found)
+            if isinstance(found, ModuleType) and not _of_library(found.__name__):
+                held += [vars(found).get(name) for name in _names(value.__code__)]
+    return " ".join([said, *(_said(part, seen) for part in held)])
+
+
+# Of what Python adds to classes, this is what a user writes.
+_WRITTEN = ("__call__", "__init__", "__post_init__", "__check_init__")
+
+
+def _of_class(value: type, seen: dict[int, tuple[int, Any]]) -> str:
     name = f"{value.__module__}.{value.__qualname__}"
-    if module is None and not _of_library(value.__module__):
-        module = value.__module__
-    if value.__module__ != module:  # of a library: its name and version say what it does
-        if module is not None:
-            return name
-        held = (*_closed(value), *(value.__defaults__ or ()))
-        return " ".join([name, *(_said(part, None, within) for part in held)])
-    read = [value.__globals__.get(name) for name in _names(value.__code__)]
-    rest = (
-        *_closed(value),
-        *(value.__defaults__ or ()),
-        *(value.__kwdefaults__ or {}).values(),
-        *read,
-    )
-    return " ".join([_code(value.__code__), *(_said(part, module, within) for part in rest)])
+    if _of_library(value.__module__):
+        return name
+    own = {
+        n: x for n, x in vars(value).items() if n in _WRITTEN or not n.startswith(("__", "_abc"))
+    }
+    return " ".join([name, _said(value.__bases__, seen), _said(own, seen)])
 
 
 def _closed(function: FunctionType) -> list:
@@ -133,6 +146,13 @@ def _of_library(module: str) -> bool:
     return not {"site-packages", "dist-packages"}.isdisjoint(Path(path).parts)
 
 
+def _globals(code: CodeType) -> list[str]:
+    """The globals that it reads, or that functions within it read."""
+    own = [i.argval for i in dis.get_instructions(code) if i.opname in ("LOAD_GLOBAL", "LOAD_NAME")]
+    inner = [part for part in code.co_consts if isinstance(part, CodeType)]
+    return list(dict.fromkeys([*own, *(name for part in inner for name in _globals(part))]))
+
+
 def _names(code: CodeType) -> list[str]:
     inner = [name for part in code.co_consts if isinstance(part, CodeType) for name in _names(part)]
     return [*code.co_names, *inner]
@@ -140,7 +160,7 @@ def _names(code: CodeType) -> list[str]:
 
 def _code(code: CodeType) -> str:
     constants = [
-        _code(value) if isinstance(value, CodeType) else _said(value, None, ())
+        _code(value) if isinstance(value, CodeType) else _said(value, {})
         for value in code.co_consts
     ]
     return " ".join([code.co_code.hex(), *code.co_names, *constants])

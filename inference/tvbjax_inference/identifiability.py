@@ -76,11 +76,13 @@ def identifiability(
     for name in values:
         found, slope = np.asarray(values[name]), np.asarray(slopes[name]).mean(axis=0)
         told = np.flatnonzero(counts[name][0]) if name in counts else np.arange(len(slope))
+        if not len(told):
+            continue
         found, slope = found[:, told], slope[told]
         _check_finite(who, name, found, slope, numbers)
         sd = _spread(name, found) if noise is None else _noise_of(name, noise, values, told)
         rows.append(_whitened(name, slope, sd))
-    whitened = np.concatenate(rows)
+    whitened = np.concatenate(rows) if rows else np.zeros((1, len(numbers)))
     if not whitened.any():
         raise ValueError(
             f"{who}: nothing of what the objective compares ({', '.join(values)}) depends on what "
@@ -285,7 +287,7 @@ def _spread(name: str, values: Float[np.ndarray, "key value"]) -> np.ndarray:
 def _noise_of(name: str, noise: Noise, values: Mapping[str, Array], told: np.ndarray) -> np.ndarray:
     """Of those values that count."""
     if isinstance(noise, Mapping):
-        if set(noise) != set(values):
+        if name not in noise or not set(noise) <= set(values):
             raise ValueError(
                 f"identifiability: noise is given for {', '.join(map(str, noise))}, and what is "
                 f"compared is {', '.join(values)}; give the noise of each."

@@ -503,7 +503,10 @@ def _first_bad(objective: AbstractObjective, result: Result) -> str:
     """Which of what an objective compares is no finite number, in words."""
     compared = objective.compared(result)
     if compared is None:
-        return "look at the function's formula (a division by 0, a root of what is negative)."
+        return (
+            f"look at the function's formula (a division by 0, a root of what is negative); "
+            f"{_ranges(result)}."
+        )
     for whose, values in (("simulated", compared.simulated), ("empirical", compared.empirical)):
         bad = np.argwhere(~np.isfinite(np.asarray(values)))
         if len(bad):
@@ -516,7 +519,31 @@ def _first_bad(objective: AbstractObjective, result: Result) -> str:
                 f"({len(bad)} of {np.size(values)}); a signal that does not vary has no "
                 "correlation: look at what that region does, at the transient, and at the data."
             )
+    simulated = np.asarray(_flat(compared, compared.simulated))
+    if simulated.size > 1 and np.ptp(simulated) <= 1e-6 * np.abs(simulated).max():
+        return (
+            f"all values of the simulated {compared.name} are {simulated[0]:.4g}, so that there is "
+            "no pattern that could be like the data's; give regions noise or parameters of their "
+            "own, or take another distance, such as objectives.root_mean_square."
+        )
     return "its values are finite; look at the objective's formula (a division by 0, a root)."
+
+
+def _ranges(result: Result) -> str:
+    """The least and the greatest of each monitor's samples, and where they are, in words."""
+    found = []
+    for name, samples in result.samples.items():
+        values, axes = np.asarray(samples.values), samples.axes
+        if not values.size:
+            continue
+        ends = []
+        for index in (values.argmin(), values.argmax()):
+            place = np.unravel_index(index, values.shape)
+            where = [f"{a.name} {a.coordinate[i]}" for a, i in zip(axes, place[2:], strict=False)]
+            where.append(f"{float(np.asarray(samples.time)[place[0]]):g} ms")
+            ends.append(f"{values[place]:.4g} ({', '.join(where)})")
+        found.append(f"'{name}' goes from {' to '.join(ends)}")
+    return "; ".join(found)
 
 
 def _as_result(carry: Carry, simulator: Simulator, first: int) -> Result:

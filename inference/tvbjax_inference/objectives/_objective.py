@@ -150,6 +150,11 @@ class Function(AbstractObjective):
     def __call__(self, result):
         try:
             given = self.function(result)
+        except KeyError as error:
+            raise KeyError(
+                f"{self.name}: the function asks for {error}, which is not there; monitors are "
+                f"{', '.join(result.samples) or 'none'}."
+            ) from error
         except (jax.errors.ConcretizationTypeError, jax.errors.TracerArrayConversionError) as error:
             raise TypeError(
                 f"{self.name}: the function makes a number of Python's or NumPy's of what JAX "
