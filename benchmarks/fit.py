@@ -4,6 +4,7 @@
 benchmarks/results/fit.json and fit.md.
 """
 
+import argparse
 import sys
 from typing import Any
 
@@ -17,6 +18,7 @@ PROGRAMS = (
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__).parse_args()
     reports = [reported(*program) for program in PROGRAMS]
     lines = table(reports)
     print("\n".join(lines))

@@ -120,6 +120,8 @@ def test_what_the_run_cannot_give_is_refused(tmp_path):
     plain.check(simulator, 128.0)
     with pytest.raises(ValueError, match="60 samples and 'temporal_average' gives 56, one every 2"):
         plain.check(simulator, 120.0)
+    with pytest.raises(ValueError, match=r"shape \(3, 60\), and .* \(60, 3\); give target.T"):
+        objectives.TimeSeries(DATA.T).check(simulator, 120.0)
     for other in (
         objectives.TimeSeries(DATA, period=4.0),
         objectives.TimeSeries(of_times(4.0 * np.arange(60.0))),

@@ -81,6 +81,13 @@ class TimeSeries(AbstractOfSamples):
                 "or resample the target (scipy.signal.resample_poly)."
             )
         if samples != seen.values.shape[0]:
+            count = seen.values.shape[0]
+            if self.target.values.shape == (len(seen.places), count):
+                raise ValueError(
+                    f"{self.name}: the target has the shape {self.target.values.shape}, and what "
+                    f"'{seen.monitor}' gives is (time, place), ({count}, {len(seen.places)}); give "
+                    "target.T."
+                )
             every = "" if seen.every is None else f", one every {seen.every:.10g} ms,"
             raise ValueError(
                 f"{self.name}: the target has {samples} samples and '{seen.monitor}' gives "
