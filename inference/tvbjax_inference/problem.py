@@ -5,7 +5,6 @@ values. Several positions are simulated side by side.
 """
 
 import abc
-import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -19,7 +18,6 @@ from jaxtyping import Array, ArrayLike, Bool, Float, Shaped
 
 from tvbjax import Forward, Free, Result, Reverse, Simulator, simulate
 from tvbjax.arrays import is_traced, strong
-from tvbjax.connections import delays_of, fitted, with_layout
 from tvbjax.delays import Nearest
 from tvbjax.engine import Carry, Derivatives
 from tvbjax.ensemble import begin_side_by_side, side_by_side
@@ -29,6 +27,7 @@ from tvbjax.stimulus import check_times
 from tvbjax.supports import AbstractSupport, Positive, Real, Weights
 from tvbjax.sweep_dataset import labels_of
 from tvbjax.ties import Linear
+from tvbjax_inference.moving_delays import laid_out, moving
 from tvbjax_inference.objectives import (
     AbstractObjective,
     Comparison,
@@ -213,7 +212,7 @@ class Problem(AbstractProblem):
         check_times(simulator, self.first, steps)
         for one in self.free:
             simulator = one.put(simulator, one.start(simulator))
-        self.simulator = _laid_out(simulator, self.free, self.names)
+        self.simulator = laid_out(simulator, self.free, self.names)
         if isinstance(initial, Result):
             self.past = continued(self.simulator, initial)
         else:
@@ -332,10 +331,10 @@ class Problem(AbstractProblem):
                 raise ValueError(f"the penalty is {added} at the start; look at its formula.")
 
     def check_differentiable(self):
-        moving = _moving(self.simulator, self.free, self.names)
-        if moving and isinstance(self.simulator.delays, Nearest):
+        moved = moving(self.simulator, self.free, self.names)
+        if moved and isinstance(self.simulator.delays, Nearest):
             raise ValueError(
-                f"Problem: '{moving[0][0]}' changes delays alone, and delays of whole steps have "
+                f"Problem: '{moved[0][0]}' changes delays alone, and delays of whole steps have "
                 "no derivative; build the Simulator with delays=tvbjax.delays.Linear(), or use "
                 "gradients.EvolutionStrategy()."
             )
@@ -439,64 +438,6 @@ def _check_penalty(problem: Problem) -> None:
         raise ValueError(
             f"Problem: the penalty is {found!r:.80}; let it give one number of JAX, e.g. a mean."
         )
-
-
-def _moving(simulator: Simulator, free: tuple[Free, ...], names) -> list[tuple[str, Free]]:
-    """What changes delays."""
-    found = []
-    for name, one in zip(names, free, strict=True):
-        path = one.path(simulator)
-        if path[0].name == "connectome" and path[1].name in ("speed", "tract_lengths"):
-            found.append((name, one))
-    return found
-
-
-def _laid_out(simulator: Simulator, free: tuple[Free, ...], names) -> Simulator:
-    """Laid out for all delays that may come up."""
-    moving = _moving(simulator, free, names)
-    if not moving:
-        return fitted(simulator)
-    for name, one in moving:
-        _check_delays_known(simulator, name, one)
-    # The longest delay is the greatest length at the least speed: every end with every other's.
-    delays = []
-    for ends in itertools.product((-_FAR, _FAR), repeat=len(moving)):
-        other = simulator
-        for end, (_, one) in zip(ends, moving, strict=True):
-            other = one.put(other, jnp.full_like(one.start(simulator), end))
-        delays.append(delays_of(other))
-    least, greatest = np.min(delays, axis=0), np.max(delays, axis=0)
-    if greatest.max(initial=0) >= simulator.horizon:
-        smooth = isinstance(simulator.delays, Nearest)
-        raise ValueError(
-            f"Problem: delays of {', '.join(n for n, _ in moving)} reach "
-            f"{int(greatest.max(initial=0))} steps, and the simulator keeps a history of "
-            f"{simulator.horizon}; build it with horizon={int(greatest.max(initial=0)) + 1}"
-            + (", and for gradients with delays=tvbjax.delays.Linear()." if smooth else ".")
-        )
-    return with_layout(simulator, least, greatest)
-
-
-def _check_delays_known(simulator: Simulator, name: str, one: Free) -> None:
-    """Raises `ValueError` where a speed or a length may be anything."""
-    numbers = one.start(simulator)
-    ends = [np.asarray(one.values(simulator, jnp.full_like(numbers, e))) for e in (-_FAR, _FAR)]
-    speed = one.path(simulator)[1].name == "speed"
-    low, high = min(end.min() for end in ends), max(end.max() for end in ends)
-    # What has no bound is beyond all speeds and lengths there.
-    if (_NEARLY_0 < low if speed else 0 <= low) and high < 1 / _NEARLY_0:
-        return
-    what = "a speed is above 0" if speed else "a length is 0 or more"
-    raise ValueError(
-        f"Problem: the delays of all values of '{name}' must be known, and {what}; give it an "
-        f"Interval of what may come up, not {one.support}."
-    )
-
-
-_NEARLY_0 = 1e-9
-
-# As good as infinite for a logistic function, and finite for an exponential one.
-_FAR = 40.0
 
 
 def _first_bad(objective: AbstractObjective, result: Result) -> str:
