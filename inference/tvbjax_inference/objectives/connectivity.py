@@ -57,6 +57,10 @@ class AbstractMatrix(AbstractOfSamples):
                 "distance=objectives.root_mean_square."
             )
 
+    def check_labels(self, seen: Seen) -> None:
+        for dim in (0, 1):
+            check_places(seen, self.target, dim)
+
     @abc.abstractmethod
     def matrix(self, seen: Seen) -> Float[Array, "place other"]:
         """The simulated matrix."""
@@ -110,8 +114,7 @@ class FunctionalConnectivity(AbstractMatrix):
         if not _is_matrix(seen):
             seen.check_signals()
             seen.check_count(2, "a correlation")
-        for dim in (0, 1):
-            check_places(seen, self.target, dim)
+        self.check_labels(seen)
 
     def matrix(self, seen):
         if _is_matrix(seen):
@@ -172,8 +175,7 @@ class EnvelopeCorrelation(AbstractMatrix):
         check_band(f"{self.name}: '{seen.monitor}'", self.low, self.high, seen.period)
         cycle = 1000.0 / self.low
         seen.check_count(int(np.ceil(cycle / seen.period)), f"a cycle of {self.low:g} Hz")
-        for dim in (0, 1):
-            check_places(seen, self.target, dim)
+        self.check_labels(seen)
 
     def matrix(self, seen):
         band = analysis.band_pass(seen.as_array(), seen.period, self.low, self.high, self.order)

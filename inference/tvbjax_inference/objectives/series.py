@@ -120,13 +120,16 @@ class TimeSeries(AbstractOfSamples):
     def compared(self, result):
         seen = self.seen(result)
         time = Axis("time", tuple(float(t) for t in seen.time), "ms")
-        made = Comparison(
-            self.name, self.of(seen), self.target.values, (time, seen.places), Kind.SERIES
-        )
-        if self.weights is None:
-            return made
-        return made._replace(
-            counts=jnp.broadcast_to(self.weights[:, None] > 0, made.simulated.shape)
+        simulated, counts = self.of(seen), None
+        if self.weights is not None:
+            counts = jnp.broadcast_to(self.weights[:, None] > 0, simulated.shape)
+        return Comparison(
+            self.name,
+            simulated,
+            self.target.values,
+            (time, seen.places),
+            Kind.SERIES,
+            counts=counts,
         )
 
     def _centred(
