@@ -204,7 +204,7 @@ class Problem(AbstractProblem):
             raise TypeError(f"Problem: {simulator!r:.60} is no tvbjax.Simulator.")
         simulator = strong(simulator)
         steps = whole_steps(duration, simulator.integrator.dt)
-        self.free, self.names = _named(simulator, free)
+        self.free, self.names = named_free("Problem", simulator, free)
         self.objective = as_objective(objective)
         self.objective.check(simulator, duration)
         self.duration = float(duration)
@@ -395,7 +395,10 @@ def _of_numbers(free: Free) -> AbstractSupport:
 _OF_THE_HISTORY = ("loss", "gradient", "step", "start")
 
 
-def _named(simulator: Simulator, free: Any) -> tuple[tuple[Free, ...], tuple[str, ...]]:
+def named_free(
+    who: str, simulator: Simulator, free: Any
+) -> tuple[tuple[Free, ...], tuple[str, ...]]:
+    """What is given as free, and its names. Raises `TypeError` or `ValueError` for others."""
     given = free if isinstance(free, Mapping) else None
     several: Any = tuple(given.values()) if given is not None else free
     several = tuple(several) if isinstance(several, Sequence) else (several,)
@@ -403,21 +406,21 @@ def _named(simulator: Simulator, free: Any) -> tuple[tuple[Free, ...], tuple[str
     if wrong or not several:
         what = repr(wrong[0])[:60] if wrong else "nothing"
         raise TypeError(
-            f"Problem: {what} is given as free; give e.g. tvbjax.Free(lambda s: s.coupling.a, "
+            f"{who}: {what} is given as free; give e.g. tvbjax.Free(lambda s: s.coupling.a, "
             "tvbjax.Interval(0.0, 1.0))."
         )
     names = tuple(given) if given is not None else labels_of(simulator, several)
     for name in names:
         if not isinstance(name, str) or name in _OF_THE_HISTORY:
             raise ValueError(
-                f"Problem: {name!r:.60} cannot be a free leaf's name; give other text than "
+                f"{who}: {name!r:.60} cannot be a free leaf's name; give other text than "
                 f"{', '.join(_OF_THE_HISTORY)}, which a fit's history has itself."
             )
     paths = [one.path(simulator) for one in several]
     if len(set(paths)) < len(paths):
         twice = next(path for path in paths if paths.count(path) > 1)
         raise ValueError(
-            f"Problem: {jax.tree_util.keystr(twice)} is given as free twice; leave one out."
+            f"{who}: {jax.tree_util.keystr(twice)} is given as free twice; leave one out."
         )
     return several, names
 

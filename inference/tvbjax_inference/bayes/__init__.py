@@ -1,0 +1,11 @@
+"""Bayesian inference: a numpyro model from any simulator, draws of its posterior, and how far to
+trust them."""
+
+from tvbjax_inference.bayes import (
+    coordinates as coordinates,
+    initial as initial,
+    likelihoods as likelihoods,
+)
+from tvbjax_inference.bayes.nuts import Nuts as Nuts
+from tvbjax_inference.bayes.program import Program as Program, program as program
+from tvbjax_inference.bayes.sampling import sample as sample

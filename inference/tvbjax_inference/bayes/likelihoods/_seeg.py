@@ -1,0 +1,216 @@
+"""What electrodes in the brain record: linear in the activity of sources, or the logarithm of its
+power."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro.distributions as dist
+from jaxtyping import Float
+
+from tvbjax.forward import Gain
+from tvbjax.kinds import check_number
+from tvbjax_inference.bayes.likelihoods._likelihood import Unknown, check_unknown, unknown
+from tvbjax_inference.bayes.likelihoods._recorded import AbstractRecording, Recorded
+from tvbjax_inference.bayes.likelihoods._rotation import Rotation
+
+
+class Seeg(AbstractRecording):
+    """Contacts record `amplitude * gain @ (sources + error) + offset + noise`.
+
+    `data`: `(time, channel)`, in a unit of your own, a sample for each of the monitor's.
+    `amplitude`, `noise`: priors, or numbers where they are known; by default lognormal, with a
+    deviation of the logarithm of 1, about what data and gain suggest. `offset`: mean and deviation
+    of every channel's own constant; by default as the channels' means are.
+
+    `error`: the deviation of the model's own error, in the unit of the sources, with a
+    `correlation` in samples: what no parameters can explain. With 0 every sample counts as if the
+    equations were the brain, and thousands of them make a posterior that is too narrow to trust,
+    and nearly impossible to sample.
+
+    Errors, offsets and noise are normal, and integrated out. Linear SEEG of the Epileptor: Hashemi
+    et al. (2020), NeuroImage 217:116839; errors of models: Kennedy & O'Hagan (2001), J. R. Stat.
+    Soc. B 63:425.
+    """
+
+    recorded: Recorded
+    rotation: Rotation
+    rotated: Float[np.ndarray, "mode channel"]
+    right: Float[np.ndarray, "source mode"]
+    singular: Float[np.ndarray, " mode"]
+    amplitude: Unknown
+    noise: Unknown
+    error: Unknown
+    offset: tuple[float, float] = eqx.field(static=True)
+    correlation: float = eqx.field(static=True)
+    name: str = eqx.field(static=True)
+
+    def __init__(
+        self,
+        gain: Gain,
+        data: Any,
+        *,
+        amplitude: Unknown | None = None,
+        noise: Unknown | None = None,
+        offset: tuple[float, float] | None = None,
+        error: Unknown = 0.1,
+        correlation: float = 30.0,
+        monitor: str | None = None,
+        variable: str | None = None,
+        skip: float = 0.0,
+        name: str = "seeg",
+    ):
+        self.recorded = Recorded("Seeg", gain, data, monitor, variable, skip)
+        self.name, self.correlation = name, float(correlation)
+        size = self.recorded.spread / float(jnp.sqrt(jnp.mean(gain.matrix**2)))
+        self.amplitude = dist.LogNormal(np.log(size), 1.0) if amplitude is None else amplitude
+        self.noise = _noise(self.recorded) if noise is None else noise
+        self.error = error
+        means = self.recorded.data.mean(axis=0)
+        self.offset = (float(means.mean()), float(means.std()) + 1e-12) if offset is None else offset
+        _check("Seeg", self)
+        left, singular, right = np.linalg.svd(np.asarray(gain.matrix, float))
+        self.right, self.singular = right[: len(singular)].T, singular
+        shared = np.zeros(len(left))
+        shared[: len(singular)] = singular**2
+        self.rotation, self.rotated = self.recorded.rotation(left, shared, correlation)
+
+    def observe(self, result):
+        amplitude, noise = unknown("amplitude", self.amplitude), unknown("noise", self.noise)
+        error = unknown("error", self.error)
+        sources = self.recorded.sources(self.who, result)
+        seen = jnp.asarray(self.rotation.modes) @ sources @ jnp.asarray(self.right)
+        mean = jnp.zeros(self.rotated.shape, seen.dtype)
+        mean = mean.at[:, : len(self.singular)].set(amplitude * seen * self.singular)
+        mean = mean.at[0].add(self.rotation.offset(self.offset[0]))
+        self.state(mean, self.rotation.variance(noise, amplitude * error, self.offset[1]))
+
+    def take(self, channels) -> "Seeg":
+        """The likelihood of these channels alone, in that order. Raises ValueError."""
+        kept = self.recorded.take("Seeg", channels)
+        return Seeg(
+            kept.gain,
+            kept.data,
+            amplitude=self.amplitude,
+            noise=self.noise,
+            offset=self.offset,
+            error=self.error,
+            correlation=self.correlation,
+            monitor=kept.monitor,
+            variable=kept.variable,
+            skip=kept.skip,
+            name=self.name,
+        )
+
+
+class SeegLogPower(AbstractRecording):
+    """Contacts' log power is `amplitude * (log(gain @ exp(sources)) + offset) + error + noise`.
+
+    `data`: `(time, channel)`, the logarithm of the power of what was recorded, smoothed, a sample
+    for each of the monitor's. The gain is taken relative to its greatest element, which only moves
+    the offset. `amplitude`, `noise`, `offset`: priors, or numbers where they are known; `offset` is
+    one for all contacts, `spread` the deviation of each contact's own beside it, in the unit of the
+    data.
+
+    `error`: the deviation of the model's own error, in the unit of the data, with a `correlation`
+    in samples; contacts share it as far as they see the same sources.
+
+    Vattikonda et al. (2021), Communications Biology 4:1244; errors of models: Kennedy & O'Hagan
+    (2001), J. R. Stat. Soc. B 63:425.
+    """
+
+    recorded: Recorded
+    rotation: Rotation
+    rotated: Float[np.ndarray, "mode channel"]
+    amplitude: Unknown
+    noise: Unknown
+    error: Unknown
+    offset: Unknown
+    spread: float = eqx.field(static=True)
+    correlation: float = eqx.field(static=True)
+    name: str = eqx.field(static=True)
+
+    def __init__(
+        self,
+        gain: Gain,
+        data: Any,
+        *,
+        amplitude: Unknown | None = None,
+        noise: Unknown | None = None,
+        offset: Unknown | None = None,
+        spread: float = 0.0,
+        error: Unknown = 0.1,
+        correlation: float = 30.0,
+        monitor: str | None = None,
+        variable: str | None = None,
+        skip: float = 0.0,
+        name: str = "seeg",
+    ):
+        self.recorded = Recorded("SeegLogPower", gain, data, monitor, variable, skip)
+        self.name, self.correlation, self.spread = name, float(correlation), float(spread)
+        self.amplitude = dist.LogNormal(0.0, 0.5) if amplitude is None else amplitude
+        self.noise = _noise(self.recorded) if noise is None else noise
+        self.offset = dist.Normal(float(self.recorded.data.mean()), 2.0) if offset is None else offset
+        self.error = error
+        _check("SeegLogPower", self)
+        check_number("SeegLogPower: spread", spread, least=0.0)
+        rows = np.asarray(gain.matrix, float)
+        if (rows < 0).any() or not (rows > 0).any(axis=1).all():
+            channel = gain.channels[int(np.argmin(rows.min(axis=1) * (rows.max(axis=1) > 0)))]
+            raise ValueError(
+                f"SeegLogPower: the gain of '{channel}' is negative somewhere, or 0 for all "
+                "sources, and power has no logarithm then; give the gain of power, which is "
+                "positive, or leave the channel out."
+            )
+        rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+        values, vectors = np.linalg.eigh(rows @ rows.T)
+        self.rotation, self.rotated = self.recorded.rotation(
+            vectors, np.maximum(values, 0.0), correlation
+        )
+
+    def observe(self, result):
+        amplitude, noise = unknown("amplitude", self.amplitude), unknown("noise", self.noise)
+        error, offset = unknown("error", self.error), unknown("offset", self.offset)
+        gain = self.recorded.gain.matrix / self.recorded.gain.matrix.max()
+        sources = self.recorded.sources(self.who, result)
+        # The largest source is taken out, so that no exponential is infinite.
+        most = jax.lax.stop_gradient(sources.max(axis=1, keepdims=True))
+        power = jnp.log(jnp.exp(sources - most) @ gain.T) + most
+        mean = self.rotation(amplitude * (power + offset))
+        self.state(mean, self.rotation.variance(noise, error, self.spread))
+
+    def take(self, channels) -> "SeegLogPower":
+        """The likelihood of these channels alone, in that order. Raises ValueError."""
+        kept = self.recorded.take("SeegLogPower", channels)
+        return SeegLogPower(
+            kept.gain,
+            kept.data,
+            amplitude=self.amplitude,
+            noise=self.noise,
+            offset=self.offset,
+            spread=self.spread,
+            error=self.error,
+            correlation=self.correlation,
+            monitor=kept.monitor,
+            variable=kept.variable,
+            skip=kept.skip,
+            name=self.name,
+        )
+
+
+def _noise(recorded: Recorded) -> dist.Distribution:
+    return dist.LogNormal(np.log(recorded.spread), 1.0)
+
+
+def _check(who: str, likelihood: Seeg | SeegLogPower) -> None:
+    check_number(f"{who}: correlation, in samples,", likelihood.correlation, least=0.0)
+    for what in ("amplitude", "noise", "error"):
+        check_unknown(f"{who}: {what}", getattr(likelihood, what))
+    if not isinstance(likelihood.noise, dist.Distribution) and likelihood.noise == 0:
+        raise ValueError(f"{who}: noise is 0, and data without noise have no density; give more.")
+    if isinstance(likelihood, Seeg):
+        mean, deviation = likelihood.offset
+        check_number(f"{who}: the offset's mean", mean)
+        check_number(f"{who}: the offset's deviation", deviation, least=0.0)

@@ -1,0 +1,163 @@
+"""Draws as a tree of xarray, in the groups and with the names that ArviZ has."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+from jax import lax
+from jaxtyping import Array
+
+from tvbjax_inference.bayes.flat import Flat
+from tvbjax_inference.bayes.modes import Mode
+from tvbjax_inference.bayes.nuts import Draw, Nuts
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+_PARTS = "_log_likelihood"
+_HIDDEN = "_coordinate"
+
+# How many runs of the model are held at once.
+_BATCH = 50
+
+
+def as_tree(
+    flat: Flat,
+    model: Callable[[], Any],
+    modes: tuple[Mode, ...],
+    nuts: Nuts,
+    draws: Draw,
+    key: Array,
+    replicates: int,
+) -> "xr.DataTree":
+    """All groups. `draws`: warm-up included, which is left out here."""
+    import xarray as xr
+
+    label = _Labels(model)
+    kept = Draw(*(part[:, nuts.warmup :] for part in draws))
+    sites = _over(flat.sites, kept.numbers)
+    parts = {n.removesuffix(_PARTS): x for n, x in sites.items() if n.endswith(_PARTS)}
+    shown = {n: x for n, x in sites.items() if not n.endswith((_PARTS, _HIDDEN))}
+    at_prior, at_data = jr.split(key)
+    every = max(1, nuts.draws * nuts.chains // replicates)
+    thinned = kept.numbers[:, ::every]
+    keys = jr.split(at_data, thinned.shape[:2])
+    replicated = _over(flat.replicated, thinned, keys)
+    prior = _over(flat.prior, jr.split(at_prior, (1, max(replicates, 500))))
+    data = {n: x for n, x in prior.items() if n in flat.observed}
+    unconditioned = {
+        n: x for n, x in prior.items() if n in shown and not n.endswith((_PARTS, _HIDDEN))
+    }
+    groups = {
+        "posterior": label.dataset(shown),
+        "posterior_predictive": label.measured(replicated, np.arange(0, nuts.draws, every)),
+        "prior": label.dataset(unconditioned),
+        "prior_predictive": label.measured(data),
+        "log_likelihood": label.dataset(parts, _PARTS),
+        "observed_data": label.observed(),
+        "sample_stats": label.dataset(_stats(kept, nuts)),
+        "warmup_sample_stats": label.dataset(
+            _stats(Draw(*(part[:, : nuts.warmup] for part in draws)), nuts)
+        ),
+        "unconstrained_posterior": label.dataset({"position": kept.numbers}),
+        "modes": _of_modes(modes, flat),
+    }
+    tree = xr.DataTree.from_dict({name: one for name, one in groups.items() if one is not None})
+    tree.attrs = label.attributes(nuts)
+    return tree
+
+
+def _stats(draws: Draw, nuts: Nuts) -> dict[str, np.ndarray]:
+    depth = np.ceil(np.log2(draws.steps + 1)).astype(int)
+    return {
+        "diverging": draws.diverging,
+        "n_steps": draws.steps,
+        "tree_depth": depth,
+        "reached_max_tree_depth": draws.steps >= 2**nuts.max_tree_depth - 1,
+        "acceptance_rate": draws.acceptance_rate,
+        "step_size": draws.step_size,
+        "energy": draws.energy,
+        "lp": -draws.potential,
+    }
+
+
+def _over(function: Callable, *arguments: Any) -> dict[str, np.ndarray]:
+    """A function of one draw over all, with axes (chain, draw) in front."""
+    lead = jnp.shape(arguments[0])[:2]
+    flat = jax.tree.map(lambda x: jnp.reshape(x, (-1, *jnp.shape(x)[2:])), arguments)
+    found = jax.jit(lambda a: lax.map(lambda one: function(*one), a, batch_size=_BATCH))(flat)
+    return {name: np.asarray(x).reshape(*lead, *x.shape[1:]) for name, x in found.items()}
+
+
+class _Labels:
+    """The names of dims and their coordinates, as far as the model knows them."""
+
+    def __init__(self, model: Any):
+        self.dims: Mapping[str, tuple[str, ...]] = getattr(model, "dims", {})
+        self.coords: Mapping[str, np.ndarray] = getattr(model, "coords", {})
+        self.likelihoods = {one.name: one for one in getattr(model, "likelihoods", ())}
+        self.described = getattr(model, "attributes", {})
+
+    def dataset(
+        self, values: Mapping[str, np.ndarray], suffix: str = "", draws: np.ndarray | None = None
+    ) -> "xr.Dataset | None":
+        """Values with axes (chain, draw) in front."""
+        import xarray as xr
+
+        if not values:
+            return None
+        found = {}
+        for name, value in values.items():
+            own = self.dims.get(name + suffix)
+            if own is None or len(own) != value.ndim - 2:
+                own = tuple(f"{name}_dim_{i}" for i in range(value.ndim - 2))
+            coords = {dim: self.coords[dim] for dim in own if dim in self.coords}
+            coords["chain"] = np.arange(value.shape[0])
+            coords["draw"] = np.arange(value.shape[1]) if draws is None else draws
+            found[name] = xr.DataArray(value, dims=("chain", "draw", *own), coords=coords)
+        return xr.Dataset(found)
+
+    def measured(
+        self, values: Mapping[str, np.ndarray], draws: np.ndarray | None = None
+    ) -> "xr.Dataset | None":
+        """Replicated data, as they are measured, in single precision."""
+        found = {}
+        for name, value in values.items():
+            if name in self.likelihoods:
+                value = np.asarray(self.likelihoods[name].as_measured(jnp.asarray(value)))
+            found[name] = value.astype(np.float32)
+        return self.dataset(found, draws=draws)
+
+    def observed(self) -> "xr.Dataset | None":
+        """The data."""
+        import xarray as xr
+
+        found = {}
+        for name, one in self.likelihoods.items():
+            dims = one.shown.dims
+            coords = {dim: one.shown.coordinates[dim] for dim in dims}
+            found[name] = xr.DataArray(one.measured, dims=dims, coords=coords)
+        return xr.Dataset(found) if found else None
+
+    def attributes(self, nuts: Nuts) -> dict[str, str]:
+        """Where it came from, as text."""
+        said = {name: value for name, value in dict(self.described).items()}
+        return said | {"method": json.dumps({"name": "NUTS", **vars(nuts)})}
+
+
+def _of_modes(modes: tuple[Mode, ...], flat: Flat) -> "xr.Dataset":
+    import xarray as xr
+
+    return xr.Dataset(
+        {
+            "position": (("mode", "number"), np.stack([mode.position for mode in modes])),
+            "log_density": (("mode",), np.array([mode.log_density for mode in modes])),
+            "log_evidence": (("mode",), np.array([mode.log_evidence for mode in modes])),
+            "converged": (("mode",), np.array([mode.converged for mode in modes])),
+        },
+        coords={"number": np.array(flat.names)},
+    )

@@ -1,0 +1,209 @@
+"""A model of numpyro from a simulator: priors of what is free in it, a run, and what was measured.
+
+A program is a function without arguments that makes statements of numpyro, as numpyro's own models:
+all that numpyro has works with it.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import equinox as eqx
+import jax
+import numpy as np
+import numpyro
+import numpyro.distributions as dist
+from jaxtyping import Array
+
+from tvbjax import Free, Result, Simulator, simulate
+from tvbjax.arrays import strong
+from tvbjax.provenance import describe
+from tvbjax.simulation import check_key, whole_steps
+from tvbjax.supports import Simplex
+from tvbjax_inference.bayes.coordinates import AbstractCoordinate
+from tvbjax_inference.bayes.initial import AbstractInitial, as_initial
+from tvbjax_inference.bayes.likelihoods import AbstractLikelihood
+from tvbjax_inference.bayes.priors import checked_prior, default_prior, is_in_units
+from tvbjax_inference.moving_delays import laid_out
+from tvbjax_inference.problem import named_free
+
+# What arrays are called where a region each has a number.
+_REGION = "region"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Program:
+    """What `program` makes: call it for its statements, or give it to numpyro or `sample`."""
+
+    simulator: Simulator
+    free: dict[str, Free]
+    priors: dict[str, dist.Distribution]
+    coordinates: dict[str, AbstractCoordinate]
+    likelihoods: tuple[AbstractLikelihood, ...]
+    initial: AbstractInitial
+    length: float
+    key: Array | None
+
+    def __call__(self) -> None:
+        """Statements: priors, a run, data."""
+        self.observe(self.draw({}))
+
+    def draw(self, given: Mapping[str, Array]) -> dict[str, Array]:
+        """The values of what is free: those that are given, and of the others statements."""
+        values = {}
+        for name, prior in self.priors.items():
+            if name in given:
+                values[name] = given[name]
+            elif name in self.coordinates:
+                coordinate = self.coordinates[name]
+                moved = numpyro.sample(f"{name}_coordinate", coordinate.prior(prior))
+                value = coordinate.value(moved)  # type: ignore[arg-type]
+                values[name] = numpyro.deterministic(name, value)
+            else:
+                values[name] = numpyro.sample(name, prior)
+        return values
+
+    def observe(self, values: Mapping[str, Array]) -> None:
+        """A run with these values, and the statements about the data."""
+        simulator = self.simulator_at(values)
+        result = _run(simulator, self.initial.draw(simulator), self.key, self.length)
+        for likelihood in self.likelihoods:
+            likelihood.observe(result)
+
+    def simulator_at(self, values: Mapping[str, Array]) -> Simulator:
+        """The simulator with these values of what is free."""
+        simulator = self.simulator
+        for name, one in self.free.items():
+            simulator = _put(simulator, one, values[name])
+        return simulator
+
+    @property
+    def dims(self) -> dict[str, tuple[str, ...]]:
+        """By site, the names of the dims of its values."""
+        found = dict(self.initial.dims)
+        for name, one in self.free.items():
+            shape = self.priors[name].batch_shape + self.priors[name].event_shape
+            if shape == (self.simulator.regions,):
+                found[name] = found[f"{name}_coordinate"] = (_REGION,)
+        for likelihood in self.likelihoods:
+            found[likelihood.name] = likelihood.shown.dims
+            found[f"{likelihood.name}_log_likelihood"] = likelihood.parts.dims
+        return found
+
+    @property
+    def coords(self) -> dict[str, np.ndarray]:
+        """By dim, its coordinate."""
+        found = {_REGION: np.array(self.simulator.connectome.labels)}
+        for likelihood in self.likelihoods:
+            found |= likelihood.shown.coordinates | likelihood.parts.coordinates
+        return found
+
+    def description(self) -> tuple:
+        """All that the posterior depends on, for checkpoints."""
+        said = describe(self.simulator, self.key, versions=None, backend=None)
+        priors = {name: _told(prior) for name, prior in self.priors.items()}
+        free = [(name, one.support, one.tie) for name, one in self.free.items()]
+        likelihoods = [(type(one).__name__, _fields(one)) for one in self.likelihoods]
+        return (said, free, priors, self.coordinates, likelihoods, _fields(self.initial), self.length)
+
+
+def program(
+    simulator: Simulator,
+    free: Free | Sequence[Free] | Mapping[str, Free],
+    likelihood: AbstractLikelihood | Sequence[AbstractLikelihood],
+    *,
+    priors: Mapping[str, dist.Distribution] | None = None,
+    coordinates: Mapping[str, AbstractCoordinate] | None = None,
+    initial: Any = None,
+    duration: float | None = None,
+    key: Array | None = None,
+) -> Program:
+    """A numpyro model of a simulator.
+
+    `free`: what is unknown, one `Free`, several, or several by name. `likelihood`: what was
+    measured, one or more of `bayes.likelihoods`. `priors`: distributions of numpyro by name, of the
+    free leaves' own values in their units; what has none has that of its support
+    (`priors.default_prior`). `coordinates`: by name, those in which samplers move
+    (`bayes.coordinates`). `initial`: the state at the beginning, as for `simulate`, or one of
+    `bayes.initial` with priors. `duration`: ms, by default as long as the data. `key`: of noise
+    that is the same in every run; unknown noise is a path with a prior, `noise.Recorded`.
+
+    Raises `TypeError` or `ValueError` where names, shapes, supports or data do not fit.
+    """
+    if not isinstance(simulator, Simulator):
+        raise TypeError(f"program: {simulator!r:.60} is no tvbjax.Simulator.")
+    simulator = strong(simulator)
+    several, names = named_free("program", simulator, free)
+    unknowns = dict(zip(names, several, strict=True))
+    likelihoods = _likelihoods(likelihood)
+    check_key(simulator, key, "program")
+    length = max(one.duration(simulator) for one in likelihoods) if duration is None else duration
+    whole_steps(length, simulator.integrator.dt)
+    for one in unknowns.values():
+        simulator = one.put(simulator, one.start(simulator))
+    simulator = laid_out(simulator, several, names)
+    for one in likelihoods:
+        one.check(simulator, length)
+    begins = as_initial(initial)
+    begins.check(simulator)
+    chosen, moved = dict(priors or {}), dict(coordinates or {})
+    for what, given in (("priors", chosen), ("coordinates", moved)):
+        for name in set(given) - set(unknowns):
+            raise ValueError(
+                f"program: {what} names '{name}', which is not free; free are "
+                f"{', '.join(unknowns)}."
+            )
+    for name, one in unknowns.items():
+        given = chosen.get(name, default_prior(simulator, one))
+        chosen[name] = checked_prior(simulator, name, one, given, moved.get(name))
+    ordered = {name: chosen[name] for name in unknowns}
+    return Program(simulator, unknowns, ordered, moved, likelihoods, begins, float(length), key)
+
+
+def _likelihoods(given: Any) -> tuple[AbstractLikelihood, ...]:
+    several = tuple(given) if isinstance(given, Sequence) else (given,)
+    if not several or not all(isinstance(one, AbstractLikelihood) for one in several):
+        raise TypeError(
+            f"program: the likelihood is {given!r:.60}; give one of tvbjax.bayes.likelihoods, "
+            "such as Seeg(gain, data)."
+        )
+    names = [one.name for one in several]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"program: two likelihoods are called '{name}'; give them names.")
+    return several
+
+
+def _put(simulator: Simulator, free: Free, value: Array) -> Simulator:
+    """The simulator with the values of a free leaf, which priors are of."""
+    if not is_in_units(free):
+        return free.put(simulator, value)
+    leaf = free.leaf(simulator)
+    if isinstance(free.support, Simplex):
+        return free.replace(simulator, value)
+    shape = free.tie.shape(leaf.shape, simulator.regions)
+    return free.replace(simulator, free.tie.spread(value.astype(leaf.dtype), shape))
+
+
+def _run(simulator: Simulator, initial: Array, key: Array | None, duration: float) -> Result:
+    """A run in one piece, whose numbers may be traced."""
+
+    @eqx.filter_jit
+    def run(simulator, initial, key):
+        return simulate(simulator, duration, initial=initial, key=key, progress=False)
+
+    return run(simulator, initial, key)
+
+
+def _told(prior: dist.Distribution) -> tuple:
+    leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(prior)]
+    return (type(prior).__name__, tuple(leaves), prior.batch_shape, prior.event_shape)
+
+
+def _fields(module: Any) -> tuple:
+    """A Module's fields, priors by what they are."""
+    found = []
+    for field in dataclasses.fields(module):
+        value = getattr(module, field.name)
+        found.append((field.name, _told(value) if isinstance(value, dist.Distribution) else value))
+    return tuple(found)
