@@ -40,7 +40,8 @@ from tvbjax.tuning import tune_cpu as tune_cpu
 
 
 def __getattr__(name: str):
-    """`tvbjax.inference`, imported when it is first asked for: it stands above this package."""
-    if name == "inference":
-        return importlib.import_module("tvbjax.inference")
+    """`tvbjax.inference` and `tvbjax.bayes`, imported when they are first asked for: they stand
+    above this package."""
+    if name in ("inference", "bayes"):
+        return importlib.import_module(f"tvbjax.{name}")
     raise AttributeError(f"module 'tvbjax' has no attribute '{name}'")

@@ -3,9 +3,11 @@ trust them."""
 
 from tvbjax_inference.bayes import (
     coordinates as coordinates,
+    epilepsy as epilepsy,
     initial as initial,
     likelihoods as likelihoods,
 )
+from tvbjax_inference.bayes.diagnosis import Diagnosis as Diagnosis, diagnose as diagnose
 from tvbjax_inference.bayes.nuts import Nuts as Nuts
 from tvbjax_inference.bayes.program import Program as Program, program as program
 from tvbjax_inference.bayes.sampling import sample as sample

@@ -36,8 +36,8 @@ class AbstractCoordinate(eqx.Module):
 class _ToCoordinate(Transform):
     """From values to coordinates, for numpyro."""
 
-    domain = constraints.real
-    codomain = constraints.real
+    domain = constraints.real  # type: ignore[assignment]
+    codomain = constraints.real  # type: ignore[assignment]
 
     def __init__(self, of: AbstractCoordinate):
         self.of = of

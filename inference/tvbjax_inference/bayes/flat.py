@@ -9,27 +9,28 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-import numpyro.distributions as dist
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 from numpyro import handlers
-from numpyro.infer.initialization import init_to_median
-from numpyro.infer.util import initialize_model
+from numpyro.distributions import biject_to
+from numpyro.infer.util import constrain_fn, potential_energy
 
 Sites = dict[str, Array]
+
+# Of each prior, to find its middle.
+_DRAWS = 101
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Flat:
-    """`start`: the medians of the priors. `names`: what each number belongs to."""
+    """`start`: the middles of the priors. `names`: what each number belongs to. `observed`: the
+    sites of data."""
 
     model: Callable[[], Any]
     start: Float[Array, " number"]
     names: tuple[str, ...]
     observed: tuple[str, ...]
-    _potential: Callable[[Any], Array]
-    _constrain: Callable[[Any], Sites]
-    _unravel: Callable[[Array], Any]
+    unravel: Callable[[Array], Sites]
 
     @property
     def size(self) -> int:
@@ -38,16 +39,17 @@ class Flat:
 
     def potential(self, numbers: Float[Array, " number"]) -> Float[Array, ""]:
         """The negative logarithm of the posterior's density in these numbers, up to a constant."""
-        return self._potential(self._unravel(numbers))
+        return jnp.asarray(potential_energy(self.model, (), {}, self.unravel(numbers)))
 
     def sites(self, numbers: Float[Array, " number"]) -> Sites:
         """The values of all sites, those that are deterministic as well, without the data."""
-        found = self._constrain(self._unravel(numbers))
+        params = self.unravel(numbers)
+        found = constrain_fn(self.model, (), {}, params, return_deterministic=True)
         return {name: value for name, value in found.items() if name not in self.observed}
 
     def replicated(self, numbers: Float[Array, " number"], key: Array) -> Sites:
         """Data as they might have been, by the name of their site."""
-        values = self._constrain(self._unravel(numbers))
+        values = constrain_fn(self.model, (), {}, self.unravel(numbers))
         kept = {name: value for name, value in values.items() if name not in self.observed}
         with handlers.seed(rng_seed=key), handlers.trace() as trace:
             with handlers.substitute(data=kept), handlers.uncondition():
@@ -63,42 +65,52 @@ class Flat:
 
 
 def flat_of(model: Callable[[], Any]) -> Flat:
-    """A model without arguments. Raises `TypeError` or `ValueError` for what is none, or one whose
-    sites are not continuous."""
+    """A model without arguments. Raises `TypeError` or `ValueError` for what is none, or one with
+    sites that are not continuous."""
     if not callable(model):
         raise TypeError(
             f"sample: the model is {model!r:.60}; give what tvbjax.bayes.program makes, or a "
             "function of numpyro's statements without arguments."
         )
-    found = initialize_model(jr.key(0), model, init_strategy=init_to_median(num_samples=101))
-    start: Any = found.param_info.z
-    observed = []
-    for name, site in found.model_trace.items():
-        if site["type"] != "sample" or isinstance(site["fn"], dist.Unit):
-            continue
-        if site["is_observed"]:
-            observed.append(name)
-        elif not jnp.issubdtype(jnp.result_type(site["value"]), jnp.floating):
-            raise ValueError(
-                f"sample: '{name}' is discrete, and what follows gradients cannot move it; sum it "
-                "out, or give it a continuous prior."
-            )
+    observed: list[str] = []
+
+    @jax.jit
+    def begin(key: Array) -> Sites:
+        with handlers.seed(rng_seed=key), handlers.trace() as trace:
+            model()
+        start = {}
+        for name, site in trace.items():
+            if site["type"] == "sample" and site["is_observed"]:
+                # A factor is an observed site, too, but no data.
+                observed.extend([name] if site["value"] is not None and site["value"].size else [])
+            elif site["type"] == "sample":
+                _check_continuous(name, site)
+                start[name] = _middle(site["fn"], key)
+        return start
+
+    start = begin(jr.key(0))
     if not start:
         raise ValueError("sample: the model has no unknown; give it a sample site with a prior.")
-    if not observed:
-        # Not an error: what is known may come as a factor.
-        observed = []
     flat, unravel = ravel_pytree(start)
     names = []
     for name in sorted(start):
         shape = np.shape(start[name])
         names += [name] if not shape else [f"{name}[{i}]" for i in range(int(np.prod(shape)))]
-    return Flat(
-        model,
-        flat,
-        tuple(names),
-        tuple(observed),
-        found.potential_fn,
-        found.postprocess_fn,
-        unravel,
-    )
+    return Flat(model, flat, tuple(names), tuple(observed), unravel)
+
+
+def _check_continuous(name: str, site: dict[str, Any]) -> None:
+    if not jnp.issubdtype(jnp.result_type(site["value"]), jnp.floating):
+        raise ValueError(
+            f"sample: '{name}' is discrete, and what follows gradients cannot move it; sum it out, "
+            "or give it a continuous prior."
+        )
+
+
+def _middle(prior: Any, key: Array) -> Array:
+    """Unbounded numbers in the middle of a prior: of values that depend on one another the mean."""
+    support: Any = prior.support
+    draws = prior.sample(key, (_DRAWS,))
+    together = getattr(support, "base_constraint", support).event_dim > 0
+    middle = draws.mean(axis=0) if together else jnp.median(draws, axis=0)
+    return biject_to(support).inv(middle)

@@ -1,5 +1,5 @@
-"""The posterior's modes: L-BFGS from several starts, then Newton's method in a trust region, and the
-normal approximation there (Laplace's).
+"""The posterior's modes: L-BFGS from several starts, then Newton's method in a trust region, and
+the normal approximation there (Laplace's).
 
 L-BFGS alone stops tens of nats below a mode where some directions are a thousand times narrower
 than others, and the curvature where it stops is not the mode's.
@@ -57,7 +57,7 @@ def find_modes(flat: Flat, key: Array, starts: int) -> tuple[Mode, ...]:
     Raises `ValueError` in single precision, in which Hessians are no good, and where no start has
     a finite density.
     """
-    if not jax.config.jax_enable_x64:
+    if jnp.result_type(float) != jnp.float64:
         raise ValueError(
             "sample: JAX works in single precision, in which the curvature of a posterior is "
             "lost to rounding; begin your program with jax.config.update('jax_enable_x64', True)."

@@ -55,13 +55,13 @@ class Draw(NamedTuple):
     """One step of chains: the numbers, and what the sampler says of it. With axes (chain, draw)
     where there are several."""
 
-    numbers: Float[Array, "*draw number"]
-    diverging: Array
-    steps: Array
-    acceptance_rate: Array
-    step_size: Array
-    energy: Array
-    potential: Array
+    numbers: Float[Array | np.ndarray, "*draw number"]
+    diverging: Array | np.ndarray
+    steps: Array | np.ndarray
+    acceptance_rate: Array | np.ndarray
+    step_size: Array | np.ndarray
+    energy: Array | np.ndarray
+    potential: Array | np.ndarray
 
 
 class Chains:
@@ -107,7 +107,9 @@ class Chains:
                 max_tree_depth=self.nuts.max_tree_depth,
             )
             # What the kernel's steps need is made when it begins.
-            kernel.init(jnp.zeros(2, jnp.uint32), self.nuts.warmup, init_params=jnp.zeros_like(centre))
+            kernel.init(
+                jnp.zeros(2, jnp.uint32), self.nuts.warmup, init_params=jnp.zeros_like(centre)
+            )
 
             def step(state, _):
                 state = kernel.sample(state, (), {})
@@ -125,7 +127,9 @@ class Chains:
             def run(state, count):
                 return lax.scan(step, state, length=count)
 
-            if self.together:
-                run = lambda states, count: jax.vmap(lambda s: lax.scan(step, s, length=count))(states)  # noqa: E731
-            self._kernels[id(mode)] = kernel, jax.jit(run, static_argnums=1)
+            def side_by_side(state, count):
+                return jax.vmap(lambda one: run(one, count))(state)
+
+            ran = side_by_side if self.together else run
+            self._kernels[id(mode)] = kernel, jax.jit(ran, static_argnums=1)
         return self._kernels[id(mode)]

@@ -71,7 +71,7 @@ def as_tree(
     return tree
 
 
-def _stats(draws: Draw, nuts: Nuts) -> dict[str, np.ndarray]:
+def _stats(draws: Draw, nuts: Nuts) -> dict[str, np.ndarray | Array]:
     depth = np.ceil(np.log2(draws.steps + 1)).astype(int)
     return {
         "diverging": draws.diverging,
@@ -90,7 +90,8 @@ def _over(function: Callable, *arguments: Any) -> dict[str, np.ndarray]:
     lead = jnp.shape(arguments[0])[:2]
     flat = jax.tree.map(lambda x: jnp.reshape(x, (-1, *jnp.shape(x)[2:])), arguments)
     found = jax.jit(lambda a: lax.map(lambda one: function(*one), a, batch_size=_BATCH))(flat)
-    return {name: np.asarray(x).reshape(*lead, *x.shape[1:]) for name, x in found.items()}
+    shaped = {name: np.reshape(x, (*lead, *x.shape[1:])) for name, x in found.items()}
+    return {name: np.asarray(x) for name, x in shaped.items()}
 
 
 class _Labels:
@@ -103,7 +104,10 @@ class _Labels:
         self.described = getattr(model, "attributes", {})
 
     def dataset(
-        self, values: Mapping[str, np.ndarray], suffix: str = "", draws: np.ndarray | None = None
+        self,
+        values: Mapping[str, np.ndarray | Array],
+        suffix: str = "",
+        draws: np.ndarray | None = None,
     ) -> "xr.Dataset | None":
         """Values with axes (chain, draw) in front."""
         import xarray as xr

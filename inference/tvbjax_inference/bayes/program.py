@@ -14,6 +14,7 @@ import numpy as np
 import numpyro
 import numpyro.distributions as dist
 from jaxtyping import Array
+from numpyro import handlers
 
 from tvbjax import Free, Result, Simulator, simulate
 from tvbjax.arrays import strong
@@ -70,6 +71,13 @@ class Program:
         for likelihood in self.likelihoods:
             likelihood.observe(result)
 
+    def begun(self, values: Mapping[str, Array]) -> tuple[Simulator, Array]:
+        """The simulator and the state at the beginning by the values of all sites, such as those of
+        one draw. Sites that are not given are an error of numpyro's."""
+        with handlers.substitute(data=dict(values)), handlers.block():
+            simulator = self.simulator_at(self.draw(values))
+            return simulator, self.initial.draw(simulator)
+
     def simulator_at(self, values: Mapping[str, Array]) -> Simulator:
         """The simulator with these values of what is free."""
         simulator = self.simulator
@@ -81,7 +89,7 @@ class Program:
     def dims(self) -> dict[str, tuple[str, ...]]:
         """By site, the names of the dims of its values."""
         found = dict(self.initial.dims)
-        for name, one in self.free.items():
+        for name in self.free:
             shape = self.priors[name].batch_shape + self.priors[name].event_shape
             if shape == (self.simulator.regions,):
                 found[name] = found[f"{name}_coordinate"] = (_REGION,)
@@ -104,7 +112,15 @@ class Program:
         priors = {name: _told(prior) for name, prior in self.priors.items()}
         free = [(name, one.support, one.tie) for name, one in self.free.items()]
         likelihoods = [(type(one).__name__, _fields(one)) for one in self.likelihoods]
-        return (said, free, priors, self.coordinates, likelihoods, _fields(self.initial), self.length)
+        return (
+            said,
+            free,
+            priors,
+            self.coordinates,
+            likelihoods,
+            _fields(self.initial),
+            self.length,
+        )
 
 
 def program(
@@ -185,14 +201,10 @@ def _put(simulator: Simulator, free: Free, value: Array) -> Simulator:
     return free.replace(simulator, free.tie.spread(value.astype(leaf.dtype), shape))
 
 
+@eqx.filter_jit
 def _run(simulator: Simulator, initial: Array, key: Array | None, duration: float) -> Result:
-    """A run in one piece, whose numbers may be traced."""
-
-    @eqx.filter_jit
-    def run(simulator, initial, key):
-        return simulate(simulator, duration, initial=initial, key=key, progress=False)
-
-    return run(simulator, initial, key)
+    """A run in one piece, compiled once, also where a model is looked at number by number."""
+    return simulate(simulator, duration, initial=initial, key=key, progress=False)
 
 
 def _told(prior: dist.Distribution) -> tuple:

@@ -1,6 +1,5 @@
 """From a numpyro model to draws of its posterior, with all that says how far to trust them."""
 
-import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,14 +8,13 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jax import lax
 from jaxtyping import Array
 
 from tvbjax.arrays import check_one_key
 from tvbjax.kinds import check_count, check_kind
 from tvbjax.progress import progress_bar
 from tvbjax_inference.bayes.checkpoint import Checkpoint
-from tvbjax_inference.bayes.flat import Flat, flat_of
+from tvbjax_inference.bayes.flat import flat_of
 from tvbjax_inference.bayes.modes import Mode, find_modes
 from tvbjax_inference.bayes.nuts import Chains, Draw, Nuts
 from tvbjax_inference.bayes.posterior import as_tree

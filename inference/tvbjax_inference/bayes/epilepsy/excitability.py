@@ -1,6 +1,5 @@
 """The coordinate of excitability in which what electrodes see is nearly a straight line."""
 
-import jax
 import jax.numpy as jnp
 from jax import lax
 

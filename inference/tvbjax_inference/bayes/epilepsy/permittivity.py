@@ -16,7 +16,7 @@ _SHARPNESS = 8.0
 
 class NearSlowManifold(AbstractInitial):
     """Every region's permittivity z has a prior, and x is what belongs to it on the left branch of
-    the fast nullcline, give or take `spread`.
+    the fast nullcline, give or take `spread`. By default N(3.6, 0.5): between seizures.
 
     For the two-dimensional Epileptors. With x and z free by themselves chains do not mix: what
     begins to the right of the branch begins in a seizure.
@@ -25,12 +25,11 @@ class NearSlowManifold(AbstractInitial):
     permittivity: dist.Distribution
     spread: float
 
-    def __init__(self, permittivity: dist.Distribution = dist.Normal(3.6, 0.5), spread: float = 0.3):
-        check_kind(
-            "NearSlowManifold: permittivity", permittivity, dist.Distribution, "Normal(3.6, 0.5)"
-        )
+    def __init__(self, permittivity: dist.Distribution | None = None, spread: float = 0.3):
+        given = dist.Normal(3.6, 0.5) if permittivity is None else permittivity
+        check_kind("NearSlowManifold: permittivity", given, dist.Distribution, "Normal(3.6, 0.5)")
         check_number("NearSlowManifold: spread", spread, least=0.0)
-        self.permittivity, self.spread = permittivity, float(spread)
+        self.permittivity, self.spread = given, float(spread)
 
     def check(self, simulator):
         if len(simulator.model.state_variables) != 2:

@@ -30,13 +30,15 @@ class Rotation(eqx.Module):
         """Data in these coordinates."""
         return jnp.asarray(self.modes) @ data @ jnp.asarray(self.channels)
 
-    def back(self, rotated: Float[Array, "*draw mode channel"]) -> Float[Array, "*draw time channel"]:
+    def back(
+        self, rotated: Float[Array, "*draw mode channel"]
+    ) -> Float[Array, "*draw time channel"]:
         """Data from these coordinates."""
         return jnp.asarray(self.modes.T) @ rotated @ jnp.asarray(self.channels.T)
 
     def variance(self, noise, error, offset: float) -> Float[Array, "mode channel"]:
         """Of every number. `error`: the deviation where R has the eigenvalue 1."""
-        found = noise**2 + error**2 * jnp.outer(self.spectrum, self.shared)
+        found = noise**2 + error**2 * jnp.asarray(np.outer(self.spectrum, self.shared))
         return found.at[0].add(len(self.modes) * offset**2)
 
     def offset(self, mean) -> Float[Array, " channel"]:

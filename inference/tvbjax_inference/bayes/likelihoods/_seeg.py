@@ -69,7 +69,9 @@ class Seeg(AbstractRecording):
         self.noise = _noise(self.recorded) if noise is None else noise
         self.error = error
         means = self.recorded.data.mean(axis=0)
-        self.offset = (float(means.mean()), float(means.std()) + 1e-12) if offset is None else offset
+        self.offset = (
+            (float(means.mean()), float(means.std()) + 1e-12) if offset is None else offset
+        )
         _check("Seeg", self)
         left, singular, right = np.linalg.svd(np.asarray(gain.matrix, float))
         self.right, self.singular = right[: len(singular)].T, singular
@@ -152,7 +154,9 @@ class SeegLogPower(AbstractRecording):
         self.name, self.correlation, self.spread = name, float(correlation), float(spread)
         self.amplitude = dist.LogNormal(0.0, 0.5) if amplitude is None else amplitude
         self.noise = _noise(self.recorded) if noise is None else noise
-        self.offset = dist.Normal(float(self.recorded.data.mean()), 2.0) if offset is None else offset
+        self.offset = (
+            dist.Normal(float(self.recorded.data.mean()), 2.0) if offset is None else offset
+        )
         self.error = error
         _check("SeegLogPower", self)
         check_number("SeegLogPower: spread", spread, least=0.0)
