@@ -2,7 +2,8 @@
 see of it."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import jax
@@ -19,6 +20,13 @@ Sites = dict[str, Array]
 
 # Of each prior, to find its middle.
 _DRAWS = 101
+
+
+@contextmanager
+def as_numpyro_computes() -> Iterator[None]:
+    """numpyro promotes ranks and types, which a program may have forbidden."""
+    with jax.numpy_rank_promotion("allow"), jax.numpy_dtype_promotion("standard"):
+        yield
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -39,27 +47,30 @@ class Flat:
 
     def potential(self, numbers: Float[Array, " number"]) -> Float[Array, ""]:
         """The negative logarithm of the posterior's density in these numbers, up to a constant."""
-        return jnp.asarray(potential_energy(self.model, (), {}, self.unravel(numbers)))
+        with as_numpyro_computes():
+            return jnp.asarray(potential_energy(self.model, (), {}, self.unravel(numbers)))
 
     def sites(self, numbers: Float[Array, " number"]) -> Sites:
         """The values of all sites, those that are deterministic as well, without the data."""
-        params = self.unravel(numbers)
-        found = constrain_fn(self.model, (), {}, params, return_deterministic=True)
+        with as_numpyro_computes():
+            params = self.unravel(numbers)
+            found = constrain_fn(self.model, (), {}, params, return_deterministic=True)
         return {name: value for name, value in found.items() if name not in self.observed}
 
     def replicated(self, numbers: Float[Array, " number"], key: Array) -> Sites:
         """Data as they might have been, by the name of their site."""
-        values = constrain_fn(self.model, (), {}, self.unravel(numbers))
-        kept = {name: value for name, value in values.items() if name not in self.observed}
-        with handlers.seed(rng_seed=key), handlers.trace() as trace:
+        with as_numpyro_computes(), handlers.seed(rng_seed=key), handlers.trace() as trace:
+            values = constrain_fn(self.model, (), {}, self.unravel(numbers))
+            kept = {name: value for name, value in values.items() if name not in self.observed}
             with handlers.substitute(data=kept), handlers.uncondition():
                 self.model()
         return {name: trace[name]["value"] for name in self.observed}
 
     def prior(self, key: Array) -> Sites:
         """All sites and data by a draw from the prior."""
-        with handlers.seed(rng_seed=key), handlers.trace() as trace, handlers.uncondition():
-            self.model()
+        with as_numpyro_computes(), handlers.seed(rng_seed=key), handlers.trace() as trace:
+            with handlers.uncondition():
+                self.model()
         kinds = ("sample", "deterministic")
         return {name: site["value"] for name, site in trace.items() if site["type"] in kinds}
 
@@ -76,7 +87,7 @@ def flat_of(model: Callable[[], Any]) -> Flat:
 
     @jax.jit
     def begin(key: Array) -> Sites:
-        with handlers.seed(rng_seed=key), handlers.trace() as trace:
+        with as_numpyro_computes(), handlers.seed(rng_seed=key), handlers.trace() as trace:
             model()
         start = {}
         for name, site in trace.items():
@@ -85,7 +96,8 @@ def flat_of(model: Callable[[], Any]) -> Flat:
                 observed.extend([name] if site["value"] is not None and site["value"].size else [])
             elif site["type"] == "sample":
                 _check_continuous(name, site)
-                start[name] = _middle(site["fn"], key)
+                with as_numpyro_computes():
+                    start[name] = _middle(site["fn"], key)
         return start
 
     start = begin(jr.key(0))

@@ -20,7 +20,7 @@ from numpyro.infer import NUTS
 
 from tvbjax.ensemble import workers
 from tvbjax.kinds import check_count, check_number
-from tvbjax_inference.bayes.flat import Flat
+from tvbjax_inference.bayes.flat import Flat, as_numpyro_computes
 from tvbjax_inference.bayes.modes import Mode
 
 
@@ -112,7 +112,8 @@ class Chains:
             )
 
             def step(state, _):
-                state = kernel.sample(state, (), {})
+                with as_numpyro_computes():
+                    state = kernel.sample(state, (), {})
                 adapted = state.adapt_state
                 return state, Draw(
                     centre + scale @ state.z,

@@ -41,9 +41,9 @@ class Rotation(eqx.Module):
         found = noise**2 + error**2 * jnp.asarray(np.outer(self.spectrum, self.shared))
         return found.at[0].add(len(self.modes) * offset**2)
 
-    def offset(self, mean) -> Float[Array, " channel"]:
+    def offset(self, mean: float) -> Float[Array, " channel"]:
         """What an offset of `mean` in all channels is in the first mode."""
-        return mean * np.sqrt(len(self.modes)) * self.channels.sum(axis=0)
+        return jnp.asarray(mean * np.sqrt(len(self.modes)) * self.channels.sum(axis=0))
 
     def left_out(self, residual: Array, variance: Array) -> Float[Array, " channel"]:
         """The log density of every channel given all others: of a normal distribution with

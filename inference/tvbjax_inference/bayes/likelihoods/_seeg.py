@@ -85,7 +85,9 @@ class Seeg(AbstractRecording):
         sources = self.recorded.sources(self.who, result)
         seen = jnp.asarray(self.rotation.modes) @ sources @ jnp.asarray(self.right)
         mean = jnp.zeros(self.rotated.shape, seen.dtype)
-        mean = mean.at[:, : len(self.singular)].set(amplitude * seen * self.singular)
+        mean = mean.at[:, : len(self.singular)].set(
+            amplitude * seen * jnp.asarray(self.singular)[None]
+        )
         mean = mean.at[0].add(self.rotation.offset(self.offset[0]))
         self.state(mean, self.rotation.variance(noise, amplitude * error, self.offset[1]))
 

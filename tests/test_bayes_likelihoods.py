@@ -1,0 +1,180 @@
+"""Likelihoods of recordings, against dense normal distributions."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro.distributions as dist
+import pytest
+from numpyro import handlers
+from scipy.stats import multivariate_normal
+
+import tvbjax
+from tvbjax import bayes, coupling, forward, integrators, monitors
+
+Seeg, SeegLogPower = bayes.likelihoods.Seeg, bayes.likelihoods.SeegLogPower
+
+SAMPLES, CHANNELS, REGIONS = 7, 4, 3
+
+
+def simulator(regions=REGIONS):
+    weights = np.ones((regions, regions)) - np.eye(regions)
+    labels = [f"r{i}" for i in range(regions)]
+    return tvbjax.Simulator(
+        model=tvbjax.lems.load("Epileptor2DSmooth"),
+        connectome=tvbjax.Connectome(weights, np.zeros_like(weights), labels=labels),
+        coupling=coupling.Difference(a=0.3),
+        integrator=integrators.Euler(dt=0.1),
+        monitors=(monitors.Raw(variables="x"),),
+    )
+
+
+def gain(channels=CHANNELS, regions=REGIONS, seed=0):
+    matrix = np.random.default_rng(seed).uniform(0.1, 2.0, (channels, regions))
+    return forward.Gain(matrix, tuple(f"A{i}" for i in range(channels)))
+
+
+def data(channels=CHANNELS, samples=SAMPLES):
+    return np.random.default_rng(1).normal(3.0, 2.0, (samples, channels))
+
+
+def run(samples=SAMPLES):
+    initial = np.array([[-2.0, -1.5, 0.5], [3.6, 3.5, 3.0]])
+    return tvbjax.simulate(simulator(), samples * 0.1, initial=initial, progress=False)
+
+
+def statements(likelihood, result, **values):
+    with handlers.trace() as trace, handlers.substitute(data=values), handlers.seed(rng_seed=0):
+        likelihood.observe(result)
+    return trace
+
+
+def ornstein_uhlenbeck(samples, correlation):
+    """The covariance between reflecting ends, by its eigenfunctions one by one."""
+    found = np.zeros((samples, samples))
+    time = (np.arange(samples) + 0.5) / samples
+    total = 0.0
+    for mode in range(samples):
+        wave = np.cos(np.pi * mode * time)
+        wave /= np.linalg.norm(wave)
+        power = 1.0 / (1.0 + (correlation * np.pi * mode / samples) ** 2)
+        found += power * np.outer(wave, wave)
+        total += power
+    return found * samples / total
+
+
+@pytest.mark.parametrize("channels", [2, 3, 4])
+def test_linear_seeg_is_the_dense_normal_distribution(channels):
+    likelihood = Seeg(
+        gain(channels),
+        data(channels),
+        amplitude=dist.LogNormal(),
+        noise=dist.LogNormal(),
+        offset=(2.0, 0.7),
+        error=0.4,
+        correlation=3.0,
+    )
+    result = run()
+    amplitude, noise = 1.3, 0.8
+    trace = statements(
+        likelihood, result, amplitude=jnp.asarray(amplitude), noise=jnp.asarray(noise)
+    )
+    found = float(trace["seeg"]["fn"].log_prob(trace["seeg"]["value"]))
+
+    matrix = np.asarray(gain(channels).matrix)
+    x = np.asarray(result.samples["raw"].values[:, 0])
+    mean = amplitude * x @ matrix.T + 2.0
+    in_time = ornstein_uhlenbeck(SAMPLES, 3.0)
+    covariance = np.kron(in_time, (amplitude * 0.4) ** 2 * matrix @ matrix.T)
+    covariance += noise**2 * np.eye(SAMPLES * channels)
+    covariance += 0.7**2 * np.kron(np.ones((SAMPLES, SAMPLES)), np.eye(channels))
+    expected = multivariate_normal(mean.ravel(), covariance).logpdf(data(channels).ravel())
+    assert found == pytest.approx(expected, rel=1e-10)
+
+    left_out = np.asarray(trace["seeg_log_likelihood"]["value"])
+    for channel in range(channels):
+        # Of one channel given all others: the joint density over theirs.
+        keep = np.ones((SAMPLES, channels), bool)
+        keep[:, channel] = False
+        keep = keep.ravel()
+        others = multivariate_normal(mean.ravel()[keep], covariance[np.ix_(keep, keep)])
+        rest = others.logpdf(data(channels).ravel()[keep])
+        assert left_out[channel] == pytest.approx(expected - rest, rel=1e-9)
+
+
+def test_log_power_is_the_dense_normal_distribution():
+    likelihood = SeegLogPower(gain(), data(), spread=0.5, error=0.3, correlation=2.0)
+    result = run()
+    values = {"amplitude": 1.2, "noise": 0.6, "offset": 0.4}
+    trace = statements(likelihood, result, **{n: jnp.asarray(v) for n, v in values.items()})
+    found = float(trace["seeg"]["fn"].log_prob(trace["seeg"]["value"]))
+
+    matrix = np.asarray(gain().matrix)
+    x = np.asarray(result.samples["raw"].values[:, 0])
+    power = np.log(np.exp(x) @ (matrix / matrix.max()).T)
+    mean = values["amplitude"] * (power + values["offset"])
+    rows = matrix / np.sqrt((matrix**2).sum(axis=1, keepdims=True))
+    covariance = np.kron(ornstein_uhlenbeck(SAMPLES, 2.0), 0.3**2 * rows @ rows.T)
+    covariance += values["noise"] ** 2 * np.eye(SAMPLES * CHANNELS)
+    covariance += 0.5**2 * np.kron(np.ones((SAMPLES, SAMPLES)), np.eye(CHANNELS))
+    expected = multivariate_normal(mean.ravel(), covariance).logpdf(data().ravel())
+    assert found == pytest.approx(expected, rel=1e-10)
+
+
+def test_replicates_have_the_covariance_that_is_stated():
+    likelihood = Seeg(gain(), data(), amplitude=1.0, noise=0.5, offset=(0.0, 1.5), error=0.6)
+    result = run()
+    trace = statements(likelihood, result)
+    drawn = trace["seeg"]["fn"].sample(jax.random.key(0), (20_000,))
+    measured = np.asarray(likelihood.as_measured(drawn)).reshape(20_000, -1)
+    matrix = np.asarray(gain().matrix)
+    expected = np.kron(ornstein_uhlenbeck(SAMPLES, 30.0), 0.6**2 * matrix @ matrix.T)
+    expected += 0.5**2 * np.eye(SAMPLES * CHANNELS)
+    expected += 1.5**2 * np.kron(np.ones((SAMPLES, SAMPLES)), np.eye(CHANNELS))
+    # The deviation of a variance's estimate is sqrt(2 / 20,000) = 1 % of it.
+    found = np.cov(measured.T)
+    assert np.abs(found - expected).max() < 0.05 * np.diag(expected).max()
+
+
+def test_channels_are_taken_with_their_data():
+    likelihood = Seeg(gain(), data(), offset=(1.0, 0.5), error=0.2)
+    taken = likelihood.take(["A3", "A1"])
+    assert taken.recorded.gain.channels == ("A3", "A1")
+    np.testing.assert_array_equal(taken.recorded.data, data()[:, [3, 1]])
+    assert taken.offset == (1.0, 0.5)
+
+
+def with_value(array, index, value):
+    found = array.copy()
+    found[index] = value
+    return found
+
+
+@pytest.mark.parametrize(
+    "given, message",
+    [
+        ({"data": with_value(data(), (3, 2), np.nan)}, r"nan at sample 3 of channel 'A2'"),
+        ({"data": data(3)}, r"shape \(7, 3\) and the gain has 4 channels"),
+        ({"data": with_value(data(), (slice(None), 1), 5.0)}, "'A1' is 5 in all samples"),
+        ({"noise": 0.0}, "noise is 0"),
+        ({"error": -0.1}, "error is -0.1"),
+        ({"correlation": -1.0}, "correlation"),
+        ({"amplitude": dist.Normal(jnp.zeros(2), 1.0)}, r"amplitude: the prior has the shape"),
+    ],
+)
+def test_bad_input_is_named(given, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        Seeg(gain(), **{"data": data()} | given)
+
+
+def test_what_does_not_fit_the_simulator_is_named():
+    with pytest.raises(ValueError, match="the gain has 5 sources and 'raw' has 3 regions"):
+        Seeg(gain(regions=5), data()).check(simulator(), 0.7)
+    with pytest.raises(ValueError, match="7 samples and 'raw' has 9 of 0.9 ms"):
+        Seeg(gain(), data()).check(simulator(), 0.9)
+
+
+def test_power_has_no_logarithm_where_a_gain_is_negative():
+    matrix = np.array(gain().matrix)
+    matrix[2, 1] = -0.5
+    with pytest.raises(ValueError, match="the gain of 'A2' is negative"):
+        SeegLogPower(forward.Gain(matrix, gain().channels), data())
