@@ -1,0 +1,19 @@
+"""Where epileptic seizures begin: patients, their recordings and what is inferred from them."""
+
+from tvbjax_inference.bayes.epilepsy.electrodes import (
+    inverse_square_gain as inverse_square_gain,
+    shafts as shafts,
+)
+from tvbjax_inference.bayes.epilepsy.features import (
+    check_seizure as check_seizure,
+    envelope as envelope,
+    feature_times as feature_times,
+    log_power as log_power,
+    seizure_window as seizure_window,
+)
+from tvbjax_inference.bayes.epilepsy.patient import Patient as Patient, matched as matched
+from tvbjax_inference.bayes.epilepsy.seizure import Seizure as Seizure
+from tvbjax_inference.bayes.epilepsy.synthetic import (
+    Truth as Truth,
+    synthetic_patient as synthetic_patient,
+)
