@@ -11,6 +11,11 @@ from tvbjax_inference.bayes.epilepsy.features import (
     log_power as log_power,
     seizure_window as seizure_window,
 )
+from tvbjax_inference.bayes.epilepsy.folder import (
+    read_patient as read_patient,
+    validate_patient as validate_patient,
+    write_patient as write_patient,
+)
 from tvbjax_inference.bayes.epilepsy.patient import Patient as Patient, matched as matched
 from tvbjax_inference.bayes.epilepsy.seizure import Seizure as Seizure
 from tvbjax_inference.bayes.epilepsy.synthetic import (

@@ -137,7 +137,8 @@ def problems_of(
 ) -> Iterator[tuple[str, str]]:
     """All that does not fit: the subject, and what is wrong and how to mend it.
 
-    Subjects are connectome, gain, sensors, hypothesis, lesions, seizures, and `seizure 'name'`.
+    Subjects are connectome, gain, sensors, hypothesis, lesions, seizures, `seizure 'name'` and
+    `onsets of 'name'`.
     None for a connectome or gain: what needs it is not looked at.
     """
     if connectome is not None:
@@ -187,7 +188,7 @@ def _of_labels(
     lesions: Sequence[str],
 ) -> Iterator[tuple[str, str]]:
     lists = {"hypothesis": hypothesis, "lesions": lesions}
-    lists |= {f"seizure {seizure.name!r}": list(seizure.onsets or ()) for seizure in seizures}
+    lists |= {f"onsets of {seizure.name!r}": list(seizure.onsets or ()) for seizure in seizures}
     for subject, labels in lists.items():
         for label in labels:
             if label not in connectome.labels:
