@@ -84,15 +84,12 @@ def read_numbers(
         raise ValueError(f"{where} has a header and no rows; give one or more.")
     try:
         found = np.loadtxt(io.StringIO(text), delimiter="\t", skiprows=1, ndmin=2, comments=None)
+        if found.shape[1] != len(columns):
+            raise ValueError(f"{found.shape[1]} columns of numbers, {len(columns)} in the header")
     except ValueError as error:
-        # The slow reader finds the place, where it is one that it refuses, too.
+        # The slow reader finds the place.
         read_table(path, where).numbers(columns)
-        raise ValueError(f"{where}: {error}") from error
-    if found.shape[1] != len(columns):
-        raise ValueError(
-            f"{where}: rows have {found.shape[1]} cells, and the header {len(columns)}; put one "
-            "tab between two cells."
-        )
+        raise ValueError(f"{where}: {error}.") from error
     return columns, found
 
 
