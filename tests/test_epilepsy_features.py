@@ -17,7 +17,8 @@ from tvbjax_inference.bayes.epilepsy import (
 )
 
 RATE = 256.0
-TIMES = np.arange(int(40 * RATE)) / RATE
+COUNT = int(40 * RATE)
+TIMES = np.arange(COUNT) / RATE
 INNER = slice(20, -20)  # without the filters' edges
 
 
@@ -25,7 +26,7 @@ def sines(amplitudes, frequency=40.0) -> np.ndarray:
     return amplitudes * np.sin(2 * np.pi * frequency * TIMES)[:, None]
 
 
-def noise(channels=4, seed=0, count=len(TIMES)) -> np.ndarray:
+def noise(channels=4, seed=0, count=COUNT) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=(count, channels))
 
 
@@ -124,8 +125,8 @@ def test_recordings_that_have_no_power_are_told():
 def seizure(gain=4.0, **more) -> Seizure:
     values = noise(seed=1)
     values[int(15 * RATE) : int(25 * RATE), 2] *= gain
-    marks = {"onset": 15.0, "end": 25.0} | more
-    return Seizure("night1", ("A1", "A2", "A3", "A4"), values, 1 / RATE, **marks)
+    whole = Seizure("night1", ("A1", "A2", "A3", "A4"), values, 1 / RATE, 15.0, 25.0)
+    return dataclasses.replace(whole, **more)
 
 
 def test_a_window_has_what_is_around_the_seizure():

@@ -47,7 +47,8 @@ def samples(count=10 * RATE, channels=3, seed=0) -> np.ndarray:
 
 def seizure(name="night1", channels=CHANNELS, values=None, **more) -> Seizure:
     values = samples(channels=len(channels)) if values is None else values
-    return Seizure(name, channels, values, 1 / RATE, **({"onset": 2.0, "end": 8.5} | more))
+    marks: dict = {"onset": 2.0, "end": 8.5} | more
+    return Seizure(name, channels, values, 1 / RATE, **marks)
 
 
 def patient(**changed) -> Patient:

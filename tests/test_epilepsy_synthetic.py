@@ -124,6 +124,16 @@ def test_equal_keys_give_equal_patients(made):
     assert not np.array_equal(other.connectome.weights, patient.connectome.weights)
 
 
+def test_a_key_means_the_same_patient_in_both_precisions(made):
+    patient, truth = made
+    with jax.enable_x64(False):
+        single, told = synthetic_patient(jax.random.key(0), **SMALL)
+    np.testing.assert_array_equal(told.excitability, truth.excitability)
+    np.testing.assert_allclose(told.onsets, truth.onsets, atol=0.21)
+    assert single.channels == patient.channels and told.propagation == truth.propagation
+    np.testing.assert_allclose(single.connectome.weights, patient.connectome.weights, rtol=1e-6)
+
+
 def test_noise_of_contacts_adds_to_their_power():
     quiet, truth = synthetic_patient(jax.random.key(0), noise=0.0, **SMALL)
     loud, _ = synthetic_patient(jax.random.key(0), noise=2.0, **SMALL)
@@ -133,20 +143,20 @@ def test_noise_of_contacts_adds_to_their_power():
 
 
 def test_ones_own_connectome_and_labels():
-    own = synthetic_connectome(20, key=jax.random.key(5))
-    scaled = Connectome(7 * own.weights + np.eye(20), own.tract_lengths, regions=own.regions)
+    own = synthetic_connectome(24, key=jax.random.key(5))
+    scaled = Connectome(7 * own.weights + np.eye(24), own.tract_lengths, regions=own.regions)
     patient, truth = synthetic_patient(
         jax.random.key(0),
         connectome=scaled,
         epileptogenic=["l3", "r3"],
         propagation=["l4"],
         tract=0.0,
-        shafts=4,
+        **SMALL,
     )
     assert truth.epileptogenic == ("l3", "r3") and truth.propagation == ("l4",)
     np.testing.assert_allclose(patient.connectome.weights, own.weights / own.weights.max())
     np.testing.assert_array_equal(patient.connectome.tract_lengths, own.tract_lengths)
-    counted, drawn = synthetic_patient(jax.random.key(0), connectome=own, shafts=2, propagation=2)
+    counted, drawn = synthetic_patient(jax.random.key(0), connectome=own, propagation=2, **SMALL)
     ties = np.asarray(own.weights)[:, [own.regions.index(r) for r in drawn.epileptogenic]].sum(1)
     rest = [i for i, label in enumerate(own.labels) if label not in drawn.epileptogenic]
     best = sorted(rest, key=lambda i: -ties[i])[:2]

@@ -55,7 +55,7 @@ def shafts(
         check_count(f"shafts: {name}", value)
     check_number("shafts: spacing, in mm,", spacing, above=0.0)
     centres = _centres("shafts", connectome)
-    rng = np.random.default_rng(np.asarray(jax.random.bits(key, (4,))))
+    rng = np.random.default_rng(np.asarray(jax.random.bits(key, (4,), "uint32")))
     chosen = _targets(connectome, rng, count, targets)
     try:
         hull = ConvexHull(centres).equations

@@ -100,7 +100,7 @@ def synthetic_patient(
     if tract > 1:
         raise ValueError(f"synthetic_patient: tract is {tract:g}; 1 is the largest weight.")
     brain_key, shaft_key, bits_key = jax.random.split(key, 3)
-    rng = np.random.default_rng(np.asarray(jax.random.bits(bits_key, (4,))))
+    rng = np.random.default_rng(np.asarray(jax.random.bits(bits_key, (4,), "uint32")))
     if connectome is None:
         connectome = synthetic_connectome(regions, key=brain_key)
     check_kind("synthetic_patient: connectome", connectome, Connectome, "a tvbjax.Connectome")
