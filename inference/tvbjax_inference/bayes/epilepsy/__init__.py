@@ -1,10 +1,33 @@
-"""Epilepsy patients: the Epileptor network of a brain, held against what was recorded in it."""
+"""Where epileptic seizures begin: patients, their recordings, the Epileptor network of their brain,
+and what is inferred from them."""
 
 from tvbjax_inference.bayes.epilepsy import forms as forms, priors as priors
+from tvbjax_inference.bayes.epilepsy.electrodes import (
+    inverse_square_gain as inverse_square_gain,
+    shafts as shafts,
+)
 from tvbjax_inference.bayes.epilepsy.excitability import Equilibrium as Equilibrium
+from tvbjax_inference.bayes.epilepsy.features import (
+    check_seizure as check_seizure,
+    envelope as envelope,
+    feature_times as feature_times,
+    log_power as log_power,
+    seizure_window as seizure_window,
+)
+from tvbjax_inference.bayes.epilepsy.folder import (
+    read_patient as read_patient,
+    validate_patient as validate_patient,
+    write_patient as write_patient,
+)
 from tvbjax_inference.bayes.epilepsy.model import (
     network as network,
     patient_program as patient_program,
 )
+from tvbjax_inference.bayes.epilepsy.patient import Patient as Patient, matched as matched
 from tvbjax_inference.bayes.epilepsy.permittivity import NearSlowManifold as NearSlowManifold
 from tvbjax_inference.bayes.epilepsy.priors import THRESHOLD as THRESHOLD
+from tvbjax_inference.bayes.epilepsy.seizure import Seizure as Seizure
+from tvbjax_inference.bayes.epilepsy.synthetic import (
+    Truth as Truth,
+    synthetic_patient as synthetic_patient,
+)
