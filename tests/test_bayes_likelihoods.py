@@ -124,7 +124,8 @@ def test_replicates_have_the_covariance_that_is_stated():
     likelihood = Seeg(gain(), data(), amplitude=1.0, noise=0.5, offset=(0.0, 1.5), error=0.6)
     result = run()
     trace = statements(likelihood, result)
-    drawn = trace["seeg"]["fn"].sample(jax.random.key(0), (20_000,))
+    with jax.numpy_rank_promotion("allow"):  # numpyro's
+        drawn = trace["seeg"]["fn"].sample(jax.random.key(0), (20_000,))
     measured = np.asarray(likelihood.as_measured(drawn)).reshape(20_000, -1)
     matrix = np.asarray(gain().matrix)
     expected = np.kron(ornstein_uhlenbeck(SAMPLES, 30.0), 0.6**2 * matrix @ matrix.T)

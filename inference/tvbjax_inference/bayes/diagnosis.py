@@ -96,7 +96,7 @@ def _of_chains(tree: "xr.DataTree") -> tuple[list[str], dict[str, float]]:
         return [], {}
     stats, problems = tree["sample_stats"].to_dataset(), []
     diverging = int(stats["diverging"].sum())
-    numbers: dict[str, float] = {"divergences": diverging}
+    numbers = {"divergences": float(diverging)}
     if diverging:
         share = diverging / stats["diverging"].size
         problems.append(

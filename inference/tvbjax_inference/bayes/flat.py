@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+import numpyro.distributions as dist
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 from numpyro import handlers
@@ -59,9 +60,10 @@ class Flat:
 
     def replicated(self, numbers: Float[Array, " number"], key: Array) -> Sites:
         """Data as they might have been, by the name of their site."""
-        with as_numpyro_computes(), handlers.seed(rng_seed=key), handlers.trace() as trace:
+        with as_numpyro_computes():
             values = constrain_fn(self.model, (), {}, self.unravel(numbers))
-            kept = {name: value for name, value in values.items() if name not in self.observed}
+        kept = {name: value for name, value in values.items() if name not in self.observed}
+        with as_numpyro_computes(), handlers.seed(rng_seed=key), handlers.trace() as trace:
             with handlers.substitute(data=kept), handlers.uncondition():
                 self.model()
         return {name: trace[name]["value"] for name in self.observed}
@@ -93,7 +95,7 @@ def flat_of(model: Callable[[], Any]) -> Flat:
         for name, site in trace.items():
             if site["type"] == "sample" and site["is_observed"]:
                 # A factor is an observed site, too, but no data.
-                observed.extend([name] if site["value"] is not None and site["value"].size else [])
+                observed.extend([] if isinstance(site["fn"], dist.Unit) else [name])
             elif site["type"] == "sample":
                 _check_continuous(name, site)
                 with as_numpyro_computes():

@@ -9,17 +9,18 @@ from jaxtyping import Array, Float
 from tvbjax.kinds import check_kind, check_number
 from tvbjax_inference.bayes.initial import AbstractInitial
 
-# The fold of the fast nullcline is at z = 2.915, x = -4/3.
+# The fold of the fast nullcline is at z = 2.915, x = -4/3; the left branch is met just above it.
 _FOLD = 2.93
 _SHARPNESS = 8.0
 
 
 class NearSlowManifold(AbstractInitial):
-    """Every region's permittivity z has a prior, and x is what belongs to it on the left branch of
-    the fast nullcline, give or take `spread`. By default N(3.6, 0.5): between seizures.
+    """Every region's permittivity z has a prior, by default N(3.6, 0.5), as between seizures; x is
+    what belongs to it on the left branch of the fast nullcline, give or take about `spread`.
 
-    For the two-dimensional Epileptors. With x and z free by themselves chains do not mix: what
-    begins to the right of the branch begins in a seizure.
+    x stays to the left of the middle branch, beyond which a seizure begins at once: regions do not
+    begin in a discharge. For the two-dimensional Epileptors. With x and z free by themselves chains
+    do not mix, and where x may cross the middle branch they diverge.
     """
 
     permittivity: dist.Distribution
@@ -44,11 +45,27 @@ class NearSlowManifold(AbstractInitial):
         z = numpyro.sample("permittivity", regional)
         away = dist.Normal(0.0, 1.0).expand((simulator.nodes,)).to_event()
         n = numpyro.sample("initial_away", away)
-        return jnp.stack([left_branch(z) + self.spread * n, z])  # type: ignore[arg-type]
+        return jnp.stack([beside_the_branch(z, self.spread * n), z])  # type: ignore[operator]
 
     @property
     def dims(self):
         return {"permittivity": ("region",), "initial_away": ("region",)}
+
+
+def beside_the_branch(
+    z: Float[Array, " region"], away: Float[Array, " region"]
+) -> Float[Array, " region"]:
+    """x by this much away from the left branch; less so to the right, where it comes no nearer to
+    the middle branch than a third of the way."""
+    left = left_branch(z)
+    # The other roots of x^3 + 2 x^2 + z - 4.1 add up to -2 - left, and their product is
+    # left^2 + 2 left.
+    total, product = -2.0 - left, left**2 + 2.0 * left
+    middle = (total - jnp.sqrt(jnp.maximum(total**2 - 4.0 * product, 1e-12))) / 2.0
+    most = (2.0 / 3.0) * (middle - left)
+    # 1 - softplus(2 - k a) / softplus(2): k makes the slope 1 at 0; to the left it is 1.14.
+    bent = 1.0 - jax.nn.softplus(2.0 - 2.4147764158 * away / most) / 2.1269280110
+    return left + most * bent
 
 
 def left_branch(z: Float[Array, " region"]) -> Float[Array, " region"]:

@@ -1,0 +1,200 @@
+"""Draws of posteriors against closed forms; modes; checkpoints; diagnoses."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro
+import numpyro.distributions as dist
+import pytest
+import xarray as xr
+
+from tvbjax import bayes
+from tvbjax_inference.bayes.flat import flat_of
+from tvbjax_inference.bayes.modes import find_modes
+
+DESIGN = np.random.default_rng(0).normal(size=(12, 3))
+DATA = DESIGN @ np.array([0.5, -1.0, 2.0]) + 0.3 * np.random.default_rng(1).normal(size=12)
+QUICK = bayes.Nuts(chains=4, warmup=200, draws=500, block=100)
+
+
+def regression():
+    """Normal prior, normal data: the posterior is normal."""
+    slopes = numpyro.sample("slopes", dist.Normal(0.0, 1.0).expand((3,)).to_event())
+    numpyro.sample("data", dist.Normal(jnp.asarray(DESIGN) @ slopes, 0.3).to_event(), obs=DATA)
+
+
+def exact():
+    precision = np.eye(3) + DESIGN.T @ DESIGN / 0.3**2
+    covariance = np.linalg.inv(precision)
+    return covariance @ DESIGN.T @ DATA / 0.3**2, covariance
+
+
+def two_humps():
+    """Half and half at -3 and 3."""
+    x = numpyro.sample("x", dist.Normal(0.0, 10.0))
+    humps = jnp.stack([-0.5 * ((x - 3.0) / 0.2) ** 2, -0.5 * ((x + 3.0) / 0.2) ** 2])
+    numpyro.factor("humps", jax.nn.logsumexp(humps))
+
+
+@pytest.fixture(scope="module")
+def tree():
+    return bayes.sample(regression, key=jax.random.key(0), method=QUICK, progress=False)
+
+
+def test_draws_have_the_exact_mean_and_covariance(tree):
+    mean, covariance = exact()
+    draws = tree["posterior"]["slopes"].values.reshape(-1, 3)
+    deviation = np.sqrt(np.diag(covariance))
+    # At least 1,000 of the 2,000 draws are effective: 4 deviations of the estimates.
+    assert np.abs(draws.mean(axis=0) - mean).max() < (4.0 * deviation / np.sqrt(1000)).max()
+    assert np.allclose(
+        np.cov(draws.T), covariance, atol=4 * np.sqrt(2 / 1000) * deviation.max() ** 2
+    )
+
+
+def test_the_tree_has_what_arviz_looks_for(tree):
+    groups = {"posterior", "posterior_predictive", "prior", "prior_predictive", "sample_stats"}
+    assert groups <= set(tree.children)
+    assert tree["posterior"]["slopes"].dims[:2] == ("chain", "draw")
+    replicated = tree["posterior_predictive"]["data"].values
+    mean, covariance = exact()
+    expected = np.sqrt(np.diag(DESIGN @ covariance @ DESIGN.T) + 0.3**2)
+    found = (replicated - (DESIGN @ mean).astype(np.float32)).std(axis=(0, 1))
+    assert found == pytest.approx(expected, rel=0.35)
+    prior = tree["prior"]["slopes"].values
+    assert prior.std() == pytest.approx(1.0, rel=0.1)
+
+
+def test_a_diagnosis_finds_nothing_wrong_with_good_draws(tree):
+    found = bayes.diagnose(tree)
+    assert found.trusted, str(found)
+    assert float(found.table["slopes"].sel(measure="rhat").max()) < 1.01
+    assert "No sign of trouble" in str(found)
+
+
+def test_newton_ends_at_the_mode_and_its_curvature():
+    (mode,) = find_modes(flat_of(regression), jax.random.key(0), starts=2)
+    mean, covariance = exact()
+    np.testing.assert_allclose(mode.position, mean, rtol=1e-6)
+    np.testing.assert_allclose(mode.covariance, covariance, rtol=1e-8)
+    assert mode.converged
+    # The evidence of a normal model is exact by Laplace's method.
+    total = DESIGN @ DESIGN.T + 0.3**2 * np.eye(12)
+    evidence = -0.5 * (
+        DATA @ np.linalg.solve(total, DATA) + np.linalg.slogdet(2 * np.pi * total)[1]
+    )
+    assert mode.log_evidence == pytest.approx(evidence, rel=1e-8)
+
+
+def test_all_modes_are_found_and_told():
+    tree = bayes.sample(
+        two_humps, key=jax.random.key(1), method=bayes.Nuts(4, 100, 200), starts=8, progress=False
+    )
+    assert tree["modes"].sizes["mode"] == 2
+    found = bayes.diagnose(tree)
+    assert not found.trusted
+    assert any("2 modes" in problem for problem in found.problems)
+    assert any("R-hat" in problem for problem in found.problems)
+
+
+def test_single_precision_is_refused():
+    with jax.enable_x64(False), pytest.raises(ValueError, match="single precision"):
+        find_modes(flat_of(two_humps), jax.random.key(0), 1)
+
+
+def test_a_killed_run_goes_on_with_equal_draws(tmp_path):
+    method = bayes.Nuts(chains=2, warmup=60, draws=80, block=30)
+    key, path = jax.random.key(3), tmp_path / "chains.npz"
+    whole = bayes.sample(regression, key=key, method=method, progress=False)
+
+    class Killed(Exception):
+        pass
+
+    kept = []
+
+    def killed_after_two_blocks(self, modes, states, draws):
+        keep(self, modes, states, draws)
+        kept.append(draws)
+        if len(kept) == 3:
+            raise Killed
+
+    checkpoint = __import__("tvbjax_inference.bayes.checkpoint", fromlist=["Checkpoint"]).Checkpoint
+    keep = checkpoint.keep
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checkpoint, "keep", killed_after_two_blocks)
+        with pytest.raises(Killed):
+            bayes.sample(regression, key=key, method=method, checkpoint=path, progress=False)
+    resumed = bayes.sample(regression, key=key, method=method, checkpoint=path, progress=False)
+    for group in ("posterior", "sample_stats", "posterior_predictive", "prior"):
+        xr.testing.assert_identical(whole[group].to_dataset(), resumed[group].to_dataset())
+
+
+def test_another_posteriors_checkpoint_is_refused(tmp_path):
+    method, path = bayes.Nuts(chains=1, warmup=10, draws=10), tmp_path / "chains.npz"
+    bayes.sample(regression, key=jax.random.key(0), method=method, checkpoint=path, progress=False)
+    with pytest.raises(ValueError, match="another posterior"):
+        bayes.sample(two_humps, key=jax.random.key(0), method=method, checkpoint=path)
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(ValueError, match="damaged"):
+        bayes.sample(regression, key=jax.random.key(0), method=method, checkpoint=path)
+
+
+def stats_tree(**stats):
+    rng = np.random.default_rng(0)
+    posterior = xr.Dataset({"x": (("chain", "draw"), rng.normal(size=(4, 1000)))})
+    given = {"diverging": np.zeros((4, 1000), bool)} | stats
+    of_draws = xr.Dataset({name: (("chain", "draw"), value) for name, value in given.items()})
+    return xr.DataTree.from_dict({"posterior": posterior, "sample_stats": of_draws})
+
+
+def walk(seed=0):
+    return np.cumsum(np.random.default_rng(seed).normal(size=(4, 1000)), axis=1)
+
+
+@pytest.mark.parametrize(
+    "stats, word",
+    [
+        ({"diverging": np.arange(4000).reshape(4, 1000) == 7}, "1 steps diverged"),
+        ({"reached_max_tree_depth": np.ones((4, 1000), bool)}, "greatest depth"),
+        ({"energy": walk()}, "E-BFMI"),
+    ],
+)
+def test_a_diagnosis_says_what_is_wrong(stats, word):
+    found = bayes.diagnose(stats_tree(**stats))
+    assert not found.trusted
+    assert word in found.problems[0]
+
+
+def test_chains_that_did_not_meet_are_named():
+    tree = stats_tree()
+    tree["posterior"] = xr.Dataset({"x": (("chain", "draw"), walk())})
+    said = str(bayes.diagnose(tree))
+    assert "R-hat is" in said and "'x'" in said and "effective draws" in said
+
+
+def discrete():
+    numpyro.sample("which", dist.Categorical(jnp.ones(2) / 2))
+
+
+def nothing_unknown():
+    numpyro.sample("data", dist.Normal(0.0, 1.0), obs=1.0)
+
+
+def impossible():
+    x = numpyro.sample("x", dist.Normal(0.0, 1.0))
+    numpyro.factor("never", jnp.where(x > 1e9, 0.0, -jnp.inf))
+
+
+@pytest.mark.parametrize(
+    "model, message",
+    [
+        (discrete, "'which' is discrete"),
+        (nothing_unknown, "no unknown"),
+        (impossible, "no finite number at any of 2 starts"),
+        (3, "the model is 3"),
+    ],
+)
+@pytest.mark.usefixtures("without_type_checks")
+def test_models_that_cannot_be_sampled_are_named(model, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        bayes.sample(model, key=jax.random.key(0), starts=2, progress=False)
