@@ -5,6 +5,7 @@ transformations are affine and then rational quadratic splines (Durkan et al. 20
 arXiv:1906.04032). The only file that needs flowjax.
 """
 
+import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -71,20 +72,32 @@ class Member(eqx.Module):
         return context if self.network is None else self.network(context)
 
 
+@functools.cache
+def _transformer(floats: Any) -> tuple[Any, Any]:
+    """What each layer does to a number, and what makes it of a network's outputs: one object each,
+    so that flows of the same size share what was compiled. `floats`: the working float type."""
+    bijections = needs_flowjax().bijections
+    import paramax  # comes with flowjax
+
+    scale = paramax.Parameterize(_scale, jnp.zeros((), floats))
+    parts = [
+        eqx.tree_at(lambda affine: affine.scale, bijections.Affine(), scale),
+        bijections.RationalQuadraticSpline(knots=_KNOTS, interval=_END),
+    ]
+    transformer = bijections.Chain(parts)
+    one = bijections.MaskedAutoregressive(
+        jr.key(0), transformer=transformer, dim=1, cond_dim=1, nn_width=1, nn_depth=1
+    )
+    return transformer, one.transformer_constructor
+
+
 def untrained(form: Form, key: Array) -> Member:
     """Members along the first axis of their arrays; each flow is the identity."""
     flowjax = needs_flowjax()
-    import paramax  # comes with it
-
     bijections, distributions = flowjax.bijections, flowjax.distributions
     inputs = form.context if form.features is None else form.features
-    scale = paramax.Parameterize(_scale, jnp.zeros(()))
-    transformer = bijections.Chain(
-        [
-            eqx.tree_at(lambda affine: affine.scale, bijections.Affine(), scale),
-            bijections.RationalQuadraticSpline(knots=_KNOTS, interval=_END),
-        ]
-    )
+    with relaxed():
+        transformer, constructor = _transformer(jnp.result_type(float))
 
     def layer(key):
         own, other = jr.split(key)
@@ -100,6 +113,7 @@ def untrained(form: Form, key: Array) -> Member:
         last = masked.masked_autoregressive_mlp.layers[-1]
         still = jax.tree.map(lambda x: 0 * x if eqx.is_inexact_array(x) else x, last)
         masked = eqx.tree_at(lambda m: m.masked_autoregressive_mlp.layers[-1], masked, still)
+        masked = eqx.tree_at(lambda m: m.transformer_constructor, masked, constructor)
         order = jr.permutation(other, jnp.arange(form.parameters))
         return bijections.Chain([masked, bijections.Permute(order)])
 
@@ -113,8 +127,10 @@ def untrained(form: Form, key: Array) -> Member:
         sizes = (form.context, form.features, form.width, 2)
         return Member(flow, eqx.nn.MLP(*sizes, activation=jax.nn.silu, key=other))
 
+    # Of other generators the numbers of each shape take seconds to compile.
+    quick = jr.wrap_key_data(jr.bits(key, (4,), jnp.uint32), impl="unsafe_rbg")
     with relaxed():
-        return eqx.filter_vmap(member)(jr.split(key, form.members))
+        return eqx.filter_vmap(member)(jr.split(quick, form.members))
 
 
 def _scale(number: Array) -> Array:
