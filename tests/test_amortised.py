@@ -20,7 +20,7 @@ SIZE = 5
 NOISE = 0.5
 MIXING = np.random.default_rng(0).normal(size=(SIZE, SIZE)) / np.sqrt(SIZE)
 NAMES = tuple("abcde")
-SMALL = {"layers": 3, "width": 32, "progress": False}
+SMALL = {"layers": 2, "width": 32, "progress": False}
 COVARIANCE = np.linalg.inv(np.eye(SIZE) + MIXING.T @ MIXING / NOISE**2)
 
 
@@ -40,7 +40,7 @@ def of_linear() -> Amortised:
     # Which doubts there are is another test's subject.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return train(*linear(2000, 1), key=jr.key(0), names=NAMES, members=2, epochs=15, **SMALL)
+        return train(*linear(2000, 1), key=jr.key(0), names=NAMES, members=2, epochs=10, **SMALL)
 
 
 def test_the_posterior_of_a_linear_model_is_the_analytic_one():
@@ -48,7 +48,7 @@ def test_the_posterior_of_a_linear_model_is_the_analytic_one():
     within 0.1, for 5 data sets."""
     sds = np.sqrt(np.diag(COVARIANCE))
     exact = COVARIANCE / np.outer(sds, sds)
-    assert np.abs(exact - np.eye(SIZE)).max() > 0.5  # it is correlated
+    assert np.abs(exact - np.eye(SIZE)).max() > 0.45  # it is correlated
     for observed in linear(5, 2)[1]:
         draws = np.asarray(of_linear().sample(observed, jr.key(1), 4000))
         assert draws.shape == (4000, SIZE)
@@ -164,7 +164,7 @@ def test_data_unlike_the_simulations_are_told():
     # Each within its range, but not together: along the least direction of the summaries.
     covariance = MIXING @ MIXING.T + NOISE**2 * np.eye(SIZE)
     least = np.linalg.eigh(covariance)[1][:, 0]
-    (said,) = of_linear().unusual(3.2 * least / np.abs(least).max())
+    (said,) = of_linear().unusual(2.2 * least / np.abs(least).max())
     assert "together they are" in said
     with pytest.raises(ValueError, match=r"shape \(4,\); give the 5 summaries"):
         of_linear().sample(observed[:4], jr.key(0))
