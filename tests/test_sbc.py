@@ -1,5 +1,7 @@
 """Simulation-based calibration of a conjugate normal model, of a right and of wrong samplers."""
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -33,7 +35,7 @@ def sampler(scale=1.0):
 RIGHT = sampler()
 
 
-def calibrated(posterior=RIGHT, count=60, **others):
+def calibrated(posterior: Callable = RIGHT, count=60, **others):
     return simulation_based_calibration(
         draw, posterior, count=count, key=KEY, progress=False, **others
     )
