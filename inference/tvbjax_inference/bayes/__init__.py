@@ -2,12 +2,22 @@
 trust them."""
 
 from tvbjax_inference.bayes import (
+    amortised as amortised,
+    calibration as calibration,
     coordinates as coordinates,
     epilepsy as epilepsy,
     initial as initial,
     likelihoods as likelihoods,
 )
+from tvbjax_inference.bayes.amortised import (
+    Amortised as Amortised,
+    load_amortised as load_amortised,
+)
+from tvbjax_inference.bayes.calibration import Calibration as Calibration
 from tvbjax_inference.bayes.diagnosis import Diagnosis as Diagnosis, diagnose as diagnose
 from tvbjax_inference.bayes.nuts import Nuts as Nuts
 from tvbjax_inference.bayes.program import Program as Program, program as program
 from tvbjax_inference.bayes.sampling import sample as sample
+from tvbjax_inference.bayes.sbc import (
+    simulation_based_calibration as simulation_based_calibration,
+)
