@@ -100,7 +100,7 @@ class _Labels:
     def __init__(self, model: Any):
         self.dims: Mapping[str, tuple[str, ...]] = getattr(model, "dims", {})
         self.coords: Mapping[str, np.ndarray] = getattr(model, "coords", {})
-        self.likelihoods = {one.name: one for one in getattr(model, "likelihoods", ())}
+        self.likelihoods = dict(getattr(model, "likelihoods", {}))
         self.described = getattr(model, "attributes", {})
 
     def dataset(

@@ -40,7 +40,7 @@ class Program:
     free: dict[str, Free]
     priors: dict[str, dist.Distribution]
     coordinates: dict[str, AbstractCoordinate]
-    likelihoods: tuple[AbstractLikelihood, ...]
+    likelihoods: dict[str, AbstractLikelihood]
     initial: AbstractInitial
     length: float
     key: Array | None
@@ -49,10 +49,14 @@ class Program:
         """Statements: priors, a run, data."""
         self.observe(self.draw({}))
 
-    def draw(self, given: Mapping[str, Array]) -> dict[str, Array]:
-        """The values of what is free: those that are given, and of the others statements."""
+    def draw(
+        self, given: Mapping[str, Array], names: Sequence[str] | None = None
+    ) -> dict[str, Array]:
+        """The values of what is free: those that are given, and of the others statements. `names`:
+        of these alone."""
         values = {}
-        for name, prior in self.priors.items():
+        for name in self.priors if names is None else names:
+            prior = self.priors[name]
             if name in given:
                 values[name] = given[name]
             elif name in self.coordinates:
@@ -68,7 +72,7 @@ class Program:
         """A run with these values, and the statements about the data."""
         simulator = self.simulator_at(values)
         result = _run(simulator, self.initial.draw(simulator), self.key, self.length)
-        for likelihood in self.likelihoods:
+        for likelihood in self.likelihoods.values():
             likelihood.observe(result)
 
     def begun(self, values: Mapping[str, Array]) -> tuple[Simulator, Array]:
@@ -93,7 +97,7 @@ class Program:
             shape = self.priors[name].batch_shape + self.priors[name].event_shape
             if shape == (self.simulator.regions,):
                 found[name] = found[f"{name}_coordinate"] = (_REGION,)
-        for likelihood in self.likelihoods:
+        for likelihood in self.likelihoods.values():
             found[likelihood.name] = likelihood.shown.dims
             found[f"{likelihood.name}_log_likelihood"] = likelihood.parts.dims
         return found
@@ -102,7 +106,7 @@ class Program:
     def coords(self) -> dict[str, np.ndarray]:
         """By dim, its coordinate."""
         found = {_REGION: np.array(self.simulator.connectome.labels)}
-        for likelihood in self.likelihoods:
+        for likelihood in self.likelihoods.values():
             found |= likelihood.shown.coordinates | likelihood.parts.coordinates
         return found
 
@@ -111,7 +115,7 @@ class Program:
         said = describe(self.simulator, self.key, versions=None, backend=None)
         priors = {name: _told(prior) for name, prior in self.priors.items()}
         free = [(name, one.support, one.tie) for name, one in self.free.items()]
-        likelihoods = [(type(one).__name__, _fields(one)) for one in self.likelihoods]
+        likelihoods = [(type(one).__name__, _fields(one)) for one in self.likelihoods.values()]
         return (
             said,
             free,
@@ -153,12 +157,16 @@ def program(
     unknowns = dict(zip(names, several, strict=True))
     likelihoods = _likelihoods(likelihood)
     check_key(simulator, key, "program")
-    length = max(one.duration(simulator) for one in likelihoods) if duration is None else duration
+    length = (
+        max(one.duration(simulator) for one in likelihoods.values())
+        if duration is None
+        else duration
+    )
     whole_steps(length, simulator.integrator.dt)
     for one in unknowns.values():
         simulator = one.put(simulator, one.start(simulator))
     simulator = laid_out(simulator, several, names)
-    for one in likelihoods:
+    for one in likelihoods.values():
         one.check(simulator, length)
     begins = as_initial(initial)
     begins.check(simulator)
@@ -176,7 +184,7 @@ def program(
     return Program(simulator, unknowns, ordered, moved, likelihoods, begins, float(length), key)
 
 
-def _likelihoods(given: Any) -> tuple[AbstractLikelihood, ...]:
+def _likelihoods(given: Any) -> dict[str, AbstractLikelihood]:
     several = tuple(given) if isinstance(given, Sequence) else (given,)
     if not several or not all(isinstance(one, AbstractLikelihood) for one in several):
         raise TypeError(
@@ -187,7 +195,7 @@ def _likelihoods(given: Any) -> tuple[AbstractLikelihood, ...]:
     for name in names:
         if names.count(name) > 1:
             raise ValueError(f"program: two likelihoods are called '{name}'; give them names.")
-    return several
+    return {one.name: one for one in several}
 
 
 def _put(simulator: Simulator, free: Free, value: Array) -> Simulator:

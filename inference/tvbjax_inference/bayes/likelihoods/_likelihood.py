@@ -1,7 +1,6 @@
 """What was measured, and how likely it is given a run: statements of numpyro about a `Result`."""
 
 import abc
-from collections.abc import Mapping
 from typing import NamedTuple
 
 import equinox as eqx
@@ -110,11 +109,3 @@ def checked_data(who: str, data, channels: tuple[str, ...]) -> np.ndarray:
             "contact that records nothing says nothing: leave it out."
         )
     return found
-
-
-def named_apart(likelihoods: Mapping[str, "AbstractLikelihood"]) -> None:
-    """Raises `ValueError` where two likelihoods have one name."""
-    names = [one.name for one in likelihoods.values()]
-    for name in names:
-        if names.count(name) > 1:
-            raise ValueError(f"program: two likelihoods are called '{name}'; name them apart.")
