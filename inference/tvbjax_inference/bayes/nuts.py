@@ -8,24 +8,28 @@ elsewhere all are one.
 import dataclasses
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Float
+from jaxtyping import Array
 from numpyro.infer import NUTS
 
 from tvbjax.ensemble import workers
 from tvbjax.kinds import check_count, check_number
+from tvbjax.progress import progress_bar
 from tvbjax_inference.bayes.flat import Flat, as_numpyro_computes
+from tvbjax_inference.bayes.method import AbstractMethod, Drawn
 from tvbjax_inference.bayes.modes import Mode
+
+Draws = dict[str, np.ndarray]  # by name, with axes (chain, draw)
 
 
 @dataclasses.dataclass(frozen=True)
-class Nuts:
+class Nuts(AbstractMethod):
     """The No-U-Turn sampler (Hoffman & Gelman 2014, JMLR 15:1593), numpyro's.
 
     `target_accept`: a higher one makes smaller steps. `block`: draws between two checkpoints.
@@ -34,7 +38,7 @@ class Nuts:
     chains: int = 4
     warmup: int = 500
     draws: int = 1000
-    target_accept: float = 0.85
+    target_accept: float = 0.95
     max_tree_depth: int = 10
     block: int = 50
 
@@ -45,32 +49,57 @@ class Nuts:
         if self.target_accept >= 1.0:
             raise ValueError(f"Nuts: target_accept is {self.target_accept}; give less than 1.")
 
-    @property
-    def steps(self) -> int:
-        """Of each chain, warm-up and draws."""
-        return self.warmup + self.draws
+    def drawn(self, flat, modes, key, checkpoint, progress):
+        chains = _Chains(flat, modes, self)
+        states, draws = chains.begin(key), {}
+        if checkpoint is not None:
+            states, draws = checkpoint.state(states) or states, checkpoint.draws
+        done = draws["numbers"].shape[1] if draws else 0
+        total = self.warmup + self.draws
+        with progress_bar("sampling the posterior", total, progress) as advance_bar:
+            advance_bar(done)
+            while done < total:
+                # A block never spans the border, so that blocks are the same whatever was kept.
+                end = self.warmup if done < self.warmup else total
+                count = min(self.block, end - done)
+                states, more = chains.advance(states, count)
+                draws = _joined(draws, more)
+                done += count
+                if checkpoint is not None:
+                    checkpoint.keep(states, draws)
+                advance_bar(count, _note(more, done <= self.warmup))
+        kept = {name: x[:, self.warmup :] for name, x in draws.items()}
+        before = {name: x[:, : self.warmup] for name, x in draws.items()}
+        return Drawn(kept["numbers"], self._stats(kept), self._stats(before))
+
+    def _stats(self, draws: Draws) -> Draws:
+        """By ArviZ's names."""
+        steps = draws["n_steps"]
+        depth = np.ceil(np.log2(steps + 1)).astype(int)
+        saturated = steps >= 2**self.max_tree_depth - 1
+        named = {name: x for name, x in draws.items() if name != "numbers"}
+        return named | {"tree_depth": depth, "reached_max_tree_depth": saturated}
 
 
-class Draw(NamedTuple):
-    """One step of chains: the numbers, and what the sampler says of it. With axes (chain, draw)
-    where there are several."""
-
-    numbers: Float[Array | np.ndarray, "*draw number"]
-    diverging: Array | np.ndarray
-    steps: Array | np.ndarray
-    acceptance_rate: Array | np.ndarray
-    step_size: Array | np.ndarray
-    energy: Array | np.ndarray
-    potential: Array | np.ndarray
+def _joined(before: Draws, after: Draws) -> Draws:
+    if not before:
+        return after
+    return {name: np.concatenate([before[name], x], axis=1) for name, x in after.items()}
 
 
-class Chains:
+def _note(draws: Draws, warmup: bool) -> str:
+    what = "warm-up" if warmup else "draws"
+    diverged = int(draws["diverging"].sum())
+    return f"{what}, {draws['n_steps'].mean():.0f} steps each, {diverged} divergences"
+
+
+class _Chains:
     """What runs the chains of one `Nuts`: states in, states and draws out."""
 
     def __init__(self, flat: Flat, modes: Sequence[Mode], nuts: Nuts):
         self.nuts, self.flat = nuts, flat
         self.modes = [modes[chain % len(modes)] for chain in range(nuts.chains)]
-        self.together = jax.default_backend() != "cpu"
+        self.together = jax.default_backend() != "cpu" and len(modes) == 1
         self._kernels: dict[int, tuple[NUTS, Callable]] = {}
 
     def begin(self, key: Array) -> list[Any]:
@@ -84,18 +113,18 @@ class Chains:
             for mode, one in zip(self.modes, jr.split(key, self.nuts.chains), strict=True)
         ]
 
-    def advance(self, states: list[Any], count: int) -> tuple[list[Any], Draw]:
+    def advance(self, states: list[Any], count: int) -> tuple[list[Any], Draws]:
         """So many steps of all chains."""
         runs = [self._kernel(mode)[1] for mode in self.modes]
-        if self.together and len(set(map(id, self.modes))) == 1:
+        if self.together:
             stacked = jax.tree.map(lambda *x: jnp.stack(x), *states)
             ended, draws = runs[0](stacked, count)
             ended = [jax.tree.map(lambda x, i=i: x[i], ended) for i in range(len(states))]
-            return ended, jax.tree.map(np.asarray, draws)
+            return ended, {name: np.asarray(x) for name, x in draws.items()}
         with ThreadPoolExecutor(workers()) as pool:
             done = list(pool.map(lambda run, state: run(state, count), runs, states))
-        draws = [jax.tree.map(np.asarray, draw) for _, draw in done]
-        return [state for state, _ in done], jax.tree.map(lambda *x: np.stack(x), *draws)
+        draws = {name: np.stack([draw[name] for _, draw in done]) for name in done[0][1]}
+        return [state for state, _ in done], draws
 
     def _kernel(self, mode: Mode) -> tuple[NUTS, Callable]:
         """Of one mode, compiled once."""
@@ -114,16 +143,15 @@ class Chains:
             def step(state, _):
                 with as_numpyro_computes():
                     state = kernel.sample(state, (), {})
-                adapted = state.adapt_state
-                return state, Draw(
-                    centre + scale @ state.z,
-                    state.diverging,
-                    state.num_steps,
-                    state.accept_prob,
-                    adapted.step_size,
-                    state.energy,
-                    state.potential_energy,
-                )
+                return state, {
+                    "numbers": centre + scale @ state.z,
+                    "diverging": state.diverging,
+                    "n_steps": state.num_steps,
+                    "acceptance_rate": state.accept_prob,
+                    "step_size": state.adapt_state.step_size,
+                    "energy": state.energy,
+                    "lp": -state.potential_energy,
+                }
 
             def run(state, count):
                 return lax.scan(step, state, length=count)

@@ -1,7 +1,8 @@
 """Draws as a tree of xarray, in the groups and with the names that ArviZ has."""
 
+import dataclasses
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -12,8 +13,8 @@ from jax import lax
 from jaxtyping import Array
 
 from tvbjax_inference.bayes.flat import Flat
+from tvbjax_inference.bayes.method import AbstractMethod, Drawn
 from tvbjax_inference.bayes.modes import Mode
-from tvbjax_inference.bayes.nuts import Draw, Nuts
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -24,71 +25,55 @@ _HIDDEN = "_coordinate"
 # How many runs of the model are held at once.
 _BATCH = 50
 
+# Draws from the prior, at least.
+_PRIOR = 500
+
 
 def as_tree(
     flat: Flat,
     model: Callable[[], Any],
-    modes: tuple[Mode, ...],
-    nuts: Nuts,
-    draws: Draw,
+    modes: Sequence[Mode],
+    method: AbstractMethod,
+    drawn: Drawn,
     key: Array,
     replicates: int,
 ) -> "xr.DataTree":
-    """All groups. `draws`: warm-up included, which is left out here."""
+    """All groups."""
     import xarray as xr
 
     label = _Labels(model)
-    kept = Draw(*(part[:, nuts.warmup :] for part in draws))
-    sites = _over(flat.sites, kept.numbers)
+    sites = _over(flat.sites, drawn.numbers)
     parts = {n.removesuffix(_PARTS): x for n, x in sites.items() if n.endswith(_PARTS)}
     shown = {n: x for n, x in sites.items() if not n.endswith((_PARTS, _HIDDEN))}
     at_prior, at_data = jr.split(key)
-    every = max(1, nuts.draws * nuts.chains // replicates)
-    thinned = kept.numbers[:, ::every]
-    keys = jr.split(at_data, thinned.shape[:2])
-    replicated = _over(flat.replicated, thinned, keys)
-    prior = _over(flat.prior, jr.split(at_prior, (1, max(replicates, 500))))
-    data = {n: x for n, x in prior.items() if n in flat.observed}
-    unconditioned = {
-        n: x for n, x in prior.items() if n in shown and not n.endswith((_PARTS, _HIDDEN))
-    }
+    chains, draws = drawn.numbers.shape[:2]
+    every = max(1, draws * chains // replicates)
+    thinned = drawn.numbers[:, ::every]
+    replicated = _over(flat.replicated, thinned, jr.split(at_data, thinned.shape[:2]))
+    prior = _over(flat.prior, jr.split(at_prior, (1, max(replicates, _PRIOR))))
     groups = {
         "posterior": label.dataset(shown),
-        "posterior_predictive": label.measured(replicated, np.arange(0, nuts.draws, every)),
-        "prior": label.dataset(unconditioned),
-        "prior_predictive": label.measured(data),
+        "posterior_predictive": label.measured(replicated, np.arange(0, draws, every)),
+        "prior": label.dataset({n: x for n, x in prior.items() if n in shown}),
+        "prior_predictive": label.measured({n: prior[n] for n in flat.observed}),
         "log_likelihood": label.dataset(parts, _PARTS),
         "observed_data": label.observed(),
-        "sample_stats": label.dataset(_stats(kept, nuts)),
-        "warmup_sample_stats": label.dataset(
-            _stats(Draw(*(part[:, : nuts.warmup] for part in draws)), nuts)
-        ),
-        "unconstrained_posterior": label.dataset({"position": kept.numbers}),
+        "sample_stats": label.dataset(drawn.stats),
+        "warmup_sample_stats": label.dataset(drawn.before),
+        "unconstrained_posterior": label.dataset({"position": drawn.numbers}),
         "modes": _of_modes(modes, flat),
     }
     tree = xr.DataTree.from_dict({name: one for name, one in groups.items() if one is not None})
-    tree.attrs = label.attributes(nuts)
+    tree.attrs = label.attributes(method)
     return tree
-
-
-def _stats(draws: Draw, nuts: Nuts) -> dict[str, np.ndarray | Array]:
-    depth = np.ceil(np.log2(draws.steps + 1)).astype(int)
-    return {
-        "diverging": draws.diverging,
-        "n_steps": draws.steps,
-        "tree_depth": depth,
-        "reached_max_tree_depth": draws.steps >= 2**nuts.max_tree_depth - 1,
-        "acceptance_rate": draws.acceptance_rate,
-        "step_size": draws.step_size,
-        "energy": draws.energy,
-        "lp": -draws.potential,
-    }
 
 
 def _over(function: Callable, *arguments: Any) -> dict[str, np.ndarray]:
     """A function of one draw over all, with axes (chain, draw) in front."""
     lead = jnp.shape(arguments[0])[:2]
     flat = jax.tree.map(lambda x: jnp.reshape(x, (-1, *jnp.shape(x)[2:])), arguments)
+    if not jax.eval_shape(lambda a: function(*jax.tree.map(lambda x: x[0], a)), flat):
+        return {}
     found = jax.jit(lambda a: lax.map(lambda one: function(*one), a, batch_size=_BATCH))(flat)
     shaped = {name: np.reshape(x, (*lead, *x.shape[1:])) for name, x in found.items()}
     return {name: np.asarray(x) for name, x in shaped.items()}
@@ -147,13 +132,13 @@ class _Labels:
             found[name] = xr.DataArray(one.measured, dims=dims, coords=coords)
         return xr.Dataset(found) if found else None
 
-    def attributes(self, nuts: Nuts) -> dict[str, str]:
+    def attributes(self, method: AbstractMethod) -> dict[str, str]:
         """Where it came from, as text."""
-        said = {name: value for name, value in dict(self.described).items()}
-        return said | {"method": json.dumps({"name": "NUTS", **vars(nuts)})}
+        how = {"name": type(method).__name__} | dataclasses.asdict(method)  # type: ignore[call-overload]
+        return dict(self.described) | {"method": json.dumps(how)}
 
 
-def _of_modes(modes: tuple[Mode, ...], flat: Flat) -> "xr.Dataset":
+def _of_modes(modes: Sequence[Mode], flat: Flat) -> "xr.Dataset":
     import xarray as xr
 
     return xr.Dataset(

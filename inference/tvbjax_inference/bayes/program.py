@@ -5,11 +5,11 @@ all that numpyro has works with it.
 """
 
 import dataclasses
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import equinox as eqx
-import jax
 import numpy as np
 import numpyro
 import numpyro.distributions as dist
@@ -18,6 +18,7 @@ from numpyro import handlers
 
 from tvbjax import Free, Result, Simulator, simulate
 from tvbjax.arrays import strong
+from tvbjax.identity import digest
 from tvbjax.provenance import describe
 from tvbjax.simulation import check_key, whole_steps
 from tvbjax.supports import Simplex
@@ -109,6 +110,17 @@ class Program:
         for likelihood in self.likelihoods.values():
             found |= likelihood.shown.coordinates | likelihood.parts.coordinates
         return found
+
+    @property
+    def attributes(self) -> dict[str, str]:
+        """Where it came from, as text: the simulator, priors and the data's digests."""
+        said = json.loads(describe(self.simulator, self.key))
+        said |= {f"prior of {name}": _text(prior) for name, prior in self.priors.items()}
+        for name, likelihood in self.likelihoods.items():
+            said[f"likelihood of {name}"] = type(likelihood).__name__
+            said[f"data of {name}, sha256"] = digest(np.asarray(likelihood.measured))
+        said["duration"] = self.length
+        return {n: v if isinstance(v, str) else json.dumps(v) for n, v in said.items()}
 
     def description(self) -> tuple:
         """All that the posterior depends on, for checkpoints."""
@@ -215,9 +227,42 @@ def _run(simulator: Simulator, initial: Array, key: Array | None, duration: floa
     return simulate(simulator, duration, initial=initial, key=key, progress=False)
 
 
-def _told(prior: dist.Distribution) -> tuple:
-    leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(prior)]
-    return (type(prior).__name__, tuple(leaves), prior.batch_shape, prior.event_shape)
+def _text(prior: Any) -> str:
+    """A distribution for people."""
+    if isinstance(prior, dist.Independent):
+        return _text(prior.base_dist)
+    if isinstance(prior, dist.ExpandedDistribution):
+        return _text(prior.base_dist)
+    shown = []
+    for name in sorted(prior.arg_constraints):
+        value = np.asarray(getattr(prior, name))
+        one = value.ravel()
+        shown.append(f"{name} {one[0]:g}" if (one == one[0]).all() else f"{name} of each")
+    return f"{type(prior).__name__}({', '.join(shown)})"
+
+
+# What distributions that are made of others hold beside the parameters that they name themselves.
+_INNER = (
+    "base_dist",
+    "transforms",
+    "low",
+    "high",
+    "mixing_distribution",
+    "component_distributions",
+)
+
+
+def _told(prior: Any) -> tuple:
+    """A distribution by its parameters. numpyro flattens it in an order of the day."""
+    if isinstance(prior, tuple | list):
+        return tuple(_told(part) for part in prior)
+    if isinstance(prior, dist.Distribution):
+        names = sorted({*prior.arg_constraints, *(n for n in _INNER if hasattr(prior, n))})
+        said = [(name, _told(getattr(prior, name))) for name in names]
+        return (type(prior).__name__, prior.batch_shape, prior.event_shape, *said)
+    if isinstance(prior, dist.transforms.Transform):
+        return (type(prior).__name__, *sorted(vars(prior).items(), key=lambda item: item[0]))
+    return (np.asarray(prior),)
 
 
 def _fields(module: Any) -> tuple:

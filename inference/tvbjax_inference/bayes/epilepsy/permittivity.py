@@ -55,17 +55,16 @@ class NearSlowManifold(AbstractInitial):
 def beside_the_branch(
     z: Float[Array, " region"], away: Float[Array, " region"]
 ) -> Float[Array, " region"]:
-    """x by this much away from the left branch; less so to the right, where it comes no nearer to
-    the middle branch than a third of the way."""
+    """x by about this much away from the left branch, and never by more than two thirds of the way
+    to the middle branch or 0.6: farther to the left a step of 0.1 leaps over the branch, so that
+    there are two places that have the same future."""
     left = left_branch(z)
     # The other roots of x^3 + 2 x^2 + z - 4.1 add up to -2 - left, and their product is
     # left^2 + 2 left.
     total, product = -2.0 - left, left**2 + 2.0 * left
     middle = (total - jnp.sqrt(jnp.maximum(total**2 - 4.0 * product, 1e-12))) / 2.0
-    most = (2.0 / 3.0) * (middle - left)
-    # 1 - softplus(2 - k a) / softplus(2): k makes the slope 1 at 0; to the left it is 1.14.
-    bent = 1.0 - jax.nn.softplus(2.0 - 2.4147764158 * away / most) / 2.1269280110
-    return left + most * bent
+    most = 1.0 / (1.0 / 0.6 + 1.5 / (middle - left))
+    return left + most * jnp.tanh(away / most)
 
 
 def left_branch(z: Float[Array, " region"]) -> Float[Array, " region"]:
