@@ -22,3 +22,5 @@ from tvbjax_inference.bayes.sampling import sample as sample
 from tvbjax_inference.bayes.sbc import (
     simulation_based_calibration as simulation_based_calibration,
 )
+from tvbjax_inference.bayes.tempering import Tempered as Tempered
+from tvbjax_inference.bayes.variational import Variational as Variational

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 LARGEST_RHAT = 1.01
 FEWEST_DRAWS = 100  # effective, for each chain
 LEAST_BFMI = 0.3
+LARGEST_SHAPE = 0.7
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -68,7 +69,9 @@ def _of_mixing(table: "xr.Dataset", chains: int) -> tuple[list[str], dict[str, f
     least_tail = _extreme(table.sel(measure="ess_tail"), np.nanargmin)
     numbers = {"R-hat": worst[1], "bulk ESS": least_bulk[1], "tail ESS": least_tail[1]}
     if chains < 2:
-        problems.append("There is one chain, which can't be compared with others; run four.")
+        problems.append(
+            "There is one chain, which can't be compared with others; draw with four of Nuts()."
+        )
     if not worst[1] < LARGEST_RHAT:
         bad = _count(table.sel(measure="rhat"), lambda x: ~(x < LARGEST_RHAT))
         problems.append(
@@ -95,8 +98,8 @@ def _of_chains(tree: "xr.DataTree") -> tuple[list[str], dict[str, float]]:
     if "sample_stats" not in tree.children:
         return [], {}
     stats, problems = tree["sample_stats"].to_dataset(), []
-    diverging = int(stats["diverging"].sum())
-    numbers = {"divergences": float(diverging)}
+    diverging = int(stats["diverging"].sum()) if "diverging" in stats else 0
+    numbers = {"divergences": float(diverging)} if "diverging" in stats else {}
     if diverging:
         share = diverging / stats["diverging"].size
         problems.append(
@@ -115,6 +118,8 @@ def _of_chains(tree: "xr.DataTree") -> tuple[list[str], dict[str, float]]:
             )
     if "n_steps" in stats:
         numbers["steps a draw"] = float(stats["n_steps"].mean())
+    if "log_weight" in stats:
+        problems += _of_weights(np.asarray(stats["log_weight"]).ravel(), numbers)
     if "energy" in stats:
         energy = np.asarray(stats["energy"])
         bfmi = (np.diff(energy, axis=1) ** 2).mean(axis=1) / energy.var(axis=1)
@@ -127,6 +132,20 @@ def _of_chains(tree: "xr.DataTree") -> tuple[list[str], dict[str, float]]:
     if "modes" in tree.children:
         problems += _of_modes(tree["modes"].to_dataset())
     return problems, numbers
+
+
+def _of_weights(log_weights: np.ndarray, numbers: dict[str, float]) -> list[str]:
+    """Of draws that are not the posterior's own: by the tail of their weights. Vehtari et al.
+    (2024), JMLR 25:72."""
+    _, shape = arviz_stats().base.array_stats.psislw(log_weights)
+    numbers["Pareto k"] = float(shape)
+    if shape < LARGEST_SHAPE:
+        return []
+    return [
+        f"Weighed by the posterior, draws have a Pareto k of {float(shape):.2f}, above "
+        f"{LARGEST_SHAPE}: the approximation is not the posterior, and misses a part of it; draw "
+        "with Nuts()."
+    ]
 
 
 def _of_modes(modes: "xr.Dataset") -> list[str]:

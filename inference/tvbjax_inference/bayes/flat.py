@@ -15,7 +15,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 from numpyro import handlers
 from numpyro.distributions import biject_to
-from numpyro.infer.util import constrain_fn, potential_energy
+from numpyro.infer.util import constrain_fn, potential_energy, unconstrain_fn
 
 Sites = dict[str, Array]
 
@@ -33,12 +33,13 @@ def as_numpyro_computes() -> Iterator[None]:
 @dataclasses.dataclass(frozen=True, eq=False)
 class Flat:
     """`start`: the middles of the priors. `names`: what each number belongs to. `observed`: the
-    sites of data."""
+    sites of data; `known`: those, and factors."""
 
     model: Callable[[], Any]
     start: Float[Array, " number"]
     names: tuple[str, ...]
     observed: tuple[str, ...]
+    known: tuple[str, ...]
     unravel: Callable[[Array], Sites]
 
     @property
@@ -50,6 +51,19 @@ class Flat:
         """The negative logarithm of the posterior's density in these numbers, up to a constant."""
         with as_numpyro_computes():
             return jnp.asarray(potential_energy(self.model, (), {}, self.unravel(numbers)))
+
+    def prior_potential(self, numbers: Float[Array, " number"]) -> Float[Array, ""]:
+        """The same of the prior: without data and factors."""
+        prior = handlers.block(self.model, hide=list(self.known))
+        with as_numpyro_computes():
+            return jnp.asarray(potential_energy(prior, (), {}, self.unravel(numbers)))
+
+    def prior_numbers(self, key: Array) -> Float[Array, " number"]:
+        """Unbounded numbers by a draw from the prior."""
+        values = self.prior(key)
+        unknown = {name: values[name] for name in self.unravel(self.start)}
+        with as_numpyro_computes():
+            return ravel_pytree(unconstrain_fn(self.model, (), {}, unknown))[0]
 
     def sites(self, numbers: Float[Array, " number"]) -> Sites:
         """The values of all sites, those that are deterministic as well, without the data."""
@@ -86,6 +100,7 @@ def flat_of(model: Callable[[], Any]) -> Flat:
             "function of numpyro's statements without arguments."
         )
     observed: list[str] = []
+    known: list[str] = []
 
     @jax.jit
     def begin(key: Array) -> Sites:
@@ -95,6 +110,7 @@ def flat_of(model: Callable[[], Any]) -> Flat:
         for name, site in trace.items():
             if site["type"] == "sample" and site["is_observed"]:
                 # A factor is an observed site, too, but no data.
+                known.append(name)
                 observed.extend([] if isinstance(site["fn"], dist.Unit) else [name])
             elif site["type"] == "sample":
                 _check_continuous(name, site)
@@ -110,7 +126,7 @@ def flat_of(model: Callable[[], Any]) -> Flat:
     for name in sorted(start):
         shape = np.shape(start[name])
         names += [name] if not shape else [f"{name}[{i}]" for i in range(int(np.prod(shape)))]
-    return Flat(model, flat, tuple(names), tuple(observed), unravel)
+    return Flat(model, flat, tuple(names), tuple(observed), tuple(known), unravel)
 
 
 def _check_continuous(name: str, site: dict[str, Any]) -> None:
