@@ -74,7 +74,7 @@ class Program:
     def begun(self, values: Mapping[str, Array]) -> tuple[Simulator, Array]:
         """The simulator and the state at the beginning by the values of all sites, such as those of
         one draw. Sites that are not given are an error of numpyro's."""
-        with handlers.substitute(data=dict(values)), handlers.block():
+        with handlers.block(), handlers.substitute(data=dict(values)):
             simulator = self.simulator_at(self.draw(values))
             return simulator, self.initial.draw(simulator)
 
