@@ -10,6 +10,7 @@ from patients import LABELS, TRUTH, posterior_about, small_patient
 from tvbjax import simulate
 from tvbjax.forward import Gain
 from tvbjax_inference.bayes import epilepsy
+from tvbjax_inference.bayes.epilepsy.runs import chosen_draws
 
 
 @pytest.fixture(scope="module")
@@ -57,9 +58,17 @@ def test_a_discharge_from_the_beginning_starts_at_zero(program, tree):
     np.testing.assert_array_equal(found["onset"].sel(region="d"), 0.0)
 
 
-def test_draws_are_chosen_by_their_seed(program, tree):
-    same = [epilepsy.activity(program, tree, draws=3, seed=s, duration=8.0) for s in (1, 1, 2)]
-    assert same[0].equals(same[1]) and not same[0].equals(same[2])
+def test_draws_are_chosen_by_their_seed(tree):
+    """Without putting back, so that all differ, and by the same draws for all sites."""
+    names = ("coupling", "excitability")
+    one, same, other = (chosen_draws(tree, names, 40, seed) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(one["coupling"], same["coupling"])
+    assert len(np.unique(one["coupling"])) == 40
+    assert not np.array_equal(one["coupling"], other["coupling"])
+    posterior = tree["posterior"].to_dataset().stack(every=("chain", "draw"))
+    for coupling, excitability in zip(one["coupling"], one["excitability"], strict=True):
+        place = int(np.argmin(np.abs(posterior["coupling"].values - float(coupling))))
+        np.testing.assert_array_equal(excitability, posterior["excitability"].values[:, place])
 
 
 def test_a_summary_counts(tree, runs):
@@ -134,7 +143,7 @@ def test_what_no_channel_sees_is_unresolved():
     np.testing.assert_allclose(epilepsy.unresolved(gain, noise=0.5, samples=100), seen)
 
 
-def test_what_does_not_fit_is_told(program, tree):
+def test_what_does_not_fit_is_told(program, tree, without_type_checks):
     with pytest.raises(ValueError, match="no group 'prior'; give what tvbjax.bayes.sample"):
         epilepsy.summary(tree.filter(lambda node: node.name != "prior"))
     with pytest.raises(ValueError, match="has no 'excitability'; it has coupling"):

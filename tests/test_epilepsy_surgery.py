@@ -1,6 +1,8 @@
 """Virtual surgery in a brain whose seizures have one source, against single runs of a network from
 which the regions are really gone."""
 
+import equinox as eqx
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.stats import norm
@@ -61,9 +63,9 @@ def test_sizes_are_those_of_networks_without_the_regions(program, tree):
     for draw in range(6):
         excitability = posterior["excitability"].isel(every=draw).values[left]
         network = epilepsy.network(Connectome(weights, labels=["a", "c", "e"]))
-        free = {"excitability": excitability, "coupling": float(posterior["coupling"][draw])}
-        network = forms.SMOOTH.free_coupling.put(network, np.log(free["coupling"]))
-        network = forms.SMOOTH.free_excitability.put(network, free["excitability"])
+        coupling = jnp.asarray(posterior["coupling"].values[draw])
+        network = eqx.tree_at(lambda s: s.coupling.a, network, coupling)
+        network = forms.SMOOTH.free_excitability.put(network, jnp.asarray(excitability))
         raw = simulate(network, DURATION, initial=np.stack([x, z]), progress=False)["raw"].values
         assert int((raw[:, 0] > 0).any(axis=0).sum()) == int(found["size"][0, draw])
 

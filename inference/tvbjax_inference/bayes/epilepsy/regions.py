@@ -161,9 +161,7 @@ def cells(summary: "xr.Dataset", most: int | None = None) -> tuple[tuple[str, ..
     if runs:
         head += ["P(recruited)", "P(early)", f"onset, ms ({percent})"]
     rows = [(*head, "shrinkage", "known from data")]
-    unlike = -summary["epileptogenic"].values
-    order = np.lexsort((-summary["mean"].values, unlike, ~summary["known"].values))
-    for place in order[:most]:
+    for place in ranked(summary)[:most]:
         one = summary.isel(region=place)
         row = [
             str(one["region"].values),
@@ -184,6 +182,13 @@ def to_table(summary: "xr.Dataset", most: int | None = None) -> str:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in rows]
     return "\n".join(line.rstrip() for line in lines)
+
+
+def ranked(summary: "xr.Dataset") -> list[int]:
+    """Regions, the most probably epileptogenic first, by their means where that is equal; those of
+    which nothing is known last."""
+    unlikely, below = -summary["epileptogenic"].values, -summary["mean"].values
+    return np.lexsort((below, unlikely, ~summary["known"].values)).tolist()
 
 
 def check_level(who: str, level: float) -> None:
