@@ -2,6 +2,7 @@
 
 from tvbjax_inference.bayes.epilepsy import (
     classification as classification,
+    figures as figures,
     forms as forms,
     priors as priors,
 )
@@ -18,6 +19,7 @@ from tvbjax_inference.bayes.epilepsy.regions import (
     summary as summary,
     to_table as to_table,
 )
+from tvbjax_inference.bayes.epilepsy.report import write_report as write_report
 from tvbjax_inference.bayes.epilepsy.resolution import (
     Correlations as Correlations,
     correlations as correlations,
