@@ -161,8 +161,9 @@ def test_violins_are_coloured_by_probability(patient, summary):
 def test_the_map_is_grey_where_nothing_is_known(patient, summary):
     connectome = patient.program.simulator.connectome
     figure = figures.map_of_probability(summary, connectome, patient.sensors)
-    shown = [one for one in figure.axes[0].collections if one.get_array() is not None]
-    assert [np.size(one.get_array()) for one in shown] == [int(summary["known"].sum())]
+    arrays = [one.get_array() for one in figure.axes[0].collections]
+    shown = [array.size for array in arrays if array is not None]
+    assert shown == [int(summary["known"].sum())]
     assert [np.size(line.get_xdata()) for line in figure.axes[0].lines] == [66]
 
 
@@ -177,13 +178,14 @@ def test_bars_keep_what_is_without_surgery(surgery):
     axes = figures.surgery_bars(surgery, most=6).axes[0]
     names = [label.get_text() for label in axes.get_yticklabels()]
     assert len(names) == 6 and names[-1] == "no surgery" and names[0] == "R-frontal18 + R-insula18"
-    assert [bar.get_width() for bar in axes.containers[0]] == sorted(  # type: ignore[attr-defined]
-        [*surgery["prevented"].values[-5:], 0.0], reverse=True
+    assert (
+        [bar.get_width() for bar in axes.containers[0]]
+        == sorted(  # type: ignore[attr-defined]
+            [*surgery["prevented"].values[-5:], 0.0], reverse=True
+        )
     )
 
 
 def test_a_truth_of_another_shape_is_told(patient, summary):
-    with pytest.raises(
-        ValueError, match=r"truth has the shape \(3,\); give one for each"
-    ):
+    with pytest.raises(ValueError, match=r"truth has the shape \(3,\); give one for each"):
         figures.shrinkage_scatter(patient.tree, summary, np.zeros(3))

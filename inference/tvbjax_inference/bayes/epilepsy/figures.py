@@ -98,6 +98,7 @@ def map_of_probability(
     for points in (one for axes in figure.axes[: len(SIDES)] for one in axes.collections):
         if points.get_array() is not None:
             points.set_cmap("YlOrRd")
+            points.set_edgecolor("#6B7280")
     if sensors is None:
         return figure
     assert connectome.centres is not None
@@ -270,7 +271,7 @@ def _violin_legend(axes: "Axes", threshold: float, truth: bool) -> None:
         Patch(color=_EZ, label="P > 0.5"),
         Patch(color=_PZ, label="P > 0.05"),
         Patch(color=_HEALTHY, label="P ≤ 0.05"),
-        Patch(facecolor="white", edgecolor="#8A9099", hatch="////", label="as the prior"),
+        Patch(facecolor="white", edgecolor="#8A9099", hatch="////", label="not known"),
         Patch(color=_PRIOR, label="prior"),
         Line2D([], [], color=_INK, ls=":", label=f"{threshold:g}"),
     ]

@@ -171,8 +171,7 @@ def cells(summary: "xr.Dataset", most: int | None = None) -> tuple[tuple[str, ..
         ]
         if runs:
             row += [f"{float(one['recruited']):.2f}", f"{float(one['early']):.2f}", _onset(one)]
-        known = "yes" if bool(one["known"]) else "no: as the prior"
-        rows.append((*row, f"{float(one['shrinkage']):.2f}", known))
+        rows.append((*row, f"{float(one['shrinkage']):.2f}", _known(one)))
     return tuple(rows)
 
 
@@ -196,6 +195,13 @@ def check_level(who: str, level: float) -> None:
     check_number(f"{who}: level", level, above=0.0)
     if level >= 1.0:
         raise ValueError(f"{who}: level is {level:g}; give a probability below 1, such as 0.9.")
+
+
+def _known(region: "xr.Dataset") -> str:
+    if bool(region["known"]):
+        return "yes"
+    wider = float(region["shrinkage"]) < -LEAST_SHRINKAGE
+    return "no: wider than the prior" if wider else "no: as the prior"
 
 
 def _onset(region: "xr.Dataset") -> str:

@@ -1,4 +1,4 @@
-"""Parts of a page of HTML that needs nothing else, escaped; how it looks on screens and on paper."""
+"""Parts of a page of HTML that needs nothing else: text is escaped, figures are within it."""
 
 import base64
 import html
