@@ -68,7 +68,7 @@ def excitability_violins(
             drawn.plot(range(len(order)), truth[order], "D", **look)
         threshold = summary.attrs["threshold"]
         drawn.axhline(threshold, color=_INK, lw=1.0, ls=":", zorder=0)
-        names = [str(summary["region"].values[region]) for region in order]
+        names = [_plain(summary["region"].values[region]) for region in order]
         drawn.set_xticks(range(len(order)), names, rotation=60, ha="right", rotation_mode="anchor")
         drawn.set_xlim(-0.7, len(order) - 0.3)
         drawn.set_ylabel("excitability")
@@ -146,7 +146,7 @@ def predicted_seeg(
             axes.fill_between(time, bands[0, :, i], bands[2, :, i], color=_PREDICTED, alpha=0.25)
             axes.plot(time, bands[1, :, i], color=_PREDICTED, lw=1.4)
             axes.plot(time, observed.values[:, i], color=_INK, lw=0.9)
-            axes.set_title(labels[i], loc="left", fontsize=11, pad=2)
+            axes.set_title(_plain(labels[i]), loc="left", fontsize=11, pad=2)
             axes.tick_params(labelsize=9)
             axes.locator_params(axis="y", nbins=3)
         for axes in panels.ravel()[len(chosen) :]:
@@ -194,7 +194,7 @@ def shrinkage_scatter(
         for i in _worth_naming(away, summary["epileptogenic"].values):
             height = max(float(away[i]), height + 0.055 * top)  # names above one another
             drawn.annotate(
-                str(summary["region"].values[i]), (shrinkage[i], away[i]),
+                _plain(summary["region"].values[i]), (shrinkage[i], away[i]),
                 xytext=(shrinkage[i] - 0.06, height), ha="right", va="center", fontsize=9,
                 arrowprops={"arrowstyle": "-", "lw": 0.6, "color": "#8A9099", "shrinkB": 4},
             )  # fmt: skip
@@ -232,7 +232,7 @@ def surgery_bars(surgery: "xr.Dataset", *, most: int = 15, axes: "Axes | None" =
             "regions\nseizing", (1.06, 1.0), xycoords="axes fraction", xytext=(0, 4),
             textcoords="offset points", ha="center", va="bottom", fontsize=9.5,
         )  # fmt: skip
-        names = [_short(str(surgery["candidate"].values[i])) for i in order]
+        names = [_plain(surgery["candidate"].values[i]) for i in order]
         drawn.set_yticks(places, names)
         drawn.tick_params(axis="y", length=0)
         drawn.set_ylim(len(order) - 0.4, -0.6)
@@ -304,5 +304,8 @@ def _worth_naming(away: np.ndarray, probability: np.ndarray) -> list[int]:
     return sorted({*map(int, likely), *map(int, far)}, key=lambda i: away[i])
 
 
-def _short(text: str, most: int = 34) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"
+def _plain(label: object, most: int = 34) -> str:
+    """A label as text of a line, and no mathematics."""
+    text = str(label)
+    text = text if len(text) <= most else text[: most - 1] + "…"
+    return text.replace("$", r"\$")
