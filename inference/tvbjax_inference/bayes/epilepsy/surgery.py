@@ -3,6 +3,7 @@
 Every candidate is tried in the brains of many draws of the posterior, so that what is not known of
 the patient is in the answer. Regions are coupled by differences: what is healthy also holds its
 neighbours down, so that an operation can bring on seizures, too.
+Interventions in virtual patients: An et al. (2019), PLoS Comput. Biol. 15:e1007051.
 """
 
 import dataclasses
