@@ -87,8 +87,13 @@ class Flat:
         with as_numpyro_computes(), handlers.seed(rng_seed=key), handlers.trace() as trace:
             with handlers.uncondition():
                 self.model()
+        factors = set(self.known) - set(self.observed)
         kinds = ("sample", "deterministic")
-        return {name: site["value"] for name, site in trace.items() if site["type"] in kinds}
+        return {
+            name: site["value"]
+            for name, site in trace.items()
+            if site["type"] in kinds and name not in factors
+        }
 
 
 def flat_of(model: Callable[[], Any]) -> Flat:

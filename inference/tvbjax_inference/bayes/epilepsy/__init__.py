@@ -1,7 +1,12 @@
 """Where epileptic seizures begin: patients, their recordings, the Epileptor network of their brain,
 and what is inferred from them."""
 
-from tvbjax_inference.bayes.epilepsy import forms as forms, priors as priors
+from tvbjax_inference.bayes.epilepsy import (
+    classification as classification,
+    figures as figures,
+    forms as forms,
+    priors as priors,
+)
 from tvbjax_inference.bayes.epilepsy.electrodes import (
     inverse_square_gain as inverse_square_gain,
     shafts as shafts,
@@ -26,7 +31,26 @@ from tvbjax_inference.bayes.epilepsy.model import (
 from tvbjax_inference.bayes.epilepsy.patient import Patient as Patient, matched as matched
 from tvbjax_inference.bayes.epilepsy.permittivity import NearSlowManifold as NearSlowManifold
 from tvbjax_inference.bayes.epilepsy.priors import THRESHOLD as THRESHOLD
+from tvbjax_inference.bayes.epilepsy.regions import (
+    activity as activity,
+    cells as cells,
+    summary as summary,
+    to_table as to_table,
+)
+from tvbjax_inference.bayes.epilepsy.report import write_report as write_report
+from tvbjax_inference.bayes.epilepsy.resolution import (
+    Correlations as Correlations,
+    correlations as correlations,
+    unresolved as unresolved,
+)
 from tvbjax_inference.bayes.epilepsy.seizure import Seizure as Seizure
+from tvbjax_inference.bayes.epilepsy.surgery import (
+    Disconnection as Disconnection,
+    Resection as Resection,
+    Search as Search,
+    smallest_resection as smallest_resection,
+    virtual_surgery as virtual_surgery,
+)
 from tvbjax_inference.bayes.epilepsy.synthetic import (
     Truth as Truth,
     synthetic_patient as synthetic_patient,

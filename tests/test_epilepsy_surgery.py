@@ -1,0 +1,150 @@
+"""Virtual surgery in a brain whose seizures have one source, against single runs of a network from
+which the regions are really gone."""
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.stats import norm
+
+from patients import LABELS, TRUTH, chain_weights, posterior_about, small_patient
+from tvbjax import Connectome, simulate
+from tvbjax_inference.bayes import epilepsy
+from tvbjax_inference.bayes.epilepsy import Disconnection, Resection, forms
+
+DURATION = 30.0
+
+
+@pytest.fixture(scope="module")
+def program():
+    return small_patient()
+
+
+@pytest.fixture(scope="module")
+def tree():
+    return posterior_about(TRUTH, LABELS)
+
+
+@pytest.fixture(scope="module")
+def operated(program, tree):
+    candidates = [
+        Resection(),
+        Resection(("a",)),
+        Resection(("b",)),
+        Resection(("b", "c")),
+        Disconnection((("a", "b"), ("a", "c"))),
+        Disconnection((("b", "a"), ("c", "a"))),
+    ]
+    return epilepsy.virtual_surgery(program, tree, candidates, duration=DURATION, draws=20)
+
+
+def test_only_the_source_has_to_go(operated):
+    """Without surgery a, b and c discharge in every draw. Without a none does, without b or c
+    the others do; a cut of a's outgoing tracts leaves its own seizure, the other way round all."""
+    assert operated["prevented"].values.tolist() == [0, 1, 0, 0, 0, 0]
+    sizes = operated["size"]
+    assert (sizes.min("draw") == sizes.max("draw")).all()
+    assert sizes[:, 0].values.tolist() == [3, 0, 2, 1, 1, 3]
+    assert (operated["first"][0] == "a").all() and (operated["first"][1] == "").all()
+    expected = ["no surgery", "a", "b", "b + c", "cut a → b, a → c", "cut b → a, c → a"]
+    assert operated["candidate"].values.tolist() == expected
+
+
+def test_sizes_are_those_of_networks_without_the_regions(program, tree):
+    """Each draw against a run by itself of a network that has only the regions left."""
+    few = posterior_about(TRUTH, LABELS, deviation=0.2, draws=3)
+    removed = ("b", "d")
+    found = epilepsy.virtual_surgery(program, few, [Resection(removed)], duration=DURATION)
+    left = [i for i, label in enumerate(LABELS) if label not in removed]
+    posterior = few["posterior"].to_dataset().stack(every=("chain", "draw"))
+    weights = chain_weights()[np.ix_(left, left)]
+    z = np.full(3, 3.6)
+    x = np.sort(np.roots([-1.0, -2.0, 0.0, 4.1 - 3.6]).real)[0] * np.ones(3)
+    for draw in range(6):
+        excitability = posterior["excitability"].isel(every=draw).values[left]
+        network = epilepsy.network(Connectome(weights, labels=["a", "c", "e"]))
+        coupling = jnp.asarray(posterior["coupling"].values[draw])
+        network = eqx.tree_at(lambda s: s.coupling.a, network, coupling)
+        network = forms.SMOOTH.free_excitability.put(network, jnp.asarray(excitability))
+        raw = simulate(network, DURATION, initial=np.stack([x, z]), progress=False)["raw"].values
+        assert int((raw[:, 0] > 0).any(axis=0).sum()) == int(found["size"][0, draw])
+
+
+def test_the_interval_is_wilsons(program):
+    """Of draws that differ: the source is above and below the threshold."""
+    wide = posterior_about(np.array([-2.2, -2.6, -2.6, -3.0, -3.5]), LABELS, deviation=0.25)
+    found = epilepsy.virtual_surgery(
+        program, wide, [Resection()], duration=DURATION, draws=40, level=0.8
+    )
+    p, n, z = float(found["prevented"][0]), 40, norm.ppf(0.9)
+    assert 0.2 < p < 0.95
+    middle = (p + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
+    assert float(found["low"][0]) == pytest.approx(middle - half)
+    assert float(found["high"][0]) == pytest.approx(middle + half)
+
+
+def test_a_seizure_can_be_more_than_one_region(program, tree):
+    found = epilepsy.virtual_surgery(
+        program, tree, [Resection(("b", "c")), Resection()], duration=DURATION, draws=5, more_than=1
+    )
+    assert found["seizure"].values.tolist() == [[False] * 5, [True] * 5]
+
+
+def test_the_smallest_resection_is_the_source(program, tree):
+    found = epilepsy.smallest_resection(program, tree, duration=DURATION, draws=10)
+    assert found.resection == Resection(("a",)) and found.probability == 1.0
+    assert found.tried["candidate"].values.tolist() == ["no surgery", "a"]
+    every = epilepsy.smallest_resection(
+        program, tree, duration=DURATION, draws=4, among=LABELS, up_to=1
+    )
+    assert every.resection == Resection(("a",))
+    assert every.tried["prevented"].values.tolist() == [0, 1, 0, 0, 0, 0]
+
+
+def test_two_sources_need_two_resections(program):
+    both = posterior_about(np.array([-1.6, -3.0, -3.0, -3.2, -1.6]), LABELS)
+    found = epilepsy.smallest_resection(program, both, duration=DURATION, draws=5)
+    assert found.resection == Resection(("a", "e"))
+    assert found.tried["candidate"].values.tolist() == ["no surgery", "a", "e", "a + e"]
+
+
+def test_where_nothing_helps_or_is_needed(program, tree):
+    none = epilepsy.smallest_resection(
+        program, tree, duration=DURATION, draws=4, among=("b", "c"), up_to=3
+    )
+    assert none.resection is None and none.probability == 0.0
+    assert none.tried.sizes["candidate"] == 4  # no surgery, b, c, both
+    healthy = posterior_about(np.full(5, -3.2), LABELS)
+    well = epilepsy.smallest_resection(program, healthy, duration=DURATION, draws=4)
+    assert well.resection == Resection() and str(well.resection) == "no surgery"
+
+
+def test_a_state_that_is_given_is_begun_from(program, tree):
+    """In the middle of c's seizure there is one whatever is taken out but c."""
+    x, z = np.full(5, -1.9), np.full(5, 3.6)
+    x[2] = 0.5
+    found = epilepsy.virtual_surgery(
+        program,
+        tree,
+        [Resection(("a",)), Resection(("a", "c"))],
+        duration=DURATION,
+        draws=3,
+        initial=np.stack([x, z]),
+    )
+    assert found["prevented"].values.tolist() == [0, 1]
+    assert (found["first"][0] == "c").all()
+
+
+def test_what_does_not_fit_is_told(program, tree):
+    def operate(candidates, **more):
+        return epilepsy.virtual_surgery(program, tree, candidates, duration=DURATION, **more)
+
+    with pytest.raises(ValueError, match="there is no region 'A'; did you mean 'a'"):
+        operate([Resection(("A",))])
+    with pytest.raises(ValueError, match="there are no candidates"):
+        operate([])
+    with pytest.raises(ValueError, match="healthy is -1, at which a region has seizures"):
+        operate([Resection()], healthy=-1.0)
+    with pytest.raises(ValueError, match="more_than is -1"):
+        operate([Resection()], more_than=-1)
