@@ -6,7 +6,7 @@ import numpy as np
 import numpyro.distributions as dist
 import pytest
 from numpyro import handlers
-from scipy.stats import multivariate_normal
+from scipy import stats
 
 import tvbjax
 from tvbjax import bayes, coupling, forward, integrators, monitors
@@ -48,6 +48,10 @@ def statements(likelihood, result, **values):
     return trace
 
 
+def normal(mean, cov):
+    return stats.multivariate_normal(mean, cov)  # type: ignore[arg-type]
+
+
 def ornstein_uhlenbeck(samples, correlation):
     """The covariance between reflecting ends, by its eigenfunctions one by one."""
     found = np.zeros((samples, samples))
@@ -87,7 +91,7 @@ def test_linear_seeg_is_the_dense_normal_distribution(channels):
     covariance = np.kron(in_time, (amplitude * 0.4) ** 2 * matrix @ matrix.T)
     covariance += noise**2 * np.eye(SAMPLES * channels)
     covariance += 0.7**2 * np.kron(np.ones((SAMPLES, SAMPLES)), np.eye(channels))
-    expected = multivariate_normal(mean.ravel(), covariance).logpdf(data(channels).ravel())
+    expected = normal(mean.ravel(), cov=covariance).logpdf(data(channels).ravel())
     assert found == pytest.approx(expected, rel=1e-10)
 
     left_out = np.asarray(trace["seeg_log_likelihood"]["value"])
@@ -96,7 +100,7 @@ def test_linear_seeg_is_the_dense_normal_distribution(channels):
         keep = np.ones((SAMPLES, channels), bool)
         keep[:, channel] = False
         keep = keep.ravel()
-        others = multivariate_normal(mean.ravel()[keep], covariance[np.ix_(keep, keep)])
+        others = normal(mean.ravel()[keep], cov=covariance[np.ix_(keep, keep)])
         rest = others.logpdf(data(channels).ravel()[keep])
         assert left_out[channel] == pytest.approx(expected - rest, rel=1e-9)
 
@@ -116,7 +120,7 @@ def test_log_power_is_the_dense_normal_distribution():
     covariance = np.kron(ornstein_uhlenbeck(SAMPLES, 2.0), 0.3**2 * rows @ rows.T)
     covariance += values["noise"] ** 2 * np.eye(SAMPLES * CHANNELS)
     covariance += 0.5**2 * np.kron(np.ones((SAMPLES, SAMPLES)), np.eye(CHANNELS))
-    expected = multivariate_normal(mean.ravel(), covariance).logpdf(data().ravel())
+    expected = normal(mean.ravel(), cov=covariance).logpdf(data().ravel())
     assert found == pytest.approx(expected, rel=1e-10)
 
 

@@ -15,6 +15,10 @@ from tvbjax_inference.bayes.amortised import (
 )
 from tvbjax_inference.bayes.calibration import Calibration as Calibration
 from tvbjax_inference.bayes.diagnosis import Diagnosis as Diagnosis, diagnose as diagnose
+from tvbjax_inference.bayes.discretisation import (
+    StepHalving as StepHalving,
+    step_halving as step_halving,
+)
 from tvbjax_inference.bayes.nuts import Nuts as Nuts
 from tvbjax_inference.bayes.pooling import Pooled as Pooled, pooled as pooled
 from tvbjax_inference.bayes.program import Program as Program, program as program

@@ -2,6 +2,7 @@
 
 import abc
 from collections.abc import Mapping
+from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -79,7 +80,7 @@ class Unknown(AbstractInitial):
         return {f"initial_{name}": ("region",) for name in self.priors}
 
 
-def as_initial(given: AbstractInitial | ArrayLike | None) -> AbstractInitial:
+def as_initial(given: Any) -> AbstractInitial:
     """What is given as a program's `initial`."""
     if isinstance(given, AbstractInitial):
         return given

@@ -62,7 +62,7 @@ class Variational(AbstractMethod):
             near = guide.get_posterior(fitted.params)
             u = near.sample(at_draws, (self.draws,))
             density = near.log_prob(u)
-        numbers = centre + u @ scale.T
+        numbers = centre[None] + u @ scale.T
         posterior = -jax.lax.map(flat.potential, numbers, batch_size=50)
         if not np.isfinite(np.asarray(fitted.losses[-1])):
             raise ValueError(

@@ -25,22 +25,24 @@ def network(
     delays: bool = False,
     integrator: AbstractIntegrator | None = None,
     watch: Any = None,
+    greatest: float | None = 1.0,
 ) -> Simulator:
     """The Epileptor network of a connectome, whose weights are normalised: the greatest is 1.
 
     `pace`: of the slow variable, by default the model's: tau0 of `SMOOTH`, 1 / tau0 of the others.
     `delays`: whether signals take their time; seizures spread over seconds, beside which conduction
     takes none. `integrator`: by default Heun's with steps of 0.1. `watch`: the monitor, by
-    default every step of what sensors see.
+    default every step of what sensors see. `greatest`: what the greatest weight must be; None for
+    weights of another scale, which are yours to answer for.
 
     Raises `ValueError` for a connectome that is not normalised.
     """
     check_kind("network: connectome", connectome, Connectome, "tvbjax.datasets.connectome('tvb76')")
-    greatest = float(connectome.weights.max())
-    if not 0.99 <= greatest <= 1.01:
+    found = float(connectome.weights.max())
+    if greatest is not None and abs(found - greatest) > 0.01 * greatest:
         raise ValueError(
-            f"network: the greatest weight of the connectome is {greatest:g}, and excitabilities "
-            "and the coupling mean nothing if it is not 1; give connectome.normalise()."
+            f"network: the greatest weight of the connectome is {found:g}, and excitabilities and "
+            f"the coupling mean nothing if it is not {greatest:g}; give connectome.normalise()."
         )
     if not delays:
         connectome = eqx.tree_at(lambda c: c.tract_lengths, connectome, 0.0 * connectome.weights)

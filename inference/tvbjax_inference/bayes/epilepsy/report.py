@@ -165,7 +165,7 @@ def _predictions(program: Program, tree: "xr.DataTree", warning: str) -> str:
     predicted = tree["posterior_predictive"].data_vars
     pictures = [
         picture(figures.predicted_seeg(tree, name=one.name), f"Recorded and predicted: {one.name}")
-        for one in program.likelihoods
+        for one in program.likelihoods.values()
         if isinstance(one, AbstractRecording) and one.name in predicted
     ]
     return section("Recorded and predicted", warning + "".join(pictures)) if pictures else ""
@@ -216,7 +216,7 @@ def _settings(program: Program, tree: "xr.DataTree", hypothesis: str) -> str:
     priors = [("unknown", "prior")]
     priors += [(name, _said(prior)) for name, prior in program.priors.items()]
     priors += _fields("initial state", program.initial)
-    for likelihood in program.likelihoods:
+    for likelihood in program.likelihoods.values():
         priors += _fields(likelihood.name, likelihood)
     where = paragraph(f"Excitability: {hypothesis}.") if hypothesis else ""
     return section("Settings", table(rows) + where + table(priors))
@@ -248,7 +248,7 @@ def _said(prior: dist.Distribution) -> str:
 
 def _hashes(program: Program, given: Mapping[str, str]) -> Iterable[tuple[str, str]]:
     yield "weights of the connectome", digest(np.asarray(program.simulator.connectome.weights))
-    for one in program.likelihoods:
+    for one in program.likelihoods.values():
         yield f"data of {one.name}", digest(np.asarray(one.measured))
         if isinstance(one, AbstractRecording):
             yield f"gain of {one.name}", digest(np.asarray(one.recorded.gain.matrix))
