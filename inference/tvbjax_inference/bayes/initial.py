@@ -85,7 +85,7 @@ def as_initial(given: Any) -> AbstractInitial:
     if isinstance(given, AbstractInitial):
         return given
     if given is None or isinstance(given, np.ndarray | Array | list | tuple):
-        return Known(given)
+        return Known(None if given is None else np.asarray(given, float))
     raise TypeError(
         f"program: initial is {given!r:.60}; give a state (state variable, region), or one of "
         "tvbjax.bayes.initial, such as Unknown({'x': Normal(-2.0, 0.3), ...})."
