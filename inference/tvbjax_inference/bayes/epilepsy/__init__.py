@@ -44,6 +44,13 @@ from tvbjax_inference.bayes.epilepsy.resolution import (
     unresolved as unresolved,
 )
 from tvbjax_inference.bayes.epilepsy.seizure import Seizure as Seizure
+from tvbjax_inference.bayes.epilepsy.study import (
+    Study as Study,
+    fit_patient as fit_patient,
+    prior_of as prior_of,
+    seizure_of as seizure_of,
+    seizure_program as seizure_program,
+)
 from tvbjax_inference.bayes.epilepsy.surgery import (
     Disconnection as Disconnection,
     Resection as Resection,

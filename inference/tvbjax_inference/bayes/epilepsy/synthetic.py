@@ -66,7 +66,7 @@ def synthetic_patient(
     spacing: float = 3.5,
     duration: float = 60.0,
     rate: float = 256.0,
-    pace: float = 2.0,
+    pace: float = 4.0,
     noise: float = 0.05,
     dt: float = 0.1,
     name: str = "synthetic",
@@ -81,7 +81,7 @@ def synthetic_patient(
     `eta_rest` = (mean, standard deviation); alone a region seizes above -2.05.
 
     Activity: Epileptor2DSmooth of these, K = `coupling`, `tau0`, without delays (tract lengths are
-    only told) from x = -2.5, z = 3.5, by Euler's method with steps of `dt` ms. The model's time is
+    only told) from x = -2.5, z = 3.5, by Heun's method with steps of `dt` ms. The model's time is
     fast: 1 ms of it is `pace` s of the recording, which lasts `duration` s.
 
     Recording: `shafts` of `contacts` every `spacing` mm (see `shafts`), first to epileptogenic and
@@ -209,7 +209,7 @@ def _activity(
         eqx.tree_at(lambda m: m.params, model, params),
         Connectome(brain.weights, regions=brain.regions),
         coupling=rules.Difference(a=1.0),
-        integrator=integrators.Euler(dt=dt),
+        integrator=integrators.Heun(dt=dt),
         monitors=monitors.Raw(variables=("x",)),
     )
     initial = np.repeat(np.array(_START)[:, None], len(eta), axis=1)

@@ -1,0 +1,174 @@
+"""From a patient's folder to a posterior, its report, and virtual surgery: what the command line
+does, step by step, for those who want another step."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import Array
+
+from tvbjax import monitors
+from tvbjax.io.atomic import atomic_path
+from tvbjax.io.xarray_files import write_dataset
+from tvbjax.kinds import check_kind, check_number
+from tvbjax.near import near
+from tvbjax_inference.bayes.diagnosis import Diagnosis, diagnose
+from tvbjax_inference.bayes.epilepsy.features import log_power, seizure_window
+from tvbjax_inference.bayes.epilepsy.forms import SMOOTH
+from tvbjax_inference.bayes.epilepsy.model import network, patient_program
+from tvbjax_inference.bayes.epilepsy.patient import Patient
+from tvbjax_inference.bayes.epilepsy.permittivity import NearSlowManifold
+from tvbjax_inference.bayes.epilepsy.priors import (
+    Excitability,
+    clinical_hypothesis,
+    lesion_on_mri,
+    uninformed,
+)
+from tvbjax_inference.bayes.epilepsy.regions import activity, summary, to_table
+from tvbjax_inference.bayes.epilepsy.report import write_report
+from tvbjax_inference.bayes.epilepsy.seizure import Seizure
+from tvbjax_inference.bayes.epilepsy.surgery import Resection, virtual_surgery
+from tvbjax_inference.bayes.likelihoods import SeegLogPower
+from tvbjax_inference.bayes.method import AbstractMethod
+from tvbjax_inference.bayes.nuts import Nuts
+from tvbjax_inference.bayes.program import Program
+from tvbjax_inference.bayes.sampling import sample
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+# Regions whose resections are tried for a report, and draws that each is tried in.
+_CANDIDATES, _DRAWS = 6, 100
+
+
+def prior_of(patient: Patient) -> Excitability:
+    """What is known of a patient before the recording: the clinicians' hypothesis, else lesions on
+    MRI, else nothing."""
+    labels = patient.connectome.labels
+    if patient.hypothesis:
+        return clinical_hypothesis(labels, patient.hypothesis)
+    if patient.lesions:
+        return lesion_on_mri(labels, patient.lesions)
+    return uninformed(labels)
+
+
+def seizure_of(patient: Patient, name: str | None = None) -> Seizure:
+    """A seizure by name; the first where no name is given. Raises ValueError."""
+    if name is None:
+        return patient.seizures[0]
+    names = [one.name for one in patient.seizures]
+    if name not in names:
+        hint = near(name, names) or f"there are {', '.join(names)}."
+        raise ValueError(f"{patient.name}: there is no seizure '{name}'; {hint}")
+    return patient.seizures[names.index(name)]
+
+
+def seizure_program(
+    patient: Patient,
+    seizure: Seizure,
+    *,
+    excitability: Excitability | None = None,
+    pace: float = 4.0,
+    before: float = 5.0,
+    after: float = 5.0,
+    error: float = 0.2,
+    spread: float = 0.3,
+) -> Program:
+    """The program of one seizure: log power of what contacts recorded, from `before` s ahead of the
+    onset to `after` s behind the end, as far as they were recorded, beside a network of smooth
+    Epileptors.
+
+    `pace`: s of the recording in 1 ms of the model: choose it so that the model's discharge, of
+    about 5 ms, lasts as long as the seizure; the window then holds one of them. There is a sample
+    every 0.2 ms. `error`: of the model, in log
+    power; `spread`: of the contacts' own offsets. `excitability`: by default `prior_of(patient)`.
+
+    Raises `ValueError` where the window has no seizure, or is too short.
+    """
+    check_kind("seizure_program: patient", patient, Patient, "epilepsy.read_patient(folder)")
+    check_number("seizure_program: pace", pace, above=0.0)
+    if seizure.onset is not None and seizure.end is not None:
+        # Recordings often end with the seizure.
+        before, after = min(before, seizure.onset), min(after, seizure.duration - seizure.end)
+    window = seizure_window(seizure, before, after)
+    seconds = len(window.samples) * window.period
+    points = round(seconds / (pace * 0.2))
+    if points < 20:
+        raise ValueError(
+            f"seizure_program: the window of '{seizure.name}' lasts {seconds:g} s, which is "
+            f"{points} samples of the model at {pace:g} s in a ms; take more time before and "
+            "after, or a lower pace."
+        )
+    features = log_power(window.samples, window.period, points=points)
+    simulator = network(patient.connectome, watch=monitors.SubSample(0.2, (SMOOTH.source,)))
+    likelihood = SeegLogPower(patient.gain, features, error=error, spread=spread)
+    prior = prior_of(patient) if excitability is None else excitability
+    return patient_program(simulator, likelihood, excitability=prior, initial=NearSlowManifold())
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Study:
+    """What `fit_patient` found, and where it is: `posterior.nc`, `regions.tsv`, `report.html`."""
+
+    program: Program
+    tree: "xr.DataTree"
+    diagnosis: Diagnosis
+    summary: "xr.Dataset"
+    surgery: "xr.Dataset"
+    folder: Path
+
+
+def fit_patient(
+    patient: Patient,
+    out: str | Path,
+    *,
+    key: Array,
+    seizure: str | None = None,
+    method: AbstractMethod = Nuts(),
+    date: str = "",
+    progress: bool = True,
+    told: Callable[[str], None] = lambda text: None,
+    **settings,
+) -> Study:
+    """A patient's posterior of one seizure, with all that a researcher looks at, in a folder.
+
+    `seizure`: by default the first. `settings`: as for `seizure_program`. A run that was ended goes
+    on from `chains.npz` in the folder. `told`: is called with what is being done.
+
+    Virtual surgery tries each of the regions that are most probably epileptogenic.
+    """
+    folder = Path(out)
+    folder.mkdir(parents=True, exist_ok=True)
+    chosen = seizure_of(patient, seizure)
+    program = seizure_program(patient, chosen, **settings)
+    told(f"{patient.name}, {chosen.name}: {len(program.simulator.connectome.labels)} regions")
+    tree = sample(
+        program, key=key, method=method, checkpoint=folder / "chains.npz", progress=progress
+    )
+    write_dataset(tree, folder / "posterior.nc")
+    diagnosis = diagnose(tree)
+    told(str(diagnosis))
+    ran = activity(program, tree)
+    regions = summary(tree, ran)
+    with atomic_path(folder / "regions.tsv") as path:
+        path.write_text(regions.to_dataframe().to_csv(sep="\t"), encoding="utf-8")
+    told(to_table(regions))
+    first = np.argsort(-np.asarray(regions["epileptogenic"]))[:_CANDIDATES]
+    candidates = [Resection((str(regions["region"].values[i]),)) for i in first]
+    surgery = virtual_surgery(program, tree, candidates, draws=_DRAWS, duration=program.length)
+    write_report(
+        folder / "report.html",
+        program,
+        tree,
+        patient=f"{patient.name}, {chosen.name}",
+        summary=regions,
+        surgery=surgery,
+        sensors=patient.sensors,
+        hypothesis=(settings.get("excitability") or prior_of(patient)).said,
+        hashes=dict(patient.hashes),
+        date=date,
+        diagnosis=diagnosis,
+    )
+    return Study(program, tree, diagnosis, regions, surgery, folder)
