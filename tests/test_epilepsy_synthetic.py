@@ -42,7 +42,7 @@ def test_the_activity_is_that_of_the_equations(made):
             for now, one, other in zip((x, z), first, second, strict=True)
         )
         np.testing.assert_allclose(truth.activity[step], x, atol=1e-9)
-    np.testing.assert_allclose(truth.times, 0.2 * np.arange(1, 201))
+    np.testing.assert_allclose(truth.times, 0.4 * np.arange(1, 101))
 
 
 def test_onsets_agree_with_the_activity(made):
