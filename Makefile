@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 PARITY := .venv-parity
 CONFORMANCE := .venv-conformance
 
-.PHONY: setup demo test test-all lint format bench bench-fit bench-recovery bench-people bench-scaling bench-memory bench-gpu bench-surface bench-lems bench-models parity conformance docs clean
+.PHONY: setup demo test test-all lint format bench bench-fit bench-recovery bench-people bench-epilepsy bench-scaling bench-memory bench-gpu bench-surface bench-lems bench-models parity conformance docs clean
 
 setup: $(INSTALLED)
 
@@ -67,6 +67,10 @@ bench-recovery: setup
 
 bench-people: setup $(BENCH)/tvboptim/.installed
 	$(BIN)/python -m benchmarks.people
+
+# The posterior of BVEP's demonstration, by two priors in two windows (half an hour).
+bench-epilepsy: setup
+	$(BIN)/python -m benchmarks.epilepsy
 
 # tvbjax alone: regions, delays, members, compile time.
 bench-scaling: setup

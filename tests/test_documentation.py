@@ -10,7 +10,18 @@ import pytest
 ROOT = Path(__file__).parents[1]
 # Others show names that stand for yours.
 QUICK = ("README", "docs/extending", "docs/fitting", "docs/networks")
-LONG = ("identifiability", "objectives", "analysis", "observation", "plots", "stimuli", "surface")
+LONG = (
+    "amortised",
+    "bayes",
+    "epilepsy_patient",
+    "identifiability",
+    "objectives",
+    "analysis",
+    "observation",
+    "plots",
+    "stimuli",
+    "surface",
+)
 RUN = [
     *(ROOT / f"{name}.md" for name in QUICK),
     *(pytest.param(ROOT / "docs" / f"{name}.md", marks=pytest.mark.slow) for name in LONG),
