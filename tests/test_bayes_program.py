@@ -260,3 +260,38 @@ def test_bad_pooling_is_named():
 def test_bad_onsets_are_named(onsets, message):
     with pytest.raises((ValueError, TypeError), match=message):
         OnsetTimes(onsets, 0.6).check(simulator(), 0.6)
+
+
+def test_half_the_step_is_compared_with_the_whole():
+    made = program()
+    tree = bayes.sample(
+        made, key=jax.random.key(0), method=bayes.Nuts(1, 5, 5), starts=1, progress=False
+    )
+    found = bayes.step_halving(made, tree, draws=3)
+    # By hand: Euler's steps of 0.05, every other of which is seen.
+    flat = flat_of(made)
+    numbers = np.asarray(tree["unconstrained_posterior"]["position"])[0, 0]
+    eta, strength = numbers[1:4], np.exp(numbers[0])
+    x, z, rows = np.array([-2.0, -1.8, -1.6]), np.array([3.6, 3.5, 3.4]), []
+    for step in range(2 * SAMPLES):
+        heard = (WEIGHTS @ x - WEIGHTS.sum(axis=1) * x) * strength
+        dx, dz = 4.1 - x**3 - 2 * x**2 - z, (4 * (x - eta) - z - heard) / 10.0
+        x, z = x + 0.05 * dx, z + 0.05 * dz
+        if step % 2:
+            rows.append(x)
+    rng, noise = np.random.default_rng(0), np.exp(numbers[4])
+    gain, data = rng.uniform(0.1, 1.0, (2, REGIONS)), rng.normal(size=(SAMPLES, 2))
+    finer = stats.norm.logpdf(data, 1.5 * np.array(rows) @ gain.T, noise).sum()
+    priors = by_hand(eta, strength, noise) - _likelihood_by_hand(eta, strength, noise)
+    jacobian = numbers[0] + numbers[4]
+    expected = finer + priors + jacobian + float(flat.potential(jnp.asarray(numbers)))
+    assert found.changes[0] == pytest.approx(expected, abs=1e-9)
+    assert found.negligible and "small enough" in str(found)
+    large = bayes.StepHalving(np.array([0.02, -0.5]))
+    assert not large.negligible and "by 0.5 nats at most" in str(large)
+
+
+def _likelihood_by_hand(eta, strength, noise):
+    prior = stats.norm.logpdf(eta, -2.5, 0.8).sum()
+    prior += stats.lognorm.logpdf(strength, 0.4, scale=np.exp(0.1))
+    return by_hand(eta, strength, noise) - prior - stats.lognorm.logpdf(noise, 0.5)

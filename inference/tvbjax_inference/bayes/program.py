@@ -17,7 +17,7 @@ from jaxtyping import Array
 from numpyro import handlers
 
 from tvbjax import Free, Result, Simulator, simulate
-from tvbjax.arrays import strong
+from tvbjax.arrays import is_traced, strong
 from tvbjax.identity import digest
 from tvbjax.provenance import describe
 from tvbjax.simulation import check_key, whole_steps
@@ -221,9 +221,15 @@ def _put(simulator: Simulator, free: Free, value: Array) -> Simulator:
     return free.replace(simulator, free.tie.spread(value.astype(leaf.dtype), shape))
 
 
-@eqx.filter_jit
 def _run(simulator: Simulator, initial: Array, key: Array | None, duration: float) -> Result:
-    """A run in one piece, compiled once, also where a model is looked at number by number."""
+    """A run in one piece; where a model is looked at number by number, compiled once."""
+    if is_traced((simulator, initial)):
+        return simulate(simulator, duration, initial=initial, key=key, progress=False)
+    return _compiled(simulator, initial, key, duration)
+
+
+@eqx.filter_jit
+def _compiled(simulator: Simulator, initial: Array, key: Array | None, duration: float) -> Result:
     return simulate(simulator, duration, initial=initial, key=key, progress=False)
 
 
