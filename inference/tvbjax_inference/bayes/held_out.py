@@ -18,7 +18,7 @@ from jax import lax
 from jaxtyping import Array, Float
 from numpyro import handlers
 from scipy import stats
-from scipy.special import logsumexp
+from scipy.special import softmax
 
 from tvbjax import simulate
 from tvbjax.identity import digest
@@ -107,7 +107,7 @@ def leave_out(
     tree = sample(
         fitted, key=at_fit, method=method, starts=starts, checkpoint=file, progress=progress
     )
-    numbers = tree["unconstrained_posterior"]["position"].values
+    numbers = np.asarray(tree["unconstrained_posterior"]["position"])
     every = max(1, numbers.shape[0] * numbers.shape[1] // draws)
     found = _predicted(fitted, one, chosen, numbers[:, ::every], at_signals)
     table = _table(one, chosen, likelihoods[one.name].measured, found)
@@ -187,9 +187,9 @@ def _table(
         low, high = np.quantile(signals, [0.05, 0.95], axis=0)
         rows.append(
             {
-                "log_density": logsumexp(density) - np.log(len(density)),
+                "log_density": np.logaddexp.reduce(density) - np.log(len(density)),
                 "reference": stats.norm.logpdf(data, kept.mean(), kept.std()).sum(),
-                "effective_draws": np.exp(2 * logsumexp(density) - logsumexp(2 * density)),
+                "effective_draws": 1.0 / (softmax(density) ** 2).sum(),
                 "correlation": np.corrcoef(signals.mean(axis=0), data)[0, 1],
                 "coverage": ((data >= low) & (data <= high)).mean(),
             }

@@ -6,6 +6,7 @@ Computational Statistics 36:1243.
 """
 
 import dataclasses
+import itertools
 import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -183,26 +184,19 @@ def by_contact(who: str, tree: "xr.DataTree") -> "xr.DataArray":
             f"{who}: the tree has no group 'log_likelihood'; give what sample returned, of a "
             "program, or of a model with a deterministic site called NAME_log_likelihood."
         )
-    group, parts = tree["log_likelihood"].to_dataset(), []
+    group, labels, parts = tree["log_likelihood"].to_dataset(), [], []
     for name, array in group.items():
-        dims = [dim for dim in array.dims if dim not in ("chain", "draw")]
-        flat = array.stack(part=dims) if dims else array.expand_dims("part", -1)
-        labels = [_label(one) for one in flat["part"].values] if dims else [str(name)]
-        if len(group) > 1:
-            labels = [f"{name} of {label}" for label in labels]
-        bare = flat.drop_vars(set(flat.coords) - {"chain", "draw"})
-        bare = bare.rename(part="contact").assign_coords(contact=labels)
-        parts.append(bare.transpose("chain", "draw", "contact"))
-    found = xr.concat(parts, "contact")
-    bad = ~np.isfinite(found).all(("chain", "draw"))
-    if bool(bad.any()):
+        own = [dim for dim in array.dims if dim not in ("chain", "draw")]
+        places = itertools.product(*(array[dim].values for dim in own))
+        found = [", ".join(map(str, place)) or str(name) for place in places]
+        labels += [f"{name} of {one}" for one in found] if len(group) > 1 else found
+        lead = np.asarray(array.transpose("chain", "draw", *own), float)
+        parts.append(lead.reshape(*lead.shape[:2], -1))
+    density = np.concatenate(parts, axis=-1)
+    bad = np.flatnonzero(~np.isfinite(density).all(axis=(0, 1)))
+    if len(bad):
         raise ValueError(
-            f"{who}: the log density of {found['contact'].values[bad.values][0]} is no finite "
-            "number in some draws; look at bayes.diagnose(tree)."
+            f"{who}: the log density of {labels[bad[0]]} is no finite number in some draws; look "
+            "at bayes.diagnose(tree)."
         )
-    return found
-
-
-def _label(place: object) -> str:
-    """Of one part, by its coordinates."""
-    return ", ".join(str(one) for one in place) if isinstance(place, tuple) else str(place)
+    return xr.DataArray(density, dims=("chain", "draw", "contact"), coords={"contact": labels})

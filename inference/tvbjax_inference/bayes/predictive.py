@@ -55,8 +55,8 @@ def prior_check(tree: "xr.DataTree") -> PredictiveCheck:
     channel. Raises `ValueError` for a tree without data or replicates.
     """
     table, problems = _checked("prior_check", tree, "prior_predictive")
-    never = table["channel"].values[table["covered"].values == 0.0]
-    if len(never):
+    never = [str(one["channel"].values) for one in table["covered"] if float(one) == 0.0]
+    if never:
         problems.append(
             f"The prior never covers the data of {', '.join(never)}: no sample lies within 5 to "
             "95 % of its replicates; widen the priors of offset, amplitude and noise, or look at "
@@ -94,7 +94,7 @@ def _checked(who: str, tree: "xr.DataTree", group: str) -> "tuple[xr.Dataset, li
         finite = np.isfinite(made).all(axis=(1, 2))
         if not finite.all():
             problems.append(
-                f"{(~finite).sum()} of {len(finite)} replicates of '{name}' are no finite numbers, "
+                f"{(~finite).sum()} of {finite.size} replicates of '{name}' are no finite numbers, "
                 "and left out here: runs diverge; narrow the priors, or take a smaller step."
             )
         if finite.sum() < 2:
@@ -107,7 +107,7 @@ def _checked(who: str, tree: "xr.DataTree", group: str) -> "tuple[xr.Dataset, li
         if len(data) > 1 and observed.ndim > 1:
             labels = [f"{name} of {label}" for label in labels]
         tables.append(_table(seen, made[finite], labels))
-    table = xr.concat(tables, "channel")
+    table: xr.Dataset = xr.concat(tables, "channel")  # type: ignore[assignment]
     return table, [*_unlikely(table), *problems]
 
 

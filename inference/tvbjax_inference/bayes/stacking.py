@@ -12,7 +12,7 @@ import jax.random as jr
 import numpy as np
 import scipy.optimize
 from jaxtyping import Array, Float
-from scipy.special import log_softmax, logsumexp, softmax
+from scipy.special import log_softmax, softmax
 
 from tvbjax.arrays import check_one_key
 from tvbjax_inference.bayes.loo import Loo, loo
@@ -98,7 +98,7 @@ def stacking_weights(
     def cost(logarithms: np.ndarray) -> tuple[float, np.ndarray]:
         parts = density + log_softmax(logarithms)[None]
         of_components = softmax(parts, axis=1).mean(axis=0)
-        return -logsumexp(parts, axis=1).mean(), softmax(logarithms) - of_components
+        return -np.logaddexp.reduce(parts, axis=1).mean(), softmax(logarithms) - of_components
 
     found = scipy.optimize.minimize(
         cost,
