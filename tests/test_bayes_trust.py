@@ -261,45 +261,51 @@ GAIN = Gain(
 )
 
 
-def patient():
-    """Five regions, of which a has a seizure, and what six contacts record of it."""
+def patient(samples=80):
+    """Five regions, of which a has a seizure, and what six contacts record of it: of excitabilities
+    and the coupling nothing is known but the prior."""
     network = bayes.epilepsy.network(Connectome(chain_weights(), labels=LABELS))
-    draft = bayes.epilepsy.patient_program(
-        network, Seeg(GAIN, np.random.default_rng(0).normal(size=(150, 6)))
-    )
-    values = {
-        "excitability": jnp.asarray(TRUTH),
-        "coupling": jnp.array(1.0),
-        "permittivity": jnp.full(5, 3.4),
-        "initial_away": jnp.zeros(5),
-    }
-    simulator, initial = draft.begun(values)
-    run = simulate(simulator, 15.0, initial=initial, progress=False)["raw"].values[:, 0]
-    noise = np.random.default_rng(1).normal(size=(150, 6))
-    seen = 2.0 * run @ np.asarray(GAIN.matrix).T + np.array([0.3, -0.2, 0.1, 0.0, -0.1, 0.2])
-    return bayes.epilepsy.patient_program(network, Seeg(GAIN, seen + 0.2 * noise))
+    form = bayes.epilepsy.forms.SMOOTH
+    initial = np.stack([np.full(5, -1.8), np.full(5, 3.4)])
+    free = {"excitability": form.free_excitability, "coupling": form.free_coupling}
+    priors = {"excitability": dist.Normal(-2.5, 0.5), "coupling": dist.LogNormal(0.0, 0.3)}
+    truth = {"excitability": jnp.asarray(TRUTH), "coupling": jnp.array(1.0)}
+    generator = np.random.default_rng(1)
+
+    def of(data):
+        # The offsets' own prior is said: sources are not 0 on average, nor are data.
+        seeg = Seeg(GAIN, data, amplitude=2.0, noise=0.2, error=0.05, offset=(0.0, 0.3))
+        return bayes.program(network, free, seeg, priors=priors, initial=initial)
+
+    draft = of(generator.normal(size=(samples, 6)))
+    simulator, begin = draft.begun(truth)
+    run = simulate(simulator, draft.length, initial=begin, progress=False)["raw"].values[:, 0]
+    offsets, noise = generator.normal(size=6), generator.normal(size=(samples, 6))
+    return of(2.0 * run @ np.asarray(GAIN.matrix).T + 0.3 * offsets + 0.2 * noise)
 
 
 def test_a_channel_that_was_left_out_is_predicted(tmp_path):
     program = patient()
     given = {"key": jax.random.key(2), "starts": 1, "progress": False, "checkpoint": tmp_path}
-    method = bayes.Nuts(chains=2, warmup=60, draws=100)
+    method = bayes.Nuts(chains=2, warmup=50, draws=50)
     found = leave_out(program, ["A2", "C'2"], method=method, **given)
     assert list(found["channel"].values) == ["A2", "C'2"]
     seen = found.sel(channel="A2")
     assert float(seen["log_density"]) > float(seen["reference"]) + 50.0
-    assert float(seen["correlation"]) > 0.9
-    assert 0.7 < float(seen["coverage"]) <= 1.0
+    assert float(seen["correlation"]) > 0.95
+    assert float(seen["coverage"]) > 0.6
     # By hand: a normal about all that was kept.
     kept = program.likelihoods["seeg"].measured[:, [0, 2, 3, 4]]
     data = program.likelihoods["seeg"].measured[:, 1]
     by_hand = stats.norm.logpdf(data, kept.mean(), kept.std()).sum()
     assert float(seen["reference"]) == pytest.approx(by_hand)
     assert "effective draws" in found.attrs["problems"]
-    # The draws are kept, and give the same again.
-    assert len(list(tmp_path.glob("*.npz"))) == 1
+    # Chains are kept, and not drawn again.
+    (file,) = tmp_path.glob("without-A2-*.npz")
+    before = file.stat().st_mtime_ns
     again = leave_out(program, ["A2", "C'2"], method=method, **given)
     xr.testing.assert_identical(found, again)
+    assert file.stat().st_mtime_ns == before
 
 
 def test_a_taken_channel_of_log_power_keeps_its_offset():

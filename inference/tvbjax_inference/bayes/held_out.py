@@ -149,6 +149,8 @@ def _predicted(
 
     def predicted(position: Array, at: Array) -> Sites:
         sites = flat.sites(position)
+        # What kept channels' densities are would be put in the place of this one's.
+        sites.pop(f"{one.name}_log_likelihood")
         simulator, initial = fitted.begun(sites)
         run = simulate(simulator, fitted.length, initial=initial, key=fitted.key, progress=False)
         found = {}

@@ -115,8 +115,8 @@ def _channels(name: str, observed: "xr.DataArray") -> tuple[list[str], tuple[int
     """Labels, and the shape as (time, channel)."""
     if observed.ndim < 2:
         return [name], (observed.size, 1)
-    dim = observed.dims[-1]
-    return [str(label) for label in observed[dim].values], (-1, observed.sizes[dim])
+    labels = [str(label) for label in observed[observed.dims[-1]].values]
+    return labels, (observed.size // len(labels), len(labels))
 
 
 def _table(
