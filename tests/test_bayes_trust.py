@@ -1,5 +1,7 @@
 """How far to trust a model: leave-one-out, predictive checks, channels held out, stacking."""
 
+import dataclasses
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -14,6 +16,7 @@ from bayes_models import DATA, DESIGN
 from patients import LABELS, TRUTH, chain_weights
 from tvbjax import Connectome, bayes, simulate
 from tvbjax.forward import Gain
+from tvbjax_inference.bayes import held_out
 from tvbjax_inference.bayes.flat import flat_of
 from tvbjax_inference.bayes.held_out import electrodes, leave_out
 from tvbjax_inference.bayes.likelihoods import Seeg, SeegLogPower
@@ -261,7 +264,7 @@ GAIN = Gain(
 )
 
 
-def patient(samples=80):
+def patient(samples=60):
     """Five regions, of which a has a seizure, and what six contacts record of it: of excitabilities
     and the coupling nothing is known but the prior."""
     network = bayes.epilepsy.network(Connectome(chain_weights(), labels=LABELS))
@@ -287,25 +290,40 @@ def patient(samples=80):
 def test_a_channel_that_was_left_out_is_predicted(tmp_path):
     program = patient()
     given = {"key": jax.random.key(2), "starts": 1, "progress": False, "checkpoint": tmp_path}
-    method = bayes.Nuts(chains=2, warmup=50, draws=50)
+    method = bayes.Nuts(chains=2, warmup=40, draws=40, block=40)
     found = leave_out(program, ["A2", "C'2"], method=method, **given)
     assert list(found["channel"].values) == ["A2", "C'2"]
     seen = found.sel(channel="A2")
     assert float(seen["log_density"]) > float(seen["reference"]) + 50.0
     assert float(seen["correlation"]) > 0.95
     assert float(seen["coverage"]) > 0.6
-    # By hand: a normal about all that was kept.
-    kept = program.likelihoods["seeg"].measured[:, [0, 2, 3, 4]]
-    data = program.likelihoods["seeg"].measured[:, 1]
-    by_hand = stats.norm.logpdf(data, kept.mean(), kept.std()).sum()
-    assert float(seen["reference"]) == pytest.approx(by_hand)
     assert "effective draws" in found.attrs["problems"]
-    # Chains are kept, and not drawn again.
-    (file,) = tmp_path.glob("without-A2-*.npz")
-    before = file.stat().st_mtime_ns
-    again = leave_out(program, ["A2", "C'2"], method=method, **given)
-    xr.testing.assert_identical(found, again)
-    assert file.stat().st_mtime_ns == before
+    assert len(list(tmp_path.glob("without-A2-*.npz"))) == 1
+
+
+def test_densities_are_those_of_a_program_of_one_channel(monkeypatch):
+    program = patient(30)
+    generator = np.random.default_rng(12)
+    positions = np.append(0.0, TRUTH) + 0.02 * generator.normal(size=(2, 4, 6))
+    posterior = {"coupling": (("chain", "draw"), np.exp(positions[..., 0]))}
+    position = {"position": (("chain", "draw", "number"), positions)}
+    groups = {"posterior": posterior, "unconstrained_posterior": position}
+    tree = xr.DataTree.from_dict({name: xr.Dataset(one) for name, one in groups.items()})
+    monkeypatch.setattr(held_out, "sample", lambda *given, **more: tree)
+    found = leave_out(program, ["A2", "C'2"], key=jax.random.key(0))
+    seeg = program.likelihoods["seeg"]
+    for place, channel in ((1, "A2"), (5, "C'2")):
+        alone = {"seeg": seeg.take([channel])}
+        flat = flat_of(dataclasses.replace(program, likelihoods=alone))
+        densities = [-flat.potential(x) + flat.prior_potential(x) for x in positions.reshape(8, 6)]
+        seen = found.sel(channel=channel)
+        likely = np.exp(np.array(densities))
+        assert float(seen["log_density"]) == pytest.approx(np.log(likely.mean()), rel=1e-9)
+        effective = likely.sum() ** 2 / (likely**2).sum()
+        assert float(seen["effective_draws"]) == pytest.approx(effective)
+        kept = np.delete(seeg.measured, [1, 5], axis=1)
+        by_hand = stats.norm.logpdf(seeg.measured[:, place], kept.mean(), kept.std()).sum()
+        assert float(seen["reference"]) == pytest.approx(by_hand)
 
 
 def test_a_taken_channel_of_log_power_keeps_its_offset():
