@@ -113,10 +113,10 @@ class SeegLogPower(AbstractRecording):
     """Contacts' log power is `amplitude * (log(gain @ exp(sources)) + offset) + error + noise`.
 
     `data`: `(time, channel)`, the logarithm of the power of what was recorded, smoothed, a sample
-    for each of the monitor's. The gain is taken relative to its greatest element, which only moves
-    the offset. `amplitude`, `noise`, `offset`: priors, or numbers where they are known; `offset` is
-    one for all contacts, `spread` the deviation of each contact's own beside it, in the unit of the
-    data.
+    for each of the monitor's. The gain is taken relative to `reference`, by default its greatest
+    element, which only moves the offset; channels that are taken keep it. `amplitude`, `noise`,
+    `offset`: priors, or numbers where they are known; `offset` is one for all contacts, `spread`
+    the deviation of each contact's own beside it, in the unit of the data.
 
     `error`: the deviation of the model's own error, in the unit of the data, with a `correlation`
     in samples; contacts share it as far as they see the same sources.
@@ -133,6 +133,7 @@ class SeegLogPower(AbstractRecording):
     error: Unknown
     offset: Unknown
     spread: float = eqx.field(static=True)
+    reference: float = eqx.field(static=True)
     correlation: float = eqx.field(static=True)
     name: str = eqx.field(static=True)
 
@@ -145,6 +146,7 @@ class SeegLogPower(AbstractRecording):
         noise: Unknown | None = None,
         offset: Unknown | None = None,
         spread: float = 0.0,
+        reference: float | None = None,
         error: Unknown = 0.1,
         correlation: float = 30.0,
         monitor: str | None = None,
@@ -160,6 +162,7 @@ class SeegLogPower(AbstractRecording):
             dist.Normal(float(self.recorded.data.mean()), 2.0) if offset is None else offset
         )
         self.error = error
+        self.reference = float(gain.matrix.max() if reference is None else reference)
         _check("SeegLogPower", self)
         check_number("SeegLogPower: spread", spread, least=0.0)
         rows = np.asarray(gain.matrix, float)
@@ -170,6 +173,7 @@ class SeegLogPower(AbstractRecording):
                 "sources, and power has no logarithm then; give the gain of power, which is "
                 "positive, or leave the channel out."
             )
+        check_number("SeegLogPower: reference", self.reference, above=0.0)
         rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
         values, vectors = np.linalg.eigh(rows @ rows.T)
         self.rotation, self.rotated = self.recorded.rotation(
@@ -179,7 +183,7 @@ class SeegLogPower(AbstractRecording):
     def observe(self, result):
         amplitude, noise = unknown("amplitude", self.amplitude), unknown("noise", self.noise)
         error, offset = unknown("error", self.error), unknown("offset", self.offset)
-        gain = self.recorded.gain.matrix / self.recorded.gain.matrix.max()
+        gain = self.recorded.gain.matrix / self.reference
         sources = self.recorded.sources(self.who, result)
         # The largest source is taken out, so that no exponential is infinite.
         most = jax.lax.stop_gradient(sources.max(axis=1, keepdims=True))
@@ -197,6 +201,7 @@ class SeegLogPower(AbstractRecording):
             noise=self.noise,
             offset=self.offset,
             spread=self.spread,
+            reference=self.reference,
             error=self.error,
             correlation=self.correlation,
             monitor=kept.monitor,
