@@ -105,7 +105,13 @@ def leave_out(
         file = Path(checkpoint) / f"without-{chosen[0]}-{digest(np.array(chosen))[:12]}.npz"
     at_fit, at_signals = jr.split(key)
     tree = sample(
-        fitted, key=at_fit, method=method, starts=starts, checkpoint=file, progress=progress
+        fitted,
+        key=at_fit,
+        method=method,
+        starts=starts,
+        replicates=1,
+        checkpoint=file,
+        progress=progress,
     )
     numbers = np.asarray(tree["unconstrained_posterior"]["position"])
     every = max(1, numbers.shape[0] * numbers.shape[1] // draws)
