@@ -88,11 +88,12 @@ def _is(mode: Mode, position: np.ndarray) -> bool:
 
 
 class _Search:
-    """Compiled once for all starts."""
+    """Compiled once for all starts, before threads: numpyro's statements know of no threads."""
 
     def __init__(self, flat: Flat):
-        self.slope = jax.jit(jax.value_and_grad(flat.potential))
-        self.curvature = jax.jit(jax.hessian(flat.potential))
+        slope, curvature = jax.value_and_grad(flat.potential), jax.hessian(flat.potential)
+        self.slope = jax.jit(slope).lower(flat.start).compile()
+        self.curvature = jax.jit(curvature).lower(flat.start).compile()
         self.size = flat.size
 
     def value(self, position: np.ndarray) -> tuple[float, np.ndarray]:

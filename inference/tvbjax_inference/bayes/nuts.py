@@ -98,6 +98,10 @@ def _note(draws: Draws, warmup: bool) -> str:
     return f"{what}, {draws['n_steps'].mean():.0f} steps each, {diverged} divergences"
 
 
+def _together(states: list[Any]) -> Any:
+    return jax.tree.map(lambda *x: jnp.stack(x), *states)
+
+
 class _Chains:
     """What runs the chains of one `Nuts`: states in, states and draws out."""
 
@@ -105,7 +109,8 @@ class _Chains:
         self.nuts, self.flat = nuts, flat
         self.modes = [modes[chain % len(modes)] for chain in range(nuts.chains)]
         self.together = jax.default_backend() != "cpu" and len(modes) == 1
-        self._kernels: dict[int, tuple[NUTS, Callable]] = {}
+        self._kernels: dict[int, tuple[NUTS, Any]] = {}
+        self._runs: dict[tuple[int, int], Callable] = {}
 
     def begin(self, key: Array) -> list[Any]:
         """The states at the beginning: about the modes."""
@@ -120,18 +125,29 @@ class _Chains:
 
     def advance(self, states: list[Any], count: int) -> tuple[list[Any], Draws]:
         """So many steps of all chains."""
-        runs = [self._kernel(mode)[1] for mode in self.modes]
+        # Compiled before threads: numpyro's statements know of no threads.
+        runs = [
+            self._compiled(mode, state, count)
+            for mode, state in zip(self.modes, states, strict=True)
+        ]
         if self.together:
-            stacked = jax.tree.map(lambda *x: jnp.stack(x), *states)
-            ended, draws = runs[0](stacked, count)
+            ended, draws = runs[0](_together(states))
             ended = [jax.tree.map(lambda x, i=i: x[i], ended) for i in range(len(states))]
             return ended, {name: np.asarray(x) for name, x in draws.items()}
         with ThreadPoolExecutor(workers()) as pool:
-            done = list(pool.map(lambda run, state: run(state, count), runs, states))
+            done = list(pool.map(lambda run, state: run(state), runs, states))
         draws = {name: np.stack([draw[name] for _, draw in done]) for name in done[0][1]}
         return [state for state, _ in done], draws
 
-    def _kernel(self, mode: Mode) -> tuple[NUTS, Callable]:
+    def _compiled(self, mode: Mode, state: Any, count: int) -> Callable:
+        """So many steps from a mode's state, compiled once for each number of them."""
+        if (id(mode), count) not in self._runs:
+            begin = _together([state] * self.nuts.chains) if self.together else state
+            run = self._kernel(mode)[1]
+            self._runs[id(mode), count] = run.lower(begin, count).compile()
+        return self._runs[id(mode), count]
+
+    def _kernel(self, mode: Mode) -> tuple[NUTS, Any]:
         """Of one mode, compiled once."""
         if id(mode) not in self._kernels:
             centre, scale = jnp.asarray(mode.position), jnp.asarray(mode.scale)
