@@ -15,6 +15,7 @@ from scipy import stats
 
 import tvbjax
 from tvbjax import Free, Interval, Positive, Real, bayes, coupling, integrators, monitors, ties
+from tvbjax.identity import told
 from tvbjax_inference.bayes.epilepsy.permittivity import beside_the_branch, left_branch
 from tvbjax_inference.bayes.flat import flat_of
 from tvbjax_inference.bayes.likelihoods import OnsetTimes, Seeg
@@ -207,6 +208,18 @@ def test_a_program_is_the_same_in_another_process():
         for seed in (1, 2)
     ]
     assert said[0] == said[1]
+
+
+def test_priors_of_the_beginning_are_told_apart():
+    said = [
+        told(
+            program(
+                initial=bayes.initial.Unknown({"x": x, "z": dist.Normal(3.6, 0.5)})
+            ).description()
+        )
+        for x in (dist.Normal(-2.0, 0.1), dist.Normal(-2.0, 0.3), dist.Normal(-2.0, 0.1))
+    ]
+    assert said[0] != said[1] and said[0] == said[2]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import numpyro.distributions as dist
 from numpyro import handlers
 
 from tvbjax_inference.bayes.likelihoods import AbstractLikelihood
-from tvbjax_inference.bayes.program import Program
+from tvbjax_inference.bayes.program import Program, told_prior
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -78,7 +78,7 @@ class Pooled:
     def description(self) -> tuple:
         """All that the posterior depends on, for checkpoints."""
         members = [(label, member.description()) for label, member in self.members.items()]
-        spreads = [(name, repr(prior)) for name, prior in self.alike.items()]
+        spreads = [(name, told_prior(prior)) for name, prior in self.alike.items()]
         return (members, self.shared, spreads)
 
 

@@ -125,7 +125,7 @@ class Program:
     def description(self) -> tuple:
         """All that the posterior depends on, for checkpoints."""
         said = describe(self.simulator, self.key, versions=None, backend=None)
-        priors = {name: _told(prior) for name, prior in self.priors.items()}
+        priors = {name: told_prior(prior) for name, prior in self.priors.items()}
         free = [(name, one.support, one.tie) for name, one in self.free.items()]
         likelihoods = [(type(one).__name__, _fields(one)) for one in self.likelihoods.values()]
         return (
@@ -258,13 +258,13 @@ _INNER = (
 )
 
 
-def _told(prior: Any) -> tuple:
+def told_prior(prior: Any) -> tuple:
     """A distribution by its parameters. numpyro flattens it in an order of the day."""
     if isinstance(prior, tuple | list):
-        return tuple(_told(part) for part in prior)
+        return tuple(told_prior(part) for part in prior)
     if isinstance(prior, dist.Distribution):
         names = sorted({*prior.arg_constraints, *(n for n in _INNER if hasattr(prior, n))})
-        said = [(name, _told(getattr(prior, name))) for name in names]
+        said = [(name, told_prior(getattr(prior, name))) for name in names]
         return (type(prior).__name__, prior.batch_shape, prior.event_shape, *said)
     if isinstance(prior, dist.transforms.Transform):
         return (type(prior).__name__, *sorted(vars(prior).items(), key=lambda item: item[0]))
@@ -276,5 +276,11 @@ def _fields(module: Any) -> tuple:
     found = []
     for field in dataclasses.fields(module):
         value = getattr(module, field.name)
-        found.append((field.name, _told(value) if isinstance(value, dist.Distribution) else value))
+        if isinstance(value, Mapping):
+            value = tuple((name, _field(part)) for name, part in value.items())
+        found.append((field.name, _field(value)))
     return tuple(found)
+
+
+def _field(value: Any) -> Any:
+    return told_prior(value) if isinstance(value, dist.Distribution) else value
