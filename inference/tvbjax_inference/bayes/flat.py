@@ -2,7 +2,7 @@
 see of it."""
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,6 +16,7 @@ from jaxtyping import Array, Float
 from numpyro import handlers
 from numpyro.distributions import biject_to
 from numpyro.infer.util import constrain_fn, potential_energy, unconstrain_fn
+from numpyro.primitives import Messenger
 
 Sites = dict[str, Array]
 
@@ -33,7 +34,8 @@ def as_numpyro_computes() -> Iterator[None]:
 @dataclasses.dataclass(frozen=True, eq=False)
 class Flat:
     """`start`: the middles of the priors. `names`: what each number belongs to. `observed`: the
-    sites of data; `known`: those, and factors."""
+    sites of data; `known`: those, and factors. `data`: in the place of the model's own, by site.
+    `compiled`: functions that are shared with the same model beside other data."""
 
     model: Callable[[], Any]
     start: Float[Array, " number"]
@@ -41,16 +43,37 @@ class Flat:
     observed: tuple[str, ...]
     known: tuple[str, ...]
     unravel: Callable[[Array], Sites]
+    data: Sites | None = None
+    compiled: dict[Hashable, Callable] = dataclasses.field(default_factory=dict, repr=False)
 
     @property
     def size(self) -> int:
         """How many numbers there are."""
         return len(self.names)
 
+    def beside(self, data: Sites) -> "Flat":
+        """The same model beside other data, of the same shapes, by the names of their sites."""
+        return dataclasses.replace(self, data=data)
+
+    def compile(self, name: Hashable, function: Callable, *like: Any) -> Callable:
+        """A function compiled for arguments like these, once, also for other data. To be called
+        before threads are: numpyro's statements know of no threads."""
+        called = (name, jax.tree.structure(like))
+        if called not in self.compiled:
+            self.compiled[called] = jax.jit(function).lower(*like).compile()
+        return self.compiled[called]
+
     def potential(self, numbers: Float[Array, " number"]) -> Float[Array, ""]:
         """The negative logarithm of the posterior's density in these numbers, up to a constant."""
+        return self.potential_beside(numbers, self.data)
+
+    def potential_beside(
+        self, numbers: Float[Array, " number"], data: Sites | None
+    ) -> Float[Array, ""]:
+        """The same, with the data as an argument, so that what is compiled is for all."""
+        model = self.model if data is None else _Measured(self.model, data)
         with as_numpyro_computes():
-            return jnp.asarray(potential_energy(self.model, (), {}, self.unravel(numbers)))
+            return jnp.asarray(potential_energy(model, (), {}, self.unravel(numbers)))
 
     def prior_potential(self, numbers: Float[Array, " number"]) -> Float[Array, ""]:
         """The same of the prior: without data and factors."""
@@ -94,6 +117,18 @@ class Flat:
             for name, site in trace.items()
             if site["type"] in kinds and name not in factors
         }
+
+
+class _Measured(Messenger):
+    """A model with other data."""
+
+    def __init__(self, model: Callable[[], Any], data: Sites):
+        super().__init__(model)
+        self.data = data
+
+    def process_message(self, msg):
+        if msg["type"] == "sample" and msg["is_observed"] and msg["name"] in self.data:
+            msg["value"] = self.data[msg["name"]]
 
 
 def flat_of(model: Callable[[], Any]) -> Flat:

@@ -88,24 +88,24 @@ def _is(mode: Mode, position: np.ndarray) -> bool:
 
 
 class _Search:
-    """Compiled once for all starts, before threads: numpyro's statements know of no threads."""
+    """Compiled once for all starts."""
 
     def __init__(self, flat: Flat):
-        slope, curvature = jax.value_and_grad(flat.potential), jax.hessian(flat.potential)
-        self.slope = jax.jit(slope).lower(flat.start).compile()
-        self.curvature = jax.jit(curvature).lower(flat.start).compile()
-        self.size = flat.size
+        of, given = flat.potential_beside, (flat.start, flat.data)
+        self.slope = flat.compile("slope", jax.value_and_grad(of), *given)
+        self.curvature = flat.compile("curvature", jax.hessian(of), *given)
+        self.size, self.data = flat.size, flat.data
 
     def value(self, position: np.ndarray) -> tuple[float, np.ndarray]:
         """Potential and gradient; what is not finite is a wall."""
-        value, gradient = (np.asarray(x, float) for x in self.slope(jnp.asarray(position)))
+        value, gradient = (np.asarray(x, float) for x in self.slope(jnp.asarray(position), self.data))
         if np.isfinite(value) and np.isfinite(gradient).all():
             return float(value), gradient
         return _HUGE, np.zeros_like(gradient)
 
     def hessian(self, position: np.ndarray) -> np.ndarray:
         """A trust region asks for those of steps that it then refuses, where a run may diverge."""
-        found = np.asarray(self.curvature(jnp.asarray(position)), float)
+        found = np.asarray(self.curvature(jnp.asarray(position), self.data), float)
         return found if np.isfinite(found).all() else np.eye(self.size) * 1e6
 
     def climb(self, start: np.ndarray) -> scipy.optimize.OptimizeResult | None:

@@ -6,7 +6,7 @@ elsewhere all are one.
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -98,88 +98,84 @@ def _note(draws: Draws, warmup: bool) -> str:
     return f"{what}, {draws['n_steps'].mean():.0f} steps each, {diverged} divergences"
 
 
-def _together(states: list[Any]) -> Any:
+def _together(states: Sequence[Any]) -> Any:
     return jax.tree.map(lambda *x: jnp.stack(x), *states)
 
 
 class _Chains:
-    """What runs the chains of one `Nuts`: states in, states and draws out."""
+    """What runs the chains of one `Nuts`: states in, states and draws out.
+
+    What is compiled has the mode and the data as arguments: it is for all chains.
+    """
 
     def __init__(self, flat: Flat, modes: Sequence[Mode], nuts: Nuts):
         self.nuts, self.flat = nuts, flat
-        self.modes = [modes[chain % len(modes)] for chain in range(nuts.chains)]
-        self.together = jax.default_backend() != "cpu" and len(modes) == 1
-        self._kernels: dict[int, tuple[NUTS, Any]] = {}
-        self._runs: dict[tuple[int, int], Callable] = {}
+        chosen = [modes[chain % len(modes)] for chain in range(nuts.chains)]
+        self.centres = [(jnp.asarray(mode.position), jnp.asarray(mode.scale)) for mode in chosen]
+        self.together = jax.default_backend() != "cpu"
 
     def begin(self, key: Array) -> list[Any]:
         """The states at the beginning: about the modes."""
+
+        def begun(one: Array, mode: Any, data: Any) -> Any:
+            bits = jr.bits(jr.fold_in(one, 0), (2,), jnp.uint32)
+            return self._kernel(mode, data, bits, jr.fold_in(one, 1))[1]
+
+        keys = jr.split(key, self.nuts.chains)
+        given = (keys[0], self.centres[0], self.flat.data)
+        begin = self.flat.compile(("nuts begins", self.nuts), begun, *given)
         return [
-            self._kernel(mode)[0].init(
-                jr.bits(jr.fold_in(one, 0), (2,), jnp.uint32),
-                self.nuts.warmup,
-                init_params=_NEAR * jr.normal(jr.fold_in(one, 1), (self.flat.size,)),
-            )
-            for mode, one in zip(self.modes, jr.split(key, self.nuts.chains), strict=True)
+            begin(one, mode, self.flat.data) for one, mode in zip(keys, self.centres, strict=True)
         ]
 
     def advance(self, states: list[Any], count: int) -> tuple[list[Any], Draws]:
         """So many steps of all chains."""
-        # Compiled before threads: numpyro's statements know of no threads.
-        runs = [
-            self._compiled(mode, state, count)
-            for mode, state in zip(self.modes, states, strict=True)
-        ]
+
+        def run(state: Any, mode: Any, data: Any) -> tuple[Any, dict[str, Array]]:
+            return self._run(state, mode, data, count)
+
+        name, data = ("nuts", self.nuts, count), self.flat.data
         if self.together:
-            ended, draws = runs[0](_together(states))
+            both = (_together(states), _together(self.centres), data)
+            side_by_side = jax.vmap(run, in_axes=(0, 0, None))
+            ended, draws = self.flat.compile(name, side_by_side, *both)(*both)
             ended = [jax.tree.map(lambda x, i=i: x[i], ended) for i in range(len(states))]
             return ended, {name: np.asarray(x) for name, x in draws.items()}
+        compiled = self.flat.compile(name, run, states[0], self.centres[0], data)
         with ThreadPoolExecutor(workers()) as pool:
-            done = list(pool.map(lambda run, state: run(state), runs, states))
+            done = list(
+                pool.map(lambda state, mode: compiled(state, mode, data), states, self.centres)
+            )
         draws = {name: np.stack([draw[name] for _, draw in done]) for name in done[0][1]}
         return [state for state, _ in done], draws
 
-    def _compiled(self, mode: Mode, state: Any, count: int) -> Callable:
-        """So many steps from a mode's state, compiled once for each number of them."""
-        if (id(mode), count) not in self._runs:
-            begin = _together([state] * self.nuts.chains) if self.together else state
-            run = self._kernel(mode)[1]
-            self._runs[id(mode), count] = run.lower(begin, count).compile()
-        return self._runs[id(mode), count]
+    def _kernel(self, mode: Any, data: Any, bits: Array, start: Array) -> tuple[NUTS, Any]:
+        """The sampler about a mode, and a state near it."""
+        centre, scale = mode
+        kernel = NUTS(
+            potential_fn=lambda u: self.flat.potential_beside(centre + scale @ u, data),
+            target_accept_prob=self.nuts.target_accept,
+            max_tree_depth=self.nuts.max_tree_depth,
+        )
+        near = _NEAR * jr.normal(start, (self.flat.size,))
+        return kernel, kernel.init(bits, self.nuts.warmup, init_params=near)
 
-    def _kernel(self, mode: Mode) -> tuple[NUTS, Any]:
-        """Of one mode, compiled once."""
-        if id(mode) not in self._kernels:
-            centre, scale = jnp.asarray(mode.position), jnp.asarray(mode.scale)
-            kernel = NUTS(
-                potential_fn=lambda u: self.flat.potential(centre + scale @ u),
-                target_accept_prob=self.nuts.target_accept,
-                max_tree_depth=self.nuts.max_tree_depth,
-            )
-            # What the kernel's steps need is made when it begins.
-            kernel.init(
-                jnp.zeros(2, jnp.uint32), self.nuts.warmup, init_params=jnp.zeros_like(centre)
-            )
+    def _run(self, state: Any, mode: Any, data: Any, count: int) -> tuple[Any, dict[str, Array]]:
+        # What the kernel's steps need is made when it begins; that state is not used.
+        kernel, _ = self._kernel(mode, data, jnp.zeros(2, jnp.uint32), jr.key(0))
+        centre, scale = mode
 
-            def step(state, _):
-                with as_numpyro_computes():
-                    state = kernel.sample(state, (), {})
-                return state, {
-                    "numbers": centre + scale @ state.z,
-                    "diverging": state.diverging,
-                    "n_steps": state.num_steps,
-                    "acceptance_rate": state.accept_prob,
-                    "step_size": state.adapt_state.step_size,
-                    "energy": state.energy,
-                    "lp": -state.potential_energy,
-                }
+        def step(state, _):
+            with as_numpyro_computes():
+                state = kernel.sample(state, (), {})
+            return state, {
+                "numbers": centre + scale @ state.z,
+                "diverging": state.diverging,
+                "n_steps": state.num_steps,
+                "acceptance_rate": state.accept_prob,
+                "step_size": state.adapt_state.step_size,
+                "energy": state.energy,
+                "lp": -state.potential_energy,
+            }
 
-            def run(state, count):
-                return lax.scan(step, state, length=count)
-
-            def side_by_side(state, count):
-                return jax.vmap(lambda one: run(one, count))(state)
-
-            ran = side_by_side if self.together else run
-            self._kernels[id(mode)] = kernel, jax.jit(ran, static_argnums=1)
-        return self._kernels[id(mode)]
+        return lax.scan(step, state, length=count)
