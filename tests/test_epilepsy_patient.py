@@ -144,7 +144,7 @@ def test_a_seizure_keeps_a_copy_and_gives_channels():
     values[:] = 0.0
     assert one.samples.any() and not one.samples.flags.writeable
     assert one.duration == 10.0 and one.times[64] == 1.0
-    assert repr(one) == "Seizure('night1': 3 channels, 10 s at 64 Hz, onset=2.0, end=8.5)"
+    assert repr(one) == "Seizure('night1': 3 channels, 10 s at 64 Hz, onset=2, end=8.5)"
     taken = one.take(["B1", "A'1"])
     np.testing.assert_array_equal(taken.samples, one.samples[:, [2, 0]])
     with pytest.raises(ValueError, match="no channel 'b1'; did you mean 'B1'"):

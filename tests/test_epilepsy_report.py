@@ -12,6 +12,8 @@ from lxml import html
 from matplotlib import image
 
 from patients import Large, large_patient
+from tvbjax import Connectome
+from tvbjax.forward import Sensors
 from tvbjax_inference.bayes import Diagnosis, epilepsy
 from tvbjax_inference.bayes.epilepsy import figures
 
@@ -168,6 +170,32 @@ def test_the_map_is_grey_where_nothing_is_known(patient, summary):
     shown = [array.size for array in arrays if array is not None]
     assert shown == [int(summary["known"].sum())]
     assert [np.size(line.get_xdata()) for line in figure.axes[0].lines] == [66]
+
+
+def test_an_implantation_names_shafts_and_few_regions(patient):
+    connectome = patient.program.simulator.connectome
+    figure = figures.implantation(connectome, patient.sensors)
+    for axes in figure.axes[:3]:
+        assert [np.size(line.get_xdata()) for line in axes.lines] == [66]
+        names = {text.get_text() for text in axes.texts}
+        assert set("ABCDEF") <= names and not names & set(connectome.labels)
+    some = connectome.subset(connectome.labels[8:28])
+    for axes in figures.implantation(some, patient.sensors).axes[:3]:
+        assert 10 <= len({text.get_text() for text in axes.texts} & set(some.labels)) <= 20
+
+
+def test_of_two_regions_behind_one_another_the_nearer_has_its_name():
+    connectome = Connectome(
+        np.ones((4, 4)) - np.eye(4),
+        labels=["L-a", "L-b", "R-a", "R-b"],
+        centres=np.array([[-30, 40, 0], [-30, -40, 30], [30, 40, 0], [30, -40, 30]], float),
+        hemispheres=np.array([False, False, True, True]),
+    )
+    sensors = Sensors(["A1", "A2"], np.array([[20.0, 40, 0], [25, 40, 0]]), name="seeg")
+    figure = figures.implantation(connectome, sensors)
+    found = [{text.get_text() for text in axes.texts} - {"A"} for axes in figure.axes[:3]]
+    assert {"R-a", "R-b"} <= found[0] and not {"L-a", "L-b"} & found[0]
+    assert set(connectome.labels) <= found[1] and set(connectome.labels) <= found[2]
 
 
 def test_contacts_are_in_the_order_of_electrodes(patient):

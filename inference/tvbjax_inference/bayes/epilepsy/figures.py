@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _EZ, _PZ, _HEALTHY, _PRIOR = "#C0392B", "#E69F00", "#7FA394", "#C9CDD2"
 _INK, _PREDICTED = "#1A1A1A", "#0072B2"
 _LIKELY, _POSSIBLE = 0.5, 0.05
+_NAMED = 30  # up to so many regions have their names
 _ELECTRODE = re.compile(r"(?P<shaft>.*?\D)(?P<contact>\d+)(?:-.*)?")
 
 
@@ -79,6 +80,41 @@ def excitability_violins(
     return figure_of(drawn)
 
 
+def implantation(connectome: Connectome, sensors: Sensors) -> "Figure":
+    """Where a patient's contacts are, as small crosses, among the regions, in a glass brain from
+    three sides, with the names of shafts and, of up to 30, regions. Positions have the axes of
+    the centres.
+
+    Raises ModuleNotFoundError without matplotlib, `ValueError` without centres.
+    """
+    check_kind("implantation: connectome", connectome, Connectome, "patient.connectome")
+    check_kind("implantation: sensors", sensors, Sensors, "patient.sensors")
+    figure = glass_brain(connectome, edges=60)
+    assert connectome.centres is not None
+    frame = directions(connectome.centres, connectome.hemispheres, connectome.labels)
+    _draw_contacts(figure, sensors, frame)
+    shafts: dict[str, list[tuple[int, int]]] = {}
+    for i, label in enumerate(sensors.labels):
+        shaft, contact = _electrode(label)
+        shafts.setdefault(shaft, []).append((contact, i))
+    ends = {shaft: (min(members)[1], max(members)[1]) for shaft, members in shafts.items()}
+    at, centres = sensors.positions @ frame.T, connectome.centres @ frame.T
+    look: dict[str, Any] = {"textcoords": "offset points", "ha": "center", "fontsize": 10}
+    for axes, (_, plane) in zip(figure.axes, SIDES, strict=False):
+        for shaft, (first, last) in ends.items():
+            # Beyond the last contact, away from the first.
+            away = at[last, plane] - at[first, plane]
+            away = 9.0 * away / max(float(np.linalg.norm(away)), 1e-9)
+            axes.annotate(
+                _plain(shaft), at[last, plane], away, va="center", weight="bold", zorder=5, **look
+            )
+        if len(centres) <= _NAMED:
+            for i in _in_sight(centres, plane):
+                name, place = _plain(connectome.labels[i]), centres[i, plane]
+                axes.annotate(name, place, (0, 8), va="bottom", color="#5B6470", **look)
+    return figure
+
+
 def map_of_probability(
     summary: "xr.Dataset", connectome: Connectome, sensors: Sensors | None = None
 ) -> "Figure":
@@ -103,9 +139,7 @@ def map_of_probability(
         return figure
     assert connectome.centres is not None
     frame = directions(connectome.centres, connectome.hemispheres, connectome.labels)
-    at = sensors.positions @ frame.T
-    for axes, (_, plane) in zip(figure.axes, SIDES, strict=False):
-        axes.plot(*at[:, plane].T, "x", color=_INK, ms=3.5, mew=0.7, alpha=0.7, zorder=3)
+    _draw_contacts(figure, sensors, frame)
     return figure
 
 
@@ -246,6 +280,25 @@ def colour_of(probability: float) -> str:
     if probability > _LIKELY:
         return _EZ
     return _PZ if probability > _POSSIBLE else _HEALTHY
+
+
+def _draw_contacts(figure: "Figure", sensors: Sensors, frame: np.ndarray) -> None:
+    """On the three sides of a glass brain."""
+    at = sensors.positions @ frame.T
+    for axes, (_, plane) in zip(figure.axes, SIDES, strict=False):
+        axes.plot(*at[:, plane].T, "x", color=_INK, ms=3.5, mew=0.7, alpha=0.7, zorder=3)
+
+
+def _in_sight(centres: np.ndarray, plane: tuple[int, int]) -> list[int]:
+    """Regions without those that others nearer to the viewer hide: their names would, too."""
+    depth = next(axis for axis in range(3) if axis not in plane)
+    nearest = np.argsort(centres[:, depth] * (1.0 if depth == 1 else -1.0), kind="stable")
+    flat, found = centres[:, plane], []
+    hides = 0.04 * np.ptp(flat, axis=0).max()
+    for i in map(int, nearest):
+        if not found or np.linalg.norm(flat[found] - flat[i], axis=1).min() > hides:
+            found.append(i)
+    return found
 
 
 def _draw_violin(axes: "Axes", place: int, values: np.ndarray, width: float, **look: Any) -> None:

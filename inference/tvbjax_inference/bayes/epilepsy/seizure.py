@@ -54,9 +54,10 @@ class Seizure:
         raise_all(where, [*_problems_of_channels(self), *_problems_of_marks(self)])
 
     def __repr__(self) -> str:
+        onset, end = ("None" if t is None else f"{t:g}" for t in (self.onset, self.end))
         return (
             f"Seizure({self.name!r}: {len(self.channels)} channels, {self.duration:g} s at "
-            f"{1 / self.period:g} Hz, onset={self.onset}, end={self.end})"
+            f"{1 / self.period:g} Hz, onset={onset}, end={end})"
         )
 
     @property
