@@ -14,7 +14,7 @@ from tvbjax.identity import told
 from tvbjax.io.atomic import atomic_path
 from tvbjax_inference.bayes.modes import Mode
 
-_OF_A_MODE = ("position", "log_density", "scale", "log_evidence", "converged")
+_OF_A_MODE = ("position", "log_density", "scale", "log_evidence", "converged", "reached")
 
 
 class Checkpoint:
@@ -38,8 +38,13 @@ class Checkpoint:
         found = []
         for i in range(int(self.arrays["modes"])):
             parts = [self._get(f"mode_{i}_{name}") for name in _OF_A_MODE]
-            position, density, scale, evidence, converged = parts
-            found.append(Mode(position, float(density), scale, float(evidence), bool(converged)))
+            position, density, scale, evidence, converged, reached = parts
+            found.append(
+                Mode(
+                    *(position, float(density), scale, float(evidence)),
+                    *(bool(converged), float(reached)),
+                )
+            )
         return tuple(found)
 
     def keep_modes(self, modes: Sequence[Mode]) -> None:

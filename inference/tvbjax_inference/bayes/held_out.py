@@ -61,7 +61,7 @@ def leave_out(
     *,
     key: Array,
     method: AbstractMethod = Nuts(),
-    starts: int = 3,
+    starts: int = 16,
     draws: int = 1000,
     checkpoint: str | Path | None = None,
     progress: bool = True,

@@ -147,6 +147,7 @@ def _of_modes(modes: Sequence[Mode], flat: Flat) -> "xr.Dataset":
             "log_density": (("mode",), np.array([mode.log_density for mode in modes])),
             "log_evidence": (("mode",), np.array([mode.log_evidence for mode in modes])),
             "converged": (("mode",), np.array([mode.converged for mode in modes])),
+            "reached": (("mode",), np.array([mode.reached for mode in modes])),
         },
         coords={"number": np.array(flat.names)},
     )

@@ -28,7 +28,7 @@ def sample(
     *,
     key: Array,
     method: AbstractMethod = Nuts(),
-    starts: int = 3,
+    starts: int = 16,
     replicates: int = 200,
     checkpoint: str | Path | None = None,
     progress: bool = True,

@@ -32,7 +32,7 @@ def calibrate(
     count: int = 100,
     of: Sequence[str] | None = None,
     method: Nuts = Nuts(chains=2, warmup=300, draws=500),
-    starts: int = 2,
+    starts: int = 16,
     draws: int = 100,
     checkpoint: str | Path | None = None,
     progress: bool = True,

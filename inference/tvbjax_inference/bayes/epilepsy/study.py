@@ -71,7 +71,7 @@ def seizure_program(
     *,
     excitability: Excitability | None = None,
     pace: float = 4.0,
-    before: float = 5.0,
+    before: float = 20.0,
     after: float = 5.0,
     error: float = 0.2,
     spread: float = 0.3,
