@@ -65,13 +65,56 @@ def test_newton_ends_at_the_mode_and_its_curvature():
 
 def test_all_modes_are_found_and_told():
     tree = bayes.sample(
-        two_humps, key=jax.random.key(1), method=bayes.Nuts(4, 100, 200), starts=8, progress=False
+        two_humps,
+        key=jax.random.key(1),
+        method=bayes.Nuts(4, 100, 200, jumps=0),
+        starts=8,
+        progress=False,
     )
     assert tree["modes"].sizes["mode"] == 2
+    assert float(tree["modes"]["reached"].sum()) == 1.0
     found = bayes.diagnose(tree)
     assert not found.trusted
     assert any("2 modes" in problem for problem in found.problems)
     assert any("R-hat" in problem for problem in found.problems)
+
+
+def test_chains_jump_between_modes_as_often_as_they_weigh():
+    tree = bayes.sample(
+        two_humps, key=jax.random.key(1), method=bayes.Nuts(4, 100, 500), starts=8, progress=False
+    )
+    drawn = np.asarray(tree["posterior"]["x"])
+    # Jumps of ten tries a draw make draws nearly independent: 4 deviations of 1,500 of them.
+    assert (drawn > 0).mean() == pytest.approx(2 / 3, abs=4 * np.sqrt(2 / 9 / 1500))
+    for side, centre in ((drawn > 0, 3.0), (drawn < 0, -3.0)):
+        assert drawn[side].mean() == pytest.approx(centre, abs=0.03)
+        assert drawn[side].std() == pytest.approx(0.2, rel=0.1)
+    found = bayes.diagnose(tree)
+    assert found.trusted, str(found)
+    assert found.numbers["least jumps of a chain"] > 100
+
+
+def test_jumps_between_modes_of_other_widths_keep_their_masses():
+    def wide_and_narrow():
+        x = numpyro.sample("x", dist.Normal(0.0, 100.0).expand((2,)).to_event())
+        # A quarter of the mass at -10 with deviations 0.1 and 3, the rest at 10 with 2 and 0.5.
+        narrow = dist.Normal(jnp.array([-10.0, 0.0]), jnp.array([0.1, 3.0])).log_prob(x).sum()
+        wide = dist.Normal(jnp.array([10.0, 5.0]), jnp.array([2.0, 0.5])).log_prob(x).sum()
+        parts = jnp.stack([narrow + jnp.log(0.25), wide + jnp.log(0.75)])
+        numpyro.factor("parts", jax.nn.logsumexp(parts))
+
+    tree = bayes.sample(
+        wide_and_narrow,
+        key=jax.random.key(2),
+        method=bayes.Nuts(4, 100, 500),
+        starts=8,
+        progress=False,
+    )
+    drawn = np.asarray(tree["posterior"]["x"])
+    right = drawn[..., 0] > 0
+    assert right.mean() == pytest.approx(0.75, abs=4 * np.sqrt(3 / 16 / 1000))
+    assert drawn[right].std(axis=0) == pytest.approx([2.0, 0.5], rel=0.1)
+    assert drawn[~right].std(axis=0) == pytest.approx([0.1, 3.0], rel=0.15)
 
 
 def test_single_precision_is_refused():

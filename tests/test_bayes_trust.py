@@ -409,7 +409,7 @@ def test_the_mode_that_predicts_better_has_the_weight():
     tree = bayes.sample(
         humps_that_predict,
         key=jax.random.key(1),
-        method=bayes.Nuts(chains=4, warmup=100, draws=200),
+        method=bayes.Nuts(chains=4, warmup=100, draws=200, jumps=0),
         starts=8,
         progress=False,
     )
@@ -443,4 +443,8 @@ def test_what_cannot_be_stacked_is_named():
     tree = regression_tree()
     tree["modes"] = xr.Dataset({"log_density": ("mode", [0.0])})
     with pytest.raises(ValueError, match="has one mode"):
+        stacked(tree, key=jax.random.key(0))
+    tree["modes"] = xr.Dataset({"log_density": ("mode", [0.0, 0.0])})
+    tree["sample_stats"] = xr.Dataset({"jumped": (("chain", "draw"), np.ones((2, 3)))})
+    with pytest.raises(ValueError, match="jump between modes"):
         stacked(tree, key=jax.random.key(0))

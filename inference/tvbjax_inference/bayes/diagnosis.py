@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 LARGEST_RHAT = 1.01
 FEWEST_DRAWS = 100  # effective, for each chain
+FEWEST_JUMPS = 10  # between modes, of each chain
 LEAST_BFMI = 0.3
 LARGEST_SHAPE = 0.7
 
@@ -130,7 +131,10 @@ def _of_chains(tree: "xr.DataTree") -> tuple[list[str], dict[str, float]]:
                 "chains can follow; reparametrise what is in the tails (a scale, a funnel)."
             )
     if "modes" in tree.children:
-        problems += _of_modes(tree["modes"].to_dataset())
+        jumped = np.asarray(stats["jumped"]).sum(axis=1) if "jumped" in stats else None
+        if jumped is not None:
+            numbers["least jumps of a chain"] = float(jumped.min())
+        problems += _of_modes(tree["modes"].to_dataset(), jumped)
     return problems, numbers
 
 
@@ -148,15 +152,17 @@ def _of_weights(log_weights: np.ndarray, numbers: dict[str, float]) -> list[str]
     ]
 
 
-def _of_modes(modes: "xr.Dataset") -> list[str]:
+def _of_modes(modes: "xr.Dataset", jumped: np.ndarray | None) -> list[str]:
+    """`jumped`: how often each chain went from one to another, None where none could."""
     found = []
-    if modes.sizes["mode"] > 1:
+    if modes.sizes["mode"] > 1 and (jumped is None or jumped.min() < FEWEST_JUMPS):
         weights = np.exp(modes["log_evidence"].values - modes["log_evidence"].values.max())
         shares = ", ".join(f"{share:.2g}" for share in weights / weights.sum())
         found.append(
             f"The posterior has {modes.sizes['mode']} modes (shares by their normal "
-            f"approximations: {shares}), and chains were shared out among them: where R-hat is "
-            "large they have not met, and the shares are the only word on their weights."
+            f"approximations: {shares}), between which chains hardly went: the shares are the "
+            "only word on their weights; draw Tempered() particles, weigh by stacked(), or give a "
+            "prior that says more."
         )
     if not bool(modes["converged"].all()):
         found.append(

@@ -58,7 +58,8 @@ class Flat:
     def compile(self, name: Hashable, function: Callable, *like: Any) -> Callable:
         """A function compiled for arguments like these, once, also for other data. To be called
         before threads are: numpyro's statements know of no threads."""
-        called = (name, jax.tree.structure(like))
+        leaves, structure = jax.tree.flatten(like)
+        called = (name, structure, tuple((jnp.shape(x), jnp.result_type(x)) for x in leaves))
         if called not in self.compiled:
             self.compiled[called] = jax.jit(function).lower(*like).compile()
         return self.compiled[called]

@@ -112,9 +112,9 @@ def _begins(flat: Flat, key: Array, starts: int) -> list[np.ndarray]:
     screened, about = jr.split(key)
     if starts > 1:
         keys = jr.split(screened, _SCREENED * starts)
-        drawn = flat.compile(("prior numbers", starts), _over(flat.prior_numbers), keys)(keys)
+        drawn = flat.compile("prior numbers", _over(flat.prior_numbers), keys)(keys)
         values = flat.compile(
-            ("screened", starts),
+            "screened",
             lambda x, data: _over(flat.potential_beside, data)(x),
             drawn,
             flat.data,

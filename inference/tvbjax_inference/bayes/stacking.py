@@ -55,12 +55,12 @@ class Stacked:
 def stacked(tree: "xr.DataTree", *, key: Array) -> Stacked:
     """The modes' stacking weights, and draws by them.
 
-    `tree`: of `sample` with `Nuts`, whose chain i sits in mode i % modes. Where modes predict
-    equally well, their weights are equal. The new tree has no `sample_stats`, which belong to
-    chains, and one chain, of which R-hat says nothing: diagnose the chains of each mode.
+    `tree`: of `sample` with `Nuts(jumps=0)`, whose chain i sits in mode i % modes. Where they
+    predict equally well, their weights are equal. The new tree has no `sample_stats`, which belong
+    to chains, and one chain, of which R-hat says nothing: diagnose the chains of each mode.
 
     Raises `ValueError` for a tree of one mode, of fewer chains than modes, or without
-    `log_likelihood`.
+    `log_likelihood`, and where chains jumped between modes, whose draws have their weights already.
     """
     check_one_key("stacked", key)
     for group in ("modes", "posterior"):
@@ -71,6 +71,11 @@ def stacked(tree: "xr.DataTree", *, key: Array) -> Stacked:
     modes, chains = tree["modes"].sizes["mode"], tree["posterior"].sizes["chain"]
     if modes < 2:
         raise ValueError("stacked: the posterior has one mode, and all draws are of it.")
+    if "jumped" in getattr(tree.get("sample_stats"), "data_vars", ()):
+        raise ValueError(
+            "stacked: chains may jump between modes, and draws have the modes' weights already; "
+            "for chains that stay where they begin draw with Nuts(jumps=0)."
+        )
     if chains < modes:
         raise ValueError(
             f"stacked: there are {modes} modes and {chains} chains, and of some modes no draw; "
