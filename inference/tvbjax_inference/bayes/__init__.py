@@ -38,6 +38,7 @@ from tvbjax_inference.bayes.sampling import sample as sample
 from tvbjax_inference.bayes.sbc import (
     simulation_based_calibration as simulation_based_calibration,
 )
+from tvbjax_inference.bayes.self_calibration import calibrate as calibrate
 from tvbjax_inference.bayes.stacking import Stacked as Stacked, stacked as stacked
 from tvbjax_inference.bayes.tempering import Tempered as Tempered
 from tvbjax_inference.bayes.variational import Variational as Variational

@@ -115,8 +115,9 @@ class SeegLogPower(AbstractRecording):
     `data`: `(time, channel)`, the logarithm of the power of what was recorded, smoothed, a sample
     for each of the monitor's. The gain is taken relative to `reference`, by default its greatest
     element, which only moves the offset; channels that are taken keep it. `amplitude`, `noise`,
-    `offset`: priors, or numbers where they are known; `offset` is one for all contacts, `spread`
-    the deviation of each contact's own beside it, in the unit of the data.
+    `offset`: priors, or numbers where they are known; `offset` is one for all contacts, by default
+    normal about what makes contacts as loud as they are with sources of 0, `spread` the deviation
+    of each contact's own beside it, in the unit of the data.
 
     `error`: the deviation of the model's own error, in the unit of the data, with a `correlation`
     in samples; contacts share it as far as they see the same sources.
@@ -158,13 +159,10 @@ class SeegLogPower(AbstractRecording):
         self.name, self.correlation, self.spread = name, float(correlation), float(spread)
         self.amplitude = dist.LogNormal(0.0, 0.5) if amplitude is None else amplitude
         self.noise = _noise(self.recorded) if noise is None else noise
-        self.offset = (
-            dist.Normal(float(self.recorded.data.mean()), 2.0) if offset is None else offset
-        )
         self.error = error
         self.reference = float(gain.matrix.max() if reference is None else reference)
-        _check("SeegLogPower", self)
         check_number("SeegLogPower: spread", spread, least=0.0)
+        check_number("SeegLogPower: reference", self.reference, above=0.0)
         rows = np.asarray(gain.matrix, float)
         if (rows < 0).any() or not (rows > 0).any(axis=1).all():
             channel = gain.channels[int(np.argmin(rows.min(axis=1) * (rows.max(axis=1) > 0)))]
@@ -173,7 +171,10 @@ class SeegLogPower(AbstractRecording):
                 "sources, and power has no logarithm then; give the gain of power, which is "
                 "positive, or leave the channel out."
             )
-        check_number("SeegLogPower: reference", self.reference, above=0.0)
+        # As if all sources were 0, amplitudes 1.
+        level = self.recorded.data.mean() - np.log(rows.sum(axis=1) / self.reference).mean()
+        self.offset = dist.Normal(float(level), 2.0) if offset is None else offset
+        _check("SeegLogPower", self)
         rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
         values, vectors = np.linalg.eigh(rows @ rows.T)
         self.rotation, self.rotated = self.recorded.rotation(
