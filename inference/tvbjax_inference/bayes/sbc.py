@@ -49,9 +49,24 @@ def simulation_based_calibration(
     result's `failures`. Ctrl-C ends it early and well. Raises `ValueError` where the first data
     sets all fail, or shapes do not agree.
     """
+    identity = (draw, posterior)
+    return calibrated(draw, posterior, identity, count, key, names, checkpoint, progress)
+
+
+def calibrated(
+    draw: Callable[[Array], tuple[Any, Any]],
+    posterior: Callable[[Any, Array], Any],
+    identity: Any,
+    count: int,
+    key: Array,
+    names: Sequence[str] | None,
+    checkpoint: str | Path | None,
+    progress: bool,
+) -> Calibration:
+    """The same. `identity`: what the checkpoint of one calibration is told by."""
     check_count(f"{_WHO}: count", count, 10)
     check_one_key(_WHO, key)
-    done = _Done(told((draw, posterior, key)), checkpoint)
+    done = _Done(told((identity, key)), checkpoint)
     with progress_bar("calibrating", count, progress) as advance:
         advance(min(len(done), count))
         try:

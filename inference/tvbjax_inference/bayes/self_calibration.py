@@ -18,7 +18,7 @@ from tvbjax_inference.bayes.calibration import Calibration, thinned
 from tvbjax_inference.bayes.flat import Flat, Sites, flat_of
 from tvbjax_inference.bayes.modes import find_modes
 from tvbjax_inference.bayes.nuts import Nuts
-from tvbjax_inference.bayes.sbc import simulation_based_calibration
+from tvbjax_inference.bayes.sbc import calibrated
 
 # How often chains that are worth too few independent draws are run again, each time for twice as
 # long: to leave their data sets out would leave out the hard ones.
@@ -52,16 +52,11 @@ def calibrate(
     check_kind("calibrate: method", method, Nuts, "tvbjax.bayes.Nuts(chains=2)")
     check_count("calibrate: draws", draws, 2)
     flat = flat_of(model)
-    chosen = _sites(flat, of)
-    problem = _Problem(flat, chosen, method, starts, draws, getattr(model, "description", None))
-    return simulation_based_calibration(
-        problem.draw,
-        problem.posterior,
-        count=count,
-        key=key,
-        names=problem.names,
-        checkpoint=checkpoint,
-        progress=progress,
+    problem = _Problem(flat, _sites(flat, of), method, starts, draws)
+    said = model.description() if hasattr(model, "description") else model
+    identity = ("calibrate", said, problem.sites, method, starts, draws)
+    return calibrated(
+        problem.draw, problem.posterior, identity, count, key, problem.names, checkpoint, progress
     )
 
 
@@ -80,14 +75,11 @@ def _sites(flat: Flat, of: Sequence[str] | None) -> tuple[str, ...]:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Problem:
-    """`described`: what tells the model from others, for checkpoints."""
-
     flat: Flat
     sites: tuple[str, ...]
     method: Nuts
     starts: int
     count: int
-    described: Callable[[], Any] | None
 
     @property
     def names(self) -> list[str]:
