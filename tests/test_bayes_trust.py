@@ -96,6 +96,16 @@ def test_a_contact_that_pulls_the_posterior_is_named():
     assert "refit without it" in found.problems[0]
 
 
+def test_densities_that_span_thousands_are_told():
+    """A tail of weights of which all but one are 0 has no shape that could be fitted."""
+    tree = regression_tree()
+    density = np.asarray(tree["log_likelihood"]["data"])
+    density[..., 2] = 3000.0 * np.random.default_rng(0).normal(size=density.shape[:2])
+    found = loo(tree)
+    assert found.table["pareto_k"].values[2] == np.inf and not found.trusted
+    assert "A3 (inf)" in found.problems[0]
+
+
 def two_models():
     generator = np.random.default_rng(5)
     design = generator.normal(size=(150, 3))
@@ -119,7 +129,7 @@ def test_models_that_are_alike_are_not_told_apart():
     design, data = two_models()["three"]
     short = {name: regression_tree(design[:60], data[:60]) for name in ("one", "same")}
     found = compare_models(short)
-    assert "too little to tell them apart" in str(found)
+    assert "less than 4 is too little to tell them apart, whatever it is" in str(found)
     assert "There are 60 contacts" in found.problems[0]
 
 
