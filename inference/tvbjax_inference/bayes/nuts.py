@@ -134,7 +134,7 @@ class _Chains:
         def run(state: Any, mode: Any, data: Any) -> tuple[Any, dict[str, Array]]:
             return self._run(state, mode, data, count)
 
-        name, data = ("nuts", self.nuts, count), self.flat.data
+        name, data = ("nuts", self.nuts, count, self.together), self.flat.data
         if self.together:
             both = (_together(states), _together(self.centres), data)
             side_by_side = jax.vmap(run, in_axes=(0, 0, None))
