@@ -1,5 +1,7 @@
 """Tempered particles and normal approximations, against closed forms."""
 
+import sys
+
 import jax
 import numpy as np
 import numpyro
@@ -73,6 +75,12 @@ def test_an_approximation_that_misses_a_mode_is_told():
 def test_bad_settings_are_named(build, message):
     with pytest.raises(ValueError, match=message):
         build()
+
+
+def test_tempering_without_blackjax_is_told_when_it_is_asked_for(monkeypatch):
+    monkeypatch.setitem(sys.modules, "blackjax", None)
+    with pytest.raises(ModuleNotFoundError, match=r"blackjax: pip install 'tvbjax\[bayes\]'"):
+        bayes.Tempered()
 
 
 def steep():
