@@ -1,16 +1,18 @@
 """Amortised posteriors against analytic ones: of linear models with Gaussian noise, and of two
 modes."""
 
+import sys
 import warnings
 from functools import cache
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
 
-from tvbjax_inference.bayes._flows import Form
+from tvbjax_inference.bayes._flows import Form, untrained
 from tvbjax_inference.bayes._training import Trained
 from tvbjax_inference.bayes.amortised import Amortised, _doubts, load_amortised, train
 from tvbjax_inference.bayes.calibration import Calibration
@@ -21,6 +23,9 @@ NOISE = 0.5
 MIXING = np.random.default_rng(0).normal(size=(SIZE, SIZE)) / np.sqrt(SIZE)
 NAMES = tuple("abcde")
 SMALL = {"layers": 2, "width": 32, "progress": False}
+# What takes the time is compiling, once where flows, simulations and draws are as many.
+PAIR = SMALL | {"features": 3, "members": 2, "names": NAMES}
+COUNT, DRAWS = 2000, 1000
 COVARIANCE = np.linalg.inv(np.eye(SIZE) + MIXING.T @ MIXING / NOISE**2)
 
 
@@ -40,7 +45,7 @@ def of_linear() -> Amortised:
     # Which doubts there are is another test's subject.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return train(*linear(2000, 1), key=jr.key(0), names=NAMES, members=2, epochs=10, **SMALL)
+        return train(*linear(COUNT, 1), key=jr.key(0), epochs=10, **PAIR)
 
 
 def test_the_posterior_of_a_linear_model_is_the_analytic_one():
@@ -50,8 +55,8 @@ def test_the_posterior_of_a_linear_model_is_the_analytic_one():
     exact = COVARIANCE / np.outer(sds, sds)
     assert np.abs(exact - np.eye(SIZE)).max() > 0.45  # it is correlated
     for observed in linear(5, 2)[1]:
-        draws = np.asarray(of_linear().sample(observed, jr.key(1), 4000))
-        assert draws.shape == (4000, SIZE)
+        draws = np.asarray(of_linear().sample(observed, jr.key(1), DRAWS))
+        assert draws.shape == (DRAWS, SIZE)
         np.testing.assert_allclose(
             (draws.mean(axis=0) - posterior_mean(observed)) / sds, 0, atol=0.2
         )
@@ -62,7 +67,7 @@ def test_the_posterior_of_a_linear_model_is_the_analytic_one():
 def test_the_density_is_the_analytic_one():
     observed = linear(1, 3)[1][0]
     mean = posterior_mean(observed)
-    where = np.random.default_rng(4).multivariate_normal(mean, COVARIANCE, 500)
+    where = np.random.default_rng(4).multivariate_normal(mean, COVARIANCE, DRAWS)
     away = np.linalg.solve(np.linalg.cholesky(COVARIANCE), (where - mean).T)
     exact = -0.5 * (away**2).sum(axis=0) - 0.5 * np.linalg.slogdet(2 * np.pi * COVARIANCE)[1]
     found = np.asarray(of_linear().log_density(where, observed))
@@ -73,7 +78,7 @@ def test_the_density_is_the_analytic_one():
 
 def test_amortised_posteriors_are_calibrated():
     truths, data = linear(150, 5)
-    draws = [of_linear().sample(one, jr.key(i), 99) for i, one in enumerate(data)]
+    draws = [of_linear().sample(one, jr.key(i), DRAWS)[:99] for i, one in enumerate(data)]
     found = Calibration.of(truths, np.asarray(draws), names=NAMES, prior_variance=np.ones(SIZE))
     assert not found.wrong, found.summary()
     exact = 1 - np.diag(COVARIANCE)
@@ -112,19 +117,16 @@ def test_learned_features_of_many_summaries():
 
 def test_the_same_key_gives_the_same_numbers_and_a_file_keeps_them(tmp_path):
     observed = linear(1, 3)[1][0]
-    small = {"names": NAMES, "layers": 2, "width": 8, "epochs": 2, "progress": False}
     with pytest.warns(UserWarning, match="had not ended"):
-        one, other = (
-            train(*linear(300, 1), key=jr.key(2), features=3, members=2, **small) for _ in range(2)
-        )
-    draws = np.asarray(one.sample(observed, jr.key(1), 11))
-    np.testing.assert_array_equal(draws, other.sample(observed, jr.key(1), 11))
+        one, other = (train(*linear(COUNT, 1), key=jr.key(2), epochs=2, **PAIR) for _ in range(2))
+    draws = np.asarray(one.sample(observed, jr.key(1), DRAWS))
+    np.testing.assert_array_equal(draws, other.sample(observed, jr.key(1), DRAWS))
     np.testing.assert_array_equal(one.validation, other.validation)
     assert one.training.shape == (2, 2)
     path = tmp_path / "posterior.npz"
     one.save(path)
     loaded = load_amortised(path)
-    np.testing.assert_array_equal(loaded.sample(observed, jr.key(1), 11), draws)
+    np.testing.assert_array_equal(loaded.sample(observed, jr.key(1), DRAWS), draws)
     np.testing.assert_array_equal(
         loaded.log_density(draws, observed), one.log_density(draws, observed)
     )
@@ -160,7 +162,7 @@ def test_data_unlike_the_simulations_are_told():
     far = np.array(observed)
     far[2] = 50.0
     with pytest.warns(UserWarning, match="a guess: summary 2 is 50, in simulations from"):
-        of_linear().sample(far, jr.key(0), 3)
+        of_linear().sample(far, jr.key(0), DRAWS)
     # Each within its range, but not together: along the least direction of the summaries.
     covariance = MIXING @ MIXING.T + NOISE**2 * np.eye(SIZE)
     least = np.linalg.eigh(covariance)[1][:, 0]
@@ -197,14 +199,13 @@ def test_simulations_that_cannot_be_learned_from_are_told():
 
 
 def test_what_is_left_out_is_told():
-    truths, data = linear(200, 1)
+    truths, data = linear(COUNT + 1, 1)
     data[3, 0] = np.nan
-    data = np.column_stack([data, np.full(200, 7.0)])
-    small = {"layers": 1, "width": 8, "epochs": 1, "progress": False}
+    data = np.column_stack([data, np.full(COUNT + 1, 7.0)])
     with pytest.warns(UserWarning, match="train: ") as said:
-        found = train(truths, data, key=jr.key(0), names=NAMES, **small)
+        found = train(truths, data, key=jr.key(0), epochs=2, **PAIR)
     texts = [str(one.message) for one in said]
-    assert texts[0] == "train: 0.5 % of the simulations are not finite and are left out."
+    assert texts[0] == "train: 0.05 % of the simulations are not finite and are left out."
     assert texts[1] == "train: summaries that do not vary are left out: summary 5."
     assert found.warnings == tuple(text.removeprefix("train: ") for text in texts)
     assert "3 warnings" in repr(found)
@@ -239,6 +240,44 @@ def test_residuals_are_those_of_regression_on_all_others():
     np.testing.assert_allclose(back, truths[0], atol=1e-10)
     jacobian = jax.jacobian(standard.outward)(there, jnp.asarray(context[0]))
     assert float(standard.log_volume) == pytest.approx(np.linalg.slogdet(jacobian)[1])
+
+
+def test_regression_alone_is_as_far_from_the_posterior_as_its_own_numbers_are_uncertain():
+    """Of a linear model: half a nat for each of the numbers that are estimated, d (s + 1) of the
+    means and d (d + 1) / 2 of the covariance, by simulation."""
+    random, count, found = np.random.default_rng(10), 400, []
+    root = np.linalg.cholesky(COVARIANCE)
+    for seed in range(20):
+        standard, _, _ = standardised(*linear(count, 100 + seed))
+        for observed in linear(10, 200 + seed)[1]:
+            away = random.normal(size=(100, SIZE))
+            where = posterior_mean(observed) + away @ root.T
+            context = standard.context(jnp.asarray(observed))
+            inward = jax.vmap(standard.inward, (0, None))(jnp.asarray(where), context)
+            exact = -0.5 * (away**2).sum(axis=1) - np.log(np.diag(root)).sum()
+            guess = -0.5 * (np.asarray(inward) ** 2).sum(axis=1) - float(standard.log_volume)
+            found.append((exact - guess).mean())
+    numbers = SIZE * (SIZE + 1) + SIZE * (SIZE + 1) / 2
+    assert np.mean(found) == pytest.approx(0.5 * numbers / count, rel=0.25)
+
+
+@pytest.mark.parametrize("features", [None, 3])
+def test_an_untrained_flow_is_the_standard_normal_distribution(features):
+    members = untrained(Form(SIZE, SIZE, 1, 2, 8, features), jr.key(3))
+    one = jax.tree.map(lambda x: x[0] if eqx.is_array(x) else x, members)
+    where, context = np.random.default_rng(11).normal(size=(2, SIZE))
+    expected = -0.5 * (where**2).sum() - 0.5 * SIZE * np.log(2 * np.pi)
+    found = one.log_density(jnp.asarray(where), jnp.asarray(context))
+    assert float(found) == pytest.approx(expected, rel=1e-10)
+
+
+def test_a_missing_flowjax_is_told(monkeypatch, tmp_path):
+    for name in ("flowjax", "flowjax.bijections", "flowjax.distributions"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(ImportError, match=r"flowjax: pip install 'tvbjax\[bayes\]'"):
+        train(*linear(200, 1), key=jr.key(0), names=NAMES)
+    with pytest.raises(ImportError, match=r"flowjax: pip install 'tvbjax\[bayes\]'"):
+        load_amortised(tmp_path / "posterior.npz")
 
 
 def test_outliers_do_not_set_the_scale_and_equal_values_have_one():

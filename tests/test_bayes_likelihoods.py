@@ -1,5 +1,8 @@
 """Likelihoods of recordings, against dense normal distributions."""
 
+import inspect
+
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -140,12 +143,80 @@ def test_replicates_have_the_covariance_that_is_stated():
     assert np.abs(found - expected).max() < 0.05 * np.diag(expected).max()
 
 
-def test_channels_are_taken_with_their_data():
-    likelihood = Seeg(gain(), data(), offset=(1.0, 0.5), error=0.2)
-    taken = likelihood.take(["A3", "A1"])
+@pytest.mark.parametrize("kind", [Seeg, SeegLogPower])
+def test_channels_are_taken_with_their_data_and_all_settings(kind):
+    settings = {
+        "amplitude": dist.LogNormal(0.1, 0.2),
+        "noise": 0.7,
+        "offset": (1.0, 0.5) if kind is Seeg else 0.4,
+        "spread": 0.6,
+        "reference": 3.0,
+        "error": 0.2,
+        "correlation": 7.0,
+        "monitor": "raw",
+        "variable": "x",
+        "skip": 0.3,
+        "name": "first",
+    }
+    of_kind = {
+        n for n, one in inspect.signature(kind).parameters.items() if one.default != one.empty
+    }
+    given = {name: settings[name] for name in of_kind}
+    taken = kind(gain(), data(), **given).take(["A3", "A1"])
+    assert isinstance(taken, kind)
     assert taken.recorded.gain.channels == ("A3", "A1")
     np.testing.assert_array_equal(taken.recorded.data, data()[:, [3, 1]])
-    assert taken.offset == (1.0, 0.5)
+    for name, value in given.items():
+        where = taken.recorded if name in ("monitor", "variable", "skip") else taken
+        assert getattr(where, name) == value, name
+
+
+MANY = 40
+
+
+@pytest.fixture(scope="module")
+def seizing():
+    """A run of 40 regions, of which two have a seizure; the others rest at about -2."""
+    model = simulator(MANY)
+    eta = np.full(MANY, -2.5)
+    eta[:2] = -1.5
+    model = eqx.tree_at(lambda s: s.model.params["eta"], model, jnp.asarray(eta))
+    initial = np.stack([np.full(MANY, -1.8), np.full(MANY, 3.4)])
+    return tvbjax.simulate(model, 20.0, initial=initial, progress=False)
+
+
+@pytest.mark.parametrize("level", [-300.0, 0.0, 50.0])
+def test_any_level_of_the_signals_gives_the_amplitude_of_their_changes(seizing, level):
+    """With offsets of which nothing is known, the posterior of the amplitude is that of regression
+    of signals on sources without their means: whatever sources at rest add up to, whether channels
+    have a level, and also where a filter took it away."""
+    random, truth, noise = np.random.default_rng(3), 1.7, 0.5
+    matrix = np.asarray(gain(6, MANY).matrix)
+    seen = np.asarray(seizing.samples["raw"].values[:, 0]) @ matrix.T
+    assert seen.mean() < -40.0 and seen.std(axis=0).max() < 10.0
+    signals = truth * seen + noise * random.normal(size=seen.shape)
+    signals += level + 20.0 * random.normal(size=6) if level else -signals.mean(axis=0)
+    likelihood = Seeg(gain(6, MANY), signals, noise=noise, error=0.0)
+
+    changes, moved = seen - seen.mean(axis=0), signals - signals.mean(axis=0)
+    expected = (changes * moved).sum() / (changes**2).sum()
+    deviation = noise / np.sqrt((changes**2).sum())
+    assert expected == pytest.approx(truth, abs=4.0 * deviation)
+
+    def log_density(amplitude):
+        trace = statements(likelihood, seizing, amplitude=amplitude)
+        return trace["seeg"]["fn"].log_prob(trace["seeg"]["value"])
+
+    grid = jnp.linspace(expected - 6.0 * deviation, expected + 6.0 * deviation, 121)
+    weights = np.asarray(jax.nn.softmax(jax.lax.map(log_density, grid)))
+    mean = (weights * grid).sum()
+    assert mean == pytest.approx(expected, abs=0.1 * deviation)
+    assert np.sqrt((weights * (grid - mean) ** 2).sum()) == pytest.approx(deviation, rel=0.02)
+    # The offsets that there were are what the default expects, which hardly moves them.
+    middle, width = likelihood.offset
+    offsets = signals.mean(axis=0) - truth * seen.mean(axis=0)
+    assert np.abs(offsets - middle).max() < 2.0 * width
+    assert noise**2 / len(signals) < 1e-4 * width**2
 
 
 def with_value(array, index, value):

@@ -1,8 +1,13 @@
 """Tempered particles and normal approximations, against closed forms."""
 
+import sys
+
 import jax
 import numpy as np
+import numpyro
+import numpyro.distributions as dist
 import pytest
+import xarray as xr
 
 from bayes_models import exact, regression, two_humps
 from tvbjax import bayes
@@ -70,3 +75,60 @@ def test_an_approximation_that_misses_a_mode_is_told():
 def test_bad_settings_are_named(build, message):
     with pytest.raises(ValueError, match=message):
         build()
+
+
+def test_tempering_without_blackjax_is_told_when_it_is_asked_for(monkeypatch):
+    monkeypatch.setitem(sys.modules, "blackjax", None)
+    with pytest.raises(ModuleNotFoundError, match=r"blackjax: pip install 'tvbjax\[bayes\]'"):
+        bayes.Tempered()
+
+
+def steep():
+    """Nearly normal at its mode, and with walls of the fourth power at once."""
+    x = numpyro.sample("x", dist.Normal(0.0, 1.0))
+    numpyro.factor("walls", -1e7 * x**4)
+
+
+def test_an_approximation_that_is_far_off_cannot_stand_for_the_posterior():
+    method = bayes.Variational(draws=400, steps=1)
+    tree = bayes.sample(steep, key=jax.random.key(0), method=method, starts=1, progress=False)
+    assert np.ptp(np.asarray(tree["sample_stats"]["log_weight"])) > 1e5
+    found = bayes.diagnose(tree)
+    assert found.numbers["Pareto k"] == np.inf
+    assert "cannot stand for the posterior; draw with Nuts()" in str(found)
+
+
+def weighed(log_weights):
+    x = np.random.default_rng(1).normal(size=(1, len(log_weights)))
+    draws = xr.Dataset({"x": (("chain", "draw"), x)})
+    stats = xr.Dataset({"log_weight": (("chain", "draw"), log_weights[None])})
+    return bayes.diagnose(xr.DataTree.from_dict({"posterior": draws, "sample_stats": stats}))
+
+
+@pytest.mark.parametrize("deviation", [0.4, 0.7])
+def test_pareto_k_of_a_narrower_normal_is_that_in_closed_form(deviation):
+    """Of N(0, 1) by draws of N(0, s), weights are above t with a probability like
+    t^(-1 / (1 - s^2)): their shape is 1 - s^2."""
+    x = deviation * np.random.default_rng(0).normal(size=100_000)
+    found = weighed(0.5 * x**2 * (1.0 / deviation**2 - 1.0))
+    assert found.numbers["Pareto k"] == pytest.approx(1.0 - deviation**2, abs=0.1)
+    assert ("misses a part of it" in str(found)) == (deviation == 0.4)
+
+
+@pytest.mark.parametrize(
+    "log_weights, message",
+    [
+        (np.where(np.arange(400) < 397, -np.inf, 0.0), "a few draws count"),
+        (3000.0 * np.random.default_rng(0).normal(size=400), "a few draws count"),
+        (np.where(np.arange(400) == 7, np.nan, 0.0), "At 1 of 400 draws"),
+        (np.linspace(0.0, 1.0, 24), "24 draws are too few"),
+    ],
+)
+def test_weights_that_say_nothing_are_told(log_weights, message):
+    assert message in str(weighed(log_weights))
+
+
+def test_equal_weights_are_no_trouble():
+    found = weighed(np.full(400, -3.0))
+    assert found.numbers["Pareto k"] == 0.0
+    assert "Weighed" not in str(found)

@@ -19,6 +19,7 @@ from tvbjax.identity import told
 from tvbjax_inference.bayes.epilepsy.permittivity import beside_the_branch, left_branch
 from tvbjax_inference.bayes.flat import flat_of
 from tvbjax_inference.bayes.likelihoods import OnsetTimes, Seeg
+from tvbjax_inference.bayes.priors import prior_text
 
 REGIONS, SAMPLES = 3, 6
 WEIGHTS = np.array([[0.0, 0.5, 1.0], [0.2, 0.0, 0.3], [0.7, 0.4, 0.0]])
@@ -220,6 +221,27 @@ def test_priors_of_the_beginning_are_told_apart():
         for x in (dist.Normal(-2.0, 0.1), dist.Normal(-2.0, 0.3), dist.Normal(-2.0, 0.1))
     ]
     assert said[0] != said[1] and said[0] == said[2]
+
+
+@pytest.mark.parametrize(
+    "prior, text",
+    [
+        (dist.Normal(jnp.array([-2.5, -3.0, -2.5]), 0.8).to_event(), "loc -3 to -2.5, scale 0.8"),
+        (dist.Normal(0.25, 2.0).expand((3,)).to_event(), "Normal(loc 0.25, scale 2)"),
+        (dist.TruncatedNormal(1.0, 2.0, low=0.0), "Distribution(Normal(loc 1, scale 2), low 0)"),
+        (dist.Uniform(-5.0, 0.0), "Uniform(low -5, high 0)"),
+    ],
+)
+def test_priors_are_told_with_all_their_numbers(prior, text):
+    assert text in prior_text(prior)
+
+
+def test_a_posterior_says_which_priors_it_had():
+    """As the report of a patient says it."""
+    regional = dist.Normal(jnp.array([-2.5, -3.0, -2.5]), 0.8)
+    said = program(priors=PRIORS | {"excitability": regional}).attributes
+    assert said["prior of excitability"] == "Normal(loc -3 to -2.5, scale 0.8)"
+    assert said["prior of coupling"] == "LogNormal(loc 0.1, scale 0.4)"
 
 
 @pytest.mark.parametrize(

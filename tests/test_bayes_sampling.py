@@ -1,5 +1,10 @@
 """Draws of posteriors against closed forms; modes; checkpoints; diagnoses."""
 
+import signal
+import subprocess
+import sys
+import time
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,6 +18,7 @@ from tvbjax import bayes
 from tvbjax_inference.bayes.checkpoint import Checkpoint
 from tvbjax_inference.bayes.flat import flat_of
 from tvbjax_inference.bayes.modes import find_modes
+from tvbjax_inference.bayes.nuts import _Chains
 
 QUICK = bayes.Nuts(chains=4, warmup=200, draws=500, block=100)
 
@@ -146,6 +152,118 @@ def test_a_killed_run_goes_on_with_equal_draws(tmp_path):
     resumed = bayes.sample(regression, key=key, method=method, checkpoint=path, progress=False)
     for group in ("posterior", "sample_stats", "posterior_predictive", "prior"):
         xr.testing.assert_identical(whole[group].to_dataset(), resumed[group].to_dataset())
+
+
+def test_chains_side_by_side_draw_as_chains_by_themselves():
+    """As on a GPU, where all are one call. Only the first draws are equal: the two programs round
+    differently, and a last bit decides in the end whether a tree goes on, or which of its states is
+    the draw."""
+    flat, method = flat_of(regression), bayes.Nuts(chains=2, warmup=100, draws=600)
+    modes = find_modes(flat, jax.random.key(0), starts=1)
+    mean, covariance, _ = exact()
+    found = []
+    for together in (False, True):
+        chains = _Chains(flat, modes, method)
+        chains.together = together
+        states, blocks = chains.begin(jax.random.key(5)), []
+        for _ in range(7):
+            states, draws = chains.advance(states, 100)
+            blocks.append(draws)
+        found.append(blocks[0])
+        drawn = np.concatenate([block["numbers"] for block in blocks[1:]], axis=1).reshape(-1, 3)
+        # Of the 1,200 draws 600 at least are effective: 4 deviations of the estimates.
+        deviation = np.sqrt(np.diag(covariance))
+        np.testing.assert_allclose((drawn.mean(axis=0) - mean) / deviation, 0, atol=4 / 600**0.5)
+        np.testing.assert_allclose(drawn.std(axis=0) / deviation, 1, atol=4 / (2 * 600) ** 0.5)
+    apart, beside = found
+    for name in ("numbers", "n_steps", "step_size", "energy"):
+        np.testing.assert_allclose(beside[name][:, :8], apart[name][:, :8], rtol=1e-8, atol=1e-8)
+    # Chains do not follow one another.
+    assert np.abs(apart["numbers"][0] - apart["numbers"][1]).max(axis=1).min() > 1e-3
+
+
+FIT = """
+import sys
+import jax
+import numpy as np
+import numpyro.distributions as dist
+import tvbjax
+from tvbjax import Free, Positive, Real, bayes, coupling, forward, integrators, monitors, ties
+
+jax.config.update("jax_enable_x64", True)
+weights = np.array([[0.0, 0.5, 1.0], [0.2, 0.0, 0.3], [0.7, 0.4, 0.0]])
+simulator = tvbjax.Simulator(
+    model=tvbjax.lems.load("Epileptor2DSmooth"),
+    connectome=tvbjax.Connectome(weights, np.zeros((3, 3)), labels=("rA", "rB", "rC")),
+    coupling=coupling.Difference(a=1.0),
+    integrator=integrators.Euler(dt=0.1),
+    monitors=(monitors.SubSample(0.2, "x"),),
+)
+gain = forward.Gain(np.random.default_rng(0).uniform(0.1, 1.0, (2, 3)), ("A1", "A2"))
+initial = [[-2.0, -1.8, -1.6], [3.6, 3.5, 3.4]]
+made = tvbjax.simulate(simulator, 4.0, initial=initial, progress=False)
+data = made["subsample"].values[:, 0] @ np.asarray(gain.matrix).T
+data += 0.2 * np.random.default_rng(1).normal(size=data.shape)
+program = bayes.program(
+    simulator,
+    {
+        "excitability": Free(lambda s: s.model.params["eta"], Real(), tie=ties.Regional()),
+        "coupling": Free(lambda s: s.coupling.a, Positive()),
+    },
+    bayes.likelihoods.Seeg(gain, data, noise=0.2, error=0.1),
+    priors={"excitability": dist.Normal(-2.0, 0.4)},
+    initial=initial,
+)
+tree = bayes.sample(
+    program,
+    key=jax.random.key(2),
+    method=bayes.Nuts(chains=2, warmup=60, draws=140, max_tree_depth=5, block=5),
+    starts=1,
+    replicates=20,
+    checkpoint=sys.argv[2] if len(sys.argv) > 2 else None,
+    progress=False,
+)
+groups = {name: one.to_dataset() for name, one in tree.children.items()}
+arrays = {f"{group}/{n}": np.asarray(x) for group, one in groups.items() for n, x in one.items()}
+np.savez(sys.argv[1], **arrays)
+"""
+
+
+def draws_in(checkpoint):
+    """How many a chain has; a file is replaced as a whole, so that there is never half of one."""
+    if not checkpoint.exists():
+        return 0
+    with open(checkpoint, "rb") as raw, np.load(raw) as file:
+        return file["draw_numbers"].shape[1] if "draw_numbers" in file else 0
+
+
+@pytest.mark.slow
+def test_a_program_that_was_killed_goes_on_in_another_process(tmp_path):
+    """SIGKILL, which no program hears of, after three blocks or more of forty."""
+    script, checkpoint = tmp_path / "fit.py", tmp_path / "chains.npz"
+    script.write_text(FIT)
+    call = [sys.executable, str(script)]
+    killed = subprocess.Popen([*call, str(tmp_path / "never.npz"), str(checkpoint)])
+    try:
+        while draws_in(checkpoint) < 15:
+            assert killed.poll() is None, "it ended before it was killed"
+            time.sleep(0.02)
+    finally:
+        killed.kill()
+    assert killed.wait() == -signal.SIGKILL
+    kept = draws_in(checkpoint)
+    assert 15 <= kept < 200 and not (tmp_path / "never.npz").exists()
+    for name, more in (("resumed", [str(checkpoint)]), ("whole", [])):
+        subprocess.run([*call, str(tmp_path / f"{name}.npz"), *more], check=True)
+    found = []
+    for name in ("resumed", "whole"):
+        with np.load(tmp_path / f"{name}.npz") as file:
+            found.append(dict(file))
+    resumed, whole = found
+    assert set(resumed) == set(whole) and "posterior/excitability" in whole
+    assert whole["posterior/excitability"].shape == (2, 140, 3)
+    for name, values in whole.items():
+        np.testing.assert_array_equal(resumed[name], values, err_msg=name)
 
 
 def test_another_posteriors_checkpoint_is_refused(tmp_path):

@@ -1,6 +1,7 @@
 """How far to trust a model: leave-one-out, predictive checks, channels held out, stacking."""
 
 import dataclasses
+import sys
 
 import equinox as eqx
 import jax
@@ -18,6 +19,7 @@ from patients import LABELS, TRUTH, chain_weights
 from tvbjax import Connectome, bayes, integrators, simulate
 from tvbjax.forward import Gain
 from tvbjax_inference.bayes import held_out
+from tvbjax_inference.bayes.checkpoint import Checkpoint
 from tvbjax_inference.bayes.flat import flat_of
 from tvbjax_inference.bayes.held_out import electrodes, leave_out
 from tvbjax_inference.bayes.likelihoods import Seeg, SeegLogPower
@@ -96,6 +98,16 @@ def test_a_contact_that_pulls_the_posterior_is_named():
     assert "refit without it" in found.problems[0]
 
 
+def test_densities_that_span_thousands_are_told():
+    """A tail of weights of which all but one are 0 has no shape that could be fitted."""
+    tree = regression_tree()
+    density = np.asarray(tree["log_likelihood"]["data"])
+    density[..., 2] = 3000.0 * np.random.default_rng(0).normal(size=density.shape[:2])
+    found = loo(tree)
+    assert found.table["pareto_k"].values[2] == np.inf and not found.trusted
+    assert "A3 (inf)" in found.problems[0]
+
+
 def two_models():
     generator = np.random.default_rng(5)
     design = generator.normal(size=(150, 3))
@@ -119,7 +131,7 @@ def test_models_that_are_alike_are_not_told_apart():
     design, data = two_models()["three"]
     short = {name: regression_tree(design[:60], data[:60]) for name in ("one", "same")}
     found = compare_models(short)
-    assert "too little to tell them apart" in str(found)
+    assert "less than 4 is too little to tell them apart, whatever it is" in str(found)
     assert "There are 60 contacts" in found.problems[0]
 
 
@@ -155,6 +167,13 @@ def not_finite():
 def test_what_cannot_be_left_out_is_named(call, message):
     with pytest.raises((TypeError, ValueError), match=message):
         call()
+
+
+def test_what_arviz_is_missing_for_is_told(monkeypatch):
+    monkeypatch.setitem(sys.modules, "arviz_stats", None)
+    for call in (bayes.diagnose, loo):
+        with pytest.raises(ModuleNotFoundError, match=r"pip install 'tvbjax\[bayes\]'"):
+            call(regression_tree(draws=10))
 
 
 def test_likelihoods_of_one_program_count_together():
@@ -289,6 +308,13 @@ def patient(samples=60):
     return of(2.0 * run @ np.asarray(GAIN.matrix).T + 0.3 * offsets + 0.2 * noise)
 
 
+def patient_of_noise():
+    """Twenty samples of noise, of which nothing is to be learned."""
+    network = bayes.epilepsy.network(Connectome(chain_weights(), labels=LABELS))
+    data = np.random.default_rng(0).normal(size=(20, 6))
+    return bayes.epilepsy.patient_program(network, Seeg(GAIN, data))
+
+
 @pytest.mark.slow
 def test_a_channel_that_was_left_out_is_predicted(tmp_path):
     program = patient()
@@ -302,6 +328,35 @@ def test_a_channel_that_was_left_out_is_predicted(tmp_path):
     assert float(seen["coverage"]) > 0.6
     assert "effective draws" in found.attrs["problems"]
     assert len(list(tmp_path.glob("without-A2-*.npz"))) == 1
+
+
+def test_channels_of_pooled_programs_are_left_out_of_a_member():
+    one = patient_of_noise()
+    with pytest.raises(
+        TypeError, match=r"pooled of a, b; .* give that, e.g. pooled.members\['a'\]"
+    ):
+        leave_out(bayes.pooled({"a": one, "b": one}), "A2", key=jax.random.key(0))
+
+
+@pytest.mark.slow
+def test_a_fit_without_channels_that_was_ended_goes_on(tmp_path, monkeypatch):
+    program, method = patient_of_noise(), bayes.Nuts(1, 4, 8, max_tree_depth=2, block=4)
+    given = {"key": jax.random.key(2), "method": method, "starts": 1, "progress": False}
+    whole = leave_out(program, "A2", **given)
+    keep, kept = Checkpoint.keep, []
+
+    def ended(self, state, draws):
+        keep(self, state, draws)
+        kept.append(draws["numbers"].shape[1])
+        if kept[-1] == 8:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Checkpoint, "keep", ended)
+    with pytest.raises(KeyboardInterrupt):
+        leave_out(program, "A2", checkpoint=tmp_path, **given)
+    found = leave_out(program, "A2", checkpoint=tmp_path, **given)
+    assert kept == [4, 8, 12]  # and not from the beginning again
+    xr.testing.assert_identical(found, whole)
 
 
 def test_densities_are_those_of_a_program_of_one_channel(monkeypatch):
@@ -366,11 +421,8 @@ def test_electrodes_are_the_letters_before_the_number():
     ],
 )
 def test_channels_that_cannot_be_left_out_are_named(channels, message):
-    network = bayes.epilepsy.network(Connectome(chain_weights(), labels=LABELS))
-    data = np.random.default_rng(0).normal(size=(20, 6))
-    program = bayes.epilepsy.patient_program(network, Seeg(GAIN, data))
     with pytest.raises(ValueError, match=message):
-        leave_out(program, channels, key=jax.random.key(0))
+        leave_out(patient_of_noise(), channels, key=jax.random.key(0))
 
 
 # Stacking

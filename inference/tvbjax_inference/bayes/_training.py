@@ -1,6 +1,7 @@
 """Train all members of an ensemble side by side, each with its own simulations held out."""
 
 import dataclasses
+import functools
 import warnings
 
 import equinox as eqx
@@ -62,9 +63,7 @@ def trained(
     splits, shuffles = jr.split(key)
     rows = jax.vmap(lambda k: jr.permutation(k, len(residuals)))(jr.split(splits, count))
     data = (residuals, context, rows[:, held:], rows[:, :held])
-    optimiser = optax.chain(
-        optax.clip_by_global_norm(_LONGEST), optax.adamw(pace.rate, weight_decay=pace.decay)
-    )
+    optimiser = _optimiser(pace.rate, pace.decay)
     weights, rest = eqx.partition(members, eqx.is_inexact_array)
     state = (weights, jax.vmap(optimiser.init)(weights), weights)
     best, least, since = weights, np.full(count, np.inf), np.zeros(count, int)
@@ -104,6 +103,12 @@ def trained(
         np.asarray(unseen),
         len(history) == pace.epochs and bool((since < pace.patience).any()),
     )
+
+
+@functools.cache
+def _optimiser(rate: float, decay: float) -> optax.GradientTransformationExtraArgs:
+    """One object for each, so that training again, with as many simulations, compiles nothing."""
+    return optax.chain(optax.clip_by_global_norm(_LONGEST), optax.adamw(rate, weight_decay=decay))
 
 
 def _loss(weights, rest, residuals, context):
@@ -146,18 +151,20 @@ def _losses(weights, rest, data):
     residuals, context, seen, held = data
     arrays, other = eqx.partition(rest, eqx.is_array)
 
-    def of_member(weights, arrays, rows):
-        return _all_losses(weights, eqx.combine(arrays, other), residuals, context, rows)
+    def of_member(weights, arrays, seen, held):
+        rows = jnp.concatenate([seen, held])
+        found = _all_losses(weights, eqx.combine(arrays, other), residuals, context, rows)
+        return found[: len(seen)], found[len(seen) :]
 
-    return tuple(jax.vmap(of_member)(weights, arrays, rows) for rows in (seen, held))
+    return jax.vmap(of_member)(weights, arrays, seen, held)
 
 
 def _all_losses(weights, rest, residuals, context, rows):
-    return jax.lax.map(
-        lambda row: _loss(weights, rest, residuals[row][None], context[row][None])[0],
-        rows,
-        batch_size=min(_AT_ONCE, len(rows)),
-    )
+    size = min(_AT_ONCE, len(rows))
+    # Some again at the end, so that all parts are as long, and one function is compiled for them.
+    parts = jnp.resize(rows, (-(-len(rows) // size), size))
+    found = jax.lax.map(lambda part: _loss(weights, rest, residuals[part], context[part]), parts)
+    return found.ravel()[: len(rows)]
 
 
 @eqx.filter_jit

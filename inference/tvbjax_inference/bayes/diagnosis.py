@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tvbjax_inference.bayes._arviz import arviz_stats
+from tvbjax_inference.bayes._arviz import FEWEST_WEIGHED, arviz_stats, pareto_shape
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -139,16 +139,30 @@ def _of_chains(tree: "xr.DataTree") -> tuple[list[str], dict[str, float]]:
 
 
 def _of_weights(log_weights: np.ndarray, numbers: dict[str, float]) -> list[str]:
-    """Of draws that are not the posterior's own: by the tail of their weights. Vehtari et al.
-    (2024), JMLR 25:72."""
-    _, shape = arviz_stats().base.array_stats.psislw(log_weights)
-    numbers["Pareto k"] = float(shape)
+    """Of draws that are not the posterior's own: by the tail of their weights. Yao et al. (2018),
+    ICML 80:5581."""
+    bad = int(np.isnan(log_weights).sum())
+    if bad:
+        return [
+            f"At {bad} of {log_weights.size} draws the posterior's density is no number: the "
+            "approximation reaches where runs fail, and cannot stand for it; draw with Nuts()."
+        ]
+    if log_weights.size < FEWEST_WEIGHED:
+        return [
+            f"{log_weights.size} draws are too few to be weighed by the posterior; make "
+            f"{FEWEST_WEIGHED} or more."
+        ]
+    shape = numbers["Pareto k"] = pareto_shape(log_weights)
     if shape < LARGEST_SHAPE:
         return []
+    if np.isinf(shape):
+        return [
+            "Weighed by the posterior, a few draws count and all others are nothing beside them: "
+            "the approximation cannot stand for the posterior; draw with Nuts()."
+        ]
     return [
-        f"Weighed by the posterior, draws have a Pareto k of {float(shape):.2f}, above "
-        f"{LARGEST_SHAPE}: the approximation is not the posterior, and misses a part of it; draw "
-        "with Nuts()."
+        f"Weighed by the posterior, draws have a Pareto k of {shape:.2f}, {LARGEST_SHAPE} or more: "
+        "the approximation is not the posterior, and misses a part of it; draw with Nuts()."
     ]
 
 

@@ -28,6 +28,7 @@ from tvbjax_inference.bayes.flat import Sites, as_numpyro_computes, flat_of
 from tvbjax_inference.bayes.likelihoods import AbstractRecording
 from tvbjax_inference.bayes.method import AbstractMethod
 from tvbjax_inference.bayes.nuts import Nuts
+from tvbjax_inference.bayes.pooling import Pooled
 from tvbjax_inference.bayes.program import Program
 from tvbjax_inference.bayes.sampling import sample
 
@@ -56,7 +57,7 @@ def electrodes(channels: Sequence[str]) -> dict[str, tuple[str, ...]]:
 
 
 def leave_out(
-    program: Program,
+    program: Program | Pooled,
     channels: Sequence[str] | str,
     *,
     key: Array,
@@ -88,8 +89,15 @@ def leave_out(
     `attrs["problems"]`: what `diagnose` says of the fit. Priors are those of the program; where
     they were made of its data, by default, that is of all channels' together.
 
-    Raises `TypeError` or `ValueError` for channels that are not there, or would leave none.
+    Raises `TypeError` or `ValueError` for channels that are not there, or would leave none, and for
+    a pooled program, whose members are left out of one at a time.
     """
+    if isinstance(program, Pooled):
+        raise TypeError(
+            f"leave_out: the program is pooled of {', '.join(program.members)}; what a channel is "
+            "predicted by is one member's: give that, e.g. "
+            f"pooled.members['{next(iter(program.members))}']."
+        )
     check_kind("leave_out: program", program, Program, "bayes.program(...)")
     check_count("leave_out: draws", draws)
     chosen = [channels] if isinstance(channels, str) else list(dict.fromkeys(channels))

@@ -13,16 +13,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tvbjax_inference.bayes._arviz import arviz_stats
+from tvbjax_inference.bayes._arviz import arviz_stats, pareto_shape
 from tvbjax_inference.bayes.diagnosis import LARGEST_SHAPE
 
 if TYPE_CHECKING:
     import xarray as xr
 
-# Of contacts: with fewer, the standard error is itself a rough number. Sivula, Magnusson, Matamoros
-# & Vehtari (2025), Bayesian Analysis, arXiv:2008.10296; so is the least difference that matters.
+# Sivula, Magnusson, Matamoros & Vehtari (2025), Bayesian Analysis, doi:10.1214/25-BA1569: models
+# that differ by less than 4 nats predict alike, and then, or with fewer than about 100 contacts, or
+# where both models are wrong by far, the standard error of the difference says little.
 FEW = 100
-SMALL = 4.0  # nats
+SMALL = 4.0
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -71,10 +72,14 @@ def loo(tree: "xr.DataTree") -> Loo:
     given = xr.Dataset({"density": density})
     groups = xr.DataTree.from_dict({"posterior": given, "log_likelihood": given})
     share = float(effective.mean()) / (density.sizes["chain"] * density.sizes["draw"])
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore", UserWarning)  # of large k, which is said below
         found = stats.loo(groups, pointwise=True, var_name="density", reff=share)
-    table = xr.Dataset({"elpd": found.elpd_i, "pareto_k": found.pareto_k})
+    columns = np.asarray(density).reshape(-1, density.sizes["contact"]).T
+    shapes = [pareto_shape(-column) for column in columns]
+    table = xr.Dataset(
+        {"elpd": found.elpd_i, "pareto_k": found.pareto_k.where(np.isfinite(shapes), np.inf)}
+    )
     return Loo(table, float(found.elpd), float(found.se), float(found.p), _problems(table))
 
 
@@ -108,11 +113,15 @@ class Comparison:
         for name in names[1:]:
             one = self.table.sel(model=name)
             less, error = -float(one["difference"]), float(one["difference_se"])
-            small = less < SMALL or less < 2.0 * error
+            if less < SMALL:
+                verdict = f": less than {SMALL:g} is too little to tell them apart, whatever it is."
+            elif less < 2.0 * error:
+                verdict = ": less than two of them is too little to tell them apart."
+            else:
+                verdict = "."
             lines.append(
                 f"'{best}' predicts contacts better than '{name}' by {less:.1f} nats, with a "
-                f"standard error of {error:.1f}"
-                + (": too little to tell them apart." if small else ".")
+                f"standard error of {error:.1f}{verdict}"
             )
         return "\n".join([*lines, *(f"- {problem}" for problem in self.problems)])
 

@@ -1,4 +1,5 @@
-"""Priors of what is free: those that are given, checked, and what a support says by itself."""
+"""Priors of what is free: those that are given, checked, and what a support says by itself; and
+priors as text, for people."""
 
 from typing import Any
 
@@ -11,6 +12,12 @@ from numpyro.distributions import constraints
 from tvbjax import Free, Interval, Positive, Real, Simplex, Simulator
 from tvbjax.ties import Linear
 from tvbjax_inference.bayes.coordinates import AbstractCoordinate
+
+_TRUNCATED = (
+    dist.LeftTruncatedDistribution,
+    dist.RightTruncatedDistribution,
+    dist.TwoSidedTruncatedDistribution,
+)
 
 
 def is_in_units(free: Free) -> bool:
@@ -77,6 +84,19 @@ def checked_prior(
             )
     batch = shape[: len(shape) - len(prior.event_shape)]
     return prior.expand(batch).to_event(len(batch)) if batch else prior
+
+
+def prior_text(prior: dist.Distribution) -> str:
+    """A distribution's name and numbers; of regional ones, from the least to the greatest."""
+    while isinstance(prior, dist.Independent | dist.ExpandedDistribution):
+        prior = prior.base_dist
+    made_of_another = isinstance(prior, _TRUNCATED) or type(prior) is dist.TransformedDistribution
+    numbers = [prior_text(prior.base_dist)] if made_of_another else []  # type: ignore[attr-defined]
+    for name in prior.arg_constraints:
+        values = np.asarray(getattr(prior, name), float)
+        low, high = float(values.min()), float(values.max())
+        numbers.append(f"{name} {low:.4g}" + (f" to {high:.4g}" if high > low else ""))
+    return f"{type(prior).__name__}({', '.join(numbers)})"
 
 
 def _check_within(name: str, free: Free, prior: dist.Distribution) -> None:

@@ -25,7 +25,12 @@ from tvbjax.supports import Simplex
 from tvbjax_inference.bayes.coordinates import AbstractCoordinate
 from tvbjax_inference.bayes.initial import AbstractInitial, as_initial
 from tvbjax_inference.bayes.likelihoods import AbstractLikelihood
-from tvbjax_inference.bayes.priors import checked_prior, default_prior, is_in_units
+from tvbjax_inference.bayes.priors import (
+    checked_prior,
+    default_prior,
+    is_in_units,
+    prior_text,
+)
 from tvbjax_inference.moving_delays import laid_out
 from tvbjax_inference.problem import named_free
 
@@ -115,7 +120,7 @@ class Program:
     def attributes(self) -> dict[str, str]:
         """Where it came from, as text: the simulator, priors and the data's digests."""
         said = json.loads(describe(self.simulator, self.key))
-        said |= {f"prior of {name}": _text(prior) for name, prior in self.priors.items()}
+        said |= {f"prior of {name}": prior_text(prior) for name, prior in self.priors.items()}
         for name, likelihood in self.likelihoods.items():
             said[f"likelihood of {name}"] = type(likelihood).__name__
             said[f"data of {name}, sha256"] = digest(np.asarray(likelihood.measured))
@@ -231,20 +236,6 @@ def _run(simulator: Simulator, initial: Array, key: Array | None, duration: floa
 @eqx.filter_jit
 def _compiled(simulator: Simulator, initial: Array, key: Array | None, duration: float) -> Result:
     return simulate(simulator, duration, initial=initial, key=key, progress=False)
-
-
-def _text(prior: Any) -> str:
-    """A distribution for people."""
-    if isinstance(prior, dist.Independent):
-        return _text(prior.base_dist)
-    if isinstance(prior, dist.ExpandedDistribution):
-        return _text(prior.base_dist)
-    shown = []
-    for name in sorted(prior.arg_constraints):
-        value = np.asarray(getattr(prior, name))
-        one = value.ravel()
-        shown.append(f"{name} {one[0]:g}" if (one == one[0]).all() else f"{name} of each")
-    return f"{type(prior).__name__}({', '.join(shown)})"
 
 
 # What distributions that are made of others hold beside the parameters that they name themselves.

@@ -2,7 +2,7 @@
 between which chains do not go."""
 
 import dataclasses
-import importlib
+import importlib.util
 from typing import Any, NamedTuple
 
 import jax
@@ -56,6 +56,9 @@ class Tempered(AbstractMethod):
         check_number("Tempered: share", self.share, above=0.0)
         if self.share >= 1.0:
             raise ValueError(f"Tempered: share is {self.share}; give less than 1.")
+        # Not only when particles are to move, for before that modes are searched.
+        if importlib.util.find_spec("blackjax") is None:
+            raise ModuleNotFoundError("Tempered needs blackjax: pip install 'tvbjax[bayes]'.")
 
     def drawn(self, flat, modes, key, checkpoint, progress):
         degree = _degree(flat, self)
@@ -94,13 +97,8 @@ def _begun(flat: Flat, how: Tempered, key: Array) -> _State:
 
 def _degree(flat: Flat, how: Tempered) -> Any:
     """A function to the next degree, compiled once."""
-    try:
-        smc = importlib.import_module("blackjax.smc")
-        hmc = importlib.import_module("blackjax.mcmc.hmc")
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            "Tempered needs blackjax: pip install 'tvbjax[bayes]'."
-        ) from error
+    smc = importlib.import_module("blackjax.smc")
+    hmc = importlib.import_module("blackjax.mcmc.hmc")
     tempered = importlib.import_module("blackjax.smc.adaptive_tempered")
     solver = importlib.import_module("blackjax.smc.solver")
     kernel = tempered.build_kernel(

@@ -33,6 +33,7 @@ from tvbjax_inference.bayes.epilepsy.report_page import (
 from tvbjax_inference.bayes.epilepsy.resolution import correlations
 from tvbjax_inference.bayes.epilepsy.runs import check_patient
 from tvbjax_inference.bayes.likelihoods import AbstractRecording
+from tvbjax_inference.bayes.priors import prior_text
 from tvbjax_inference.bayes.program import Program
 
 if TYPE_CHECKING:
@@ -214,7 +215,7 @@ def _settings(program: Program, tree: "xr.DataTree", hypothesis: str) -> str:
         *((str(name), _read(value)) for name, value in tree.attrs.items()),
     ]
     priors = [("unknown", "prior")]
-    priors += [(name, _said(prior)) for name, prior in program.priors.items()]
+    priors += [(name, prior_text(prior)) for name, prior in program.priors.items()]
     priors += _fields("initial state", program.initial)
     for likelihood in program.likelihoods.values():
         priors += _fields(likelihood.name, likelihood)
@@ -228,22 +229,10 @@ def _fields(what: str, module: Any) -> list[tuple[str, str]]:
     for field in dataclasses.fields(module):
         value = getattr(module, field.name)
         if isinstance(value, dist.Distribution):
-            found.append((f"{what}: {field.name}", _said(value)))
+            found.append((f"{what}: {field.name}", prior_text(value)))
         elif isinstance(value, float | int):
             found.append((f"{what}: {field.name}", f"{value:.4g}, not estimated"))
     return found
-
-
-def _said(prior: dist.Distribution) -> str:
-    """A distribution's name and numbers; of regional ones, from the least to the greatest."""
-    while isinstance(prior, dist.Independent | dist.ExpandedDistribution):
-        prior = prior.base_dist
-    numbers = []
-    for name in prior.arg_constraints:
-        values = np.asarray(getattr(prior, name), float)
-        low, high = float(values.min()), float(values.max())
-        numbers.append(f"{name} {low:.4g}" + (f" to {high:.4g}" if high > low else ""))
-    return f"{type(prior).__name__}({', '.join(numbers)})"
 
 
 def _hashes(program: Program, given: Mapping[str, str]) -> Iterable[tuple[str, str]]:

@@ -1,6 +1,8 @@
 """Signals of channels beside those that a run predicts: which samples they are held against, and
 the statement that their differences are normal."""
 
+from collections.abc import Sequence
+
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
@@ -82,8 +84,10 @@ class Recorded(eqx.Module):
 
 
 class AbstractRecording(AbstractLikelihood):
-    """A likelihood of signals of channels."""
+    """A likelihood of signals of channels. `settings`: the names of what it was made with, beside
+    what is `recorded`: fields that are called as the arguments are."""
 
+    settings: eqx.AbstractClassVar[tuple[str, ...]]
     recorded: eqx.AbstractVar[Recorded]
     rotation: eqx.AbstractVar[Rotation]
     rotated: eqx.AbstractVar[Float[np.ndarray, "mode channel"]]
@@ -92,6 +96,13 @@ class AbstractRecording(AbstractLikelihood):
     def who(self) -> str:
         """For errors."""
         return type(self).__name__
+
+    def take(self, channels: Sequence[str]) -> "AbstractRecording":
+        """The likelihood of these channels alone, in that order. Raises ValueError."""
+        kept = self.recorded.take(self.who, channels)
+        places = {"monitor": kept.monitor, "variable": kept.variable, "skip": kept.skip}
+        own = {name: getattr(self, name) for name in self.settings}
+        return type(self)(kept.gain, kept.data, **places, **own)  # type: ignore[call-arg]
 
     def check(self, simulator, duration):
         self.recorded.check(self.who, simulator, duration)

@@ -1,7 +1,7 @@
 """What electrodes in the brain record: linear in the activity of sources, or the logarithm of its
 power."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -16,6 +16,9 @@ from tvbjax_inference.bayes.likelihoods._likelihood import Unknown, check_unknow
 from tvbjax_inference.bayes.likelihoods._recorded import AbstractRecording, Recorded
 from tvbjax_inference.bayes.likelihoods._rotation import Rotation
 
+# Of sources, in their unit: an Epileptor rests at about -2.
+_LEVEL = 3.0
+
 
 class Seeg(AbstractRecording):
     """Contacts record `amplitude * gain @ (sources + error) + offset + noise`.
@@ -23,7 +26,11 @@ class Seeg(AbstractRecording):
     `data`: `(time, channel)`, in a unit of your own, a sample for each of the monitor's.
     `amplitude`, `noise`: priors, or numbers where they are known; by default lognormal, with a
     deviation of the logarithm of 1, about what data and gain suggest. `offset`: mean and deviation
-    of every channel's own constant; by default as the channels' means are.
+    of every channel's own constant. By default so wide that the level of a signal says nothing, as
+    where amplifiers or filters set it: the mean is 0, and the deviation is what all sources at 3
+    would add up to, in the channel nearest to them and at the default amplitude's median, beside
+    the root mean square of the channels' means. Give it where levels are known: they then tell of
+    the sources' own.
 
     `error`: the deviation of the model's own error, in the unit of the sources, with a
     `correlation` in samples: what no parameters can explain. With 0 every sample counts as if the
@@ -46,6 +53,7 @@ class Seeg(AbstractRecording):
     offset: tuple[float, float] = eqx.field(static=True)
     correlation: float = eqx.field(static=True)
     name: str = eqx.field(static=True)
+    settings: ClassVar = ("amplitude", "noise", "offset", "error", "correlation", "name")
 
     def __init__(
         self,
@@ -68,10 +76,7 @@ class Seeg(AbstractRecording):
         self.amplitude = dist.LogNormal(np.log(size), 1.0) if amplitude is None else amplitude
         self.noise = _noise(self.recorded) if noise is None else noise
         self.error = error
-        means = self.recorded.data.mean(axis=0)
-        self.offset = (
-            (float(means.mean()), float(means.std()) + 1e-12) if offset is None else offset
-        )
+        self.offset = _any_level(self.recorded, size) if offset is None else offset
         _check("Seeg", self)
         left, singular, right = np.linalg.svd(np.asarray(gain.matrix, float))
         self.right, self.singular = right[: len(singular)].T, singular
@@ -90,23 +95,6 @@ class Seeg(AbstractRecording):
         )
         mean = mean.at[0].add(self.rotation.offset(self.offset[0]))
         self.state(mean, self.rotation.variance(noise, amplitude * error, self.offset[1]))
-
-    def take(self, channels) -> "Seeg":
-        """The likelihood of these channels alone, in that order. Raises ValueError."""
-        kept = self.recorded.take("Seeg", channels)
-        return Seeg(
-            kept.gain,
-            kept.data,
-            amplitude=self.amplitude,
-            noise=self.noise,
-            offset=self.offset,
-            error=self.error,
-            correlation=self.correlation,
-            monitor=kept.monitor,
-            variable=kept.variable,
-            skip=kept.skip,
-            name=self.name,
-        )
 
 
 class SeegLogPower(AbstractRecording):
@@ -137,6 +125,7 @@ class SeegLogPower(AbstractRecording):
     reference: float = eqx.field(static=True)
     correlation: float = eqx.field(static=True)
     name: str = eqx.field(static=True)
+    settings: ClassVar = (*Seeg.settings, "spread", "reference")
 
     def __init__(
         self,
@@ -192,24 +181,14 @@ class SeegLogPower(AbstractRecording):
         mean = self.rotation(amplitude * (power + offset))
         self.state(mean, self.rotation.variance(noise, error, self.spread))
 
-    def take(self, channels) -> "SeegLogPower":
-        """The likelihood of these channels alone, in that order. Raises ValueError."""
-        kept = self.recorded.take("SeegLogPower", channels)
-        return SeegLogPower(
-            kept.gain,
-            kept.data,
-            amplitude=self.amplitude,
-            noise=self.noise,
-            offset=self.offset,
-            spread=self.spread,
-            reference=self.reference,
-            error=self.error,
-            correlation=self.correlation,
-            monitor=kept.monitor,
-            variable=kept.variable,
-            skip=kept.skip,
-            name=self.name,
-        )
+
+def _any_level(recorded: Recorded, amplitude: float) -> tuple[float, float]:
+    """Mean and deviation of offsets that make up for any level of the sources. Not about the data's
+    means, to which sources at rest add, too; and where those are 0 because a filter took them away,
+    offsets are the negative of what sources add."""
+    means = recorded.data.mean(axis=0)
+    together = float(jnp.abs(recorded.gain.matrix).sum(axis=1).max())
+    return 0.0, float(np.hypot(np.sqrt((means**2).mean()), _LEVEL * amplitude * together))
 
 
 def _noise(recorded: Recorded) -> dist.Distribution:
