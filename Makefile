@@ -68,9 +68,12 @@ bench-recovery: setup
 bench-people: setup $(BENCH)/tvboptim/.installed
 	$(BIN)/python -m benchmarks.people
 
-# The posterior of BVEP's demonstration, by two priors in two windows (half an hour).
+# The posterior of BVEP's demonstration, by two priors in two windows (half an hour); calibration,
+# and how well regions are found over patients (an hour each).
 bench-epilepsy: setup
 	$(BIN)/python -m benchmarks.epilepsy
+	$(BIN)/python -m benchmarks.calibration
+	$(BIN)/python -m benchmarks.epilepsy_classification
 
 # tvbjax alone: regions, delays, members, compile time.
 bench-scaling: setup

@@ -135,6 +135,7 @@ def _of_chains(tree: "xr.DataTree") -> tuple[list[str], dict[str, float]]:
         if jumped is not None:
             numbers["least jumps of a chain"] = float(jumped.min())
         problems += _of_modes(tree["modes"].to_dataset(), jumped)
+        problems += _of_search(tree, numbers)
     return problems, numbers
 
 
@@ -184,6 +185,23 @@ def _of_modes(modes: "xr.Dataset", jumped: np.ndarray | None) -> list[str]:
             "than it could be; give more starts."
         )
     return found
+
+
+def _of_search(tree: "xr.DataTree", numbers: dict[str, float]) -> list[str]:
+    """Whether the best mode was found: draws are below it by half a nat for each unknown."""
+    modes = tree["modes"].to_dataset()
+    if "reached" in modes:
+        numbers["starts at the best mode"] = float(modes["reached"].values[0])
+    stats = tree["sample_stats"].to_dataset()
+    if "lp" not in stats or "log_density" not in modes:
+        return []
+    above = float(stats["lp"].mean("draw").max()) - float(modes["log_density"].values[0])
+    if not above > 0:
+        return []
+    return [
+        f"Draws of a chain are {above:.0f} nats above the best mode that was found, on average: the "
+        "search missed the mode, and there may be more that chains missed; give more starts."
+    ]
 
 
 def _where(tree: "xr.DataTree") -> str:

@@ -39,8 +39,9 @@ from tvbjax_inference.bayes.sampling import sample
 if TYPE_CHECKING:
     import xarray as xr
 
-# Regions whose resections are tried for a report, and draws that each is tried in.
-_CANDIDATES, _DRAWS = 6, 100
+# Regions whose resections are tried for a report, draws that each is tried in, and for how many
+# times as long as what was recorded: a seizure that is only late is not prevented.
+_CANDIDATES, _DRAWS, _LONGER = 6, 100, 4
 
 
 def prior_of(patient: Patient) -> Excitability:
@@ -157,7 +158,9 @@ def fit_patient(
     told(to_table(regions))
     first = np.argsort(-np.asarray(regions["epileptogenic"]))[:_CANDIDATES]
     candidates = [Resection((str(regions["region"].values[i]),)) for i in first]
-    surgery = virtual_surgery(program, tree, candidates, draws=_DRAWS, duration=program.length)
+    surgery = virtual_surgery(
+        program, tree, candidates, draws=_DRAWS, duration=_LONGER * program.length
+    )
     write_report(
         folder / "report.html",
         program,
