@@ -6,8 +6,9 @@ excitabilities, and the recording is noise whose power follows them. The inferen
 contents alone, with no hypothesis; the truth is compared with what was found, and decides nothing.
 Beside the posterior stand the prior, and the region under the contact that changes most.
 
-`python -m benchmarks.epilepsy_classification [--patients 30] [--from 0]` keeps what each patient
-gave in build/, goes on where it was ended, and writes benchmarks/results/epilepsy_classification.
+`python -m benchmarks.epilepsy_classification [--patients 30] [--from 0]` goes on where it was ended,
+and writes benchmarks/results/epilepsy_classification.json and .md; patients that are there are not
+done again.
 """
 
 import argparse
@@ -19,7 +20,7 @@ import jax
 import numpy as np
 
 import tvbjax
-from benchmarks.compare import BUILD, keep, machine
+from benchmarks.compare import BUILD, RESULTS, keep, machine
 from tvbjax import bayes
 from tvbjax.bayes import epilepsy
 from tvbjax_inference.bayes.epilepsy import classification
@@ -27,6 +28,7 @@ from tvbjax_inference.bayes.epilepsy import classification
 REGIONS, SHAFTS, CONTACTS = 16, 8, 6
 METHOD = bayes.Nuts(chains=2, warmup=250, draws=250)
 PRIOR = 0.171  # P(N(-3, 1) > -2.05), of every region
+NAME = "epilepsy_classification"
 MEASURES = ("precision", "recall", "f1", "roc_auc", "pr_auc", "hit", "distance")
 
 
@@ -122,21 +124,24 @@ def main() -> None:
     folder = BUILD / "classification"
     folder.mkdir(parents=True, exist_ok=True)
     for seed in range(given.first, given.first + given.patients):
-        path = folder / f"{seed}.json"
-        if path.exists():
+        if seed in known(folder):
             continue
         one = found(seed)
-        path.write_text(json.dumps(one))
+        (folder / f"{seed}.json").write_text(json.dumps(one))
         shown = {name: one[name] for name in ("seed", "trusted", "modes", "CPU s", "numbers")}
         print(json.dumps(shown), flush=True)
-    rows = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"), key=_seed)]
+    rows = [row for _, row in sorted(known(folder).items())]
     lines = table(rows)
     print("\n".join(lines))
-    keep("epilepsy_classification", {"machine": machine(), "rows": rows}, lines)
+    keep(NAME, {"machine": machine(), "rows": rows}, lines)
 
 
-def _seed(path: Path) -> int:
-    return int(path.stem)
+def known(folder: Path) -> dict[int, dict]:
+    """By seed, the patients of the last results, and those that came since."""
+    path = RESULTS / f"{NAME}.json"
+    rows = json.loads(path.read_text())["rows"] if path.exists() else []
+    rows += [json.loads(one.read_text()) for one in folder.glob("*.json")]
+    return {row["seed"]: row for row in rows}
 
 
 if __name__ == "__main__":
