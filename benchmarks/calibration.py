@@ -211,6 +211,7 @@ def main() -> None:
         count=given.count,
         of=SITES,
         method=METHOD,
+        starts=8,
         checkpoint=BUILD / "calibration.npz",
     )
     seconds["chains"] = time.perf_counter() - began
