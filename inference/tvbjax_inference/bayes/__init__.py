@@ -39,5 +39,6 @@ from tvbjax_inference.bayes.sbc import (
     simulation_based_calibration as simulation_based_calibration,
 )
 from tvbjax_inference.bayes.stacking import Stacked as Stacked, stacked as stacked
+from tvbjax_inference.bayes.state_noise import StateNoise as StateNoise
 from tvbjax_inference.bayes.tempering import Tempered as Tempered
 from tvbjax_inference.bayes.variational import Variational as Variational

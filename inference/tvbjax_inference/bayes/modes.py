@@ -98,7 +98,9 @@ class _Search:
 
     def value(self, position: np.ndarray) -> tuple[float, np.ndarray]:
         """Potential and gradient; what is not finite is a wall."""
-        value, gradient = (np.asarray(x, float) for x in self.slope(jnp.asarray(position), self.data))
+        value, gradient = (
+            np.asarray(x, float) for x in self.slope(jnp.asarray(position), self.data)
+        )
         if np.isfinite(value) and np.isfinite(gradient).all():
             return float(value), gradient
         return _HUGE, np.zeros_like(gradient)

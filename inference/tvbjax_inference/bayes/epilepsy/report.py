@@ -216,6 +216,9 @@ def _settings(program: Program, tree: "xr.DataTree", hypothesis: str) -> str:
     priors = [("unknown", "prior")]
     priors += [(name, _said(prior)) for name, prior in program.priors.items()]
     priors += _fields("initial state", program.initial)
+    if program.state_noise is not None:
+        noises = program.state_noise.deviations.items()
+        priors += [row for name, one in noises for row in _row(f"state noise: {name}", one)]
     for likelihood in program.likelihoods.values():
         priors += _fields(likelihood.name, likelihood)
     where = paragraph(f"Excitability: {hypothesis}.") if hypothesis else ""
@@ -226,12 +229,17 @@ def _fields(what: str, module: Any) -> list[tuple[str, str]]:
     """What a part of a program takes as unknown, or as a known number."""
     found = []
     for field in dataclasses.fields(module):
-        value = getattr(module, field.name)
-        if isinstance(value, dist.Distribution):
-            found.append((f"{what}: {field.name}", _said(value)))
-        elif isinstance(value, float | int):
-            found.append((f"{what}: {field.name}", f"{value:.4g}, not estimated"))
+        found += _row(f"{what}: {field.name}", getattr(module, field.name))
     return found
+
+
+def _row(what: str, value: Any) -> list[tuple[str, str]]:
+    """A row for a prior or a number, and none for all else."""
+    if isinstance(value, dist.Distribution):
+        return [(what, _said(value))]
+    if isinstance(value, float | int):
+        return [(what, f"{value:.4g}, not estimated")]
+    return []
 
 
 def _said(prior: dist.Distribution) -> str:
