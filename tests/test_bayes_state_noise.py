@@ -1,6 +1,7 @@
 """State noise with an unknown path: linear processes against exact normal posteriors in NumPy."""
 
 import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -22,7 +23,7 @@ DECAY = DT / TAU
 
 def simulator(**changed):
     """One region that returns to 0, with Heun's method."""
-    given = dict(
+    given: dict[str, Any] = dict(
         model=tvbjax.lems.load("OrnsteinUhlenbeck"),
         connectome=tvbjax.Connectome(np.zeros((1, 1)), np.zeros((1, 1)), labels=["r"]),
         coupling=coupling.Linear(a=0.0),
@@ -117,7 +118,7 @@ def test_states_and_strength_have_the_exact_posterior():
     weight /= weight.sum()
     mean = weight @ grid
     deviation = np.sqrt(weight @ (grid - mean) ** 2)
-    sigma = tree["posterior"]["state_noise_x"].values.ravel()
+    sigma = np.asarray(tree["posterior"]["state_noise_x"]).ravel()
     # Of 600 draws 150 or more are effective.
     assert sigma.mean() == pytest.approx(mean, abs=4 * deviation / np.sqrt(150))
     assert sigma.std() == pytest.approx(deviation, rel=0.3)
@@ -130,7 +131,7 @@ def test_states_and_strength_have_the_exact_posterior():
     )
     middle = weight @ states
     width = np.sqrt(weight @ (spread + (states - middle) ** 2))
-    xi = tree["posterior"]["innovations_x"].values.reshape(-1, STEPS)
+    xi = np.asarray(tree["posterior"]["innovations_x"]).reshape(-1, STEPS)
     found = begin + sigma[:, None] * (xi @ matrix.T)
     assert np.abs((found.mean(axis=0) - middle) / width).max() < 4 / np.sqrt(150)
     np.testing.assert_allclose(found.std(axis=0), width, rtol=0.25)

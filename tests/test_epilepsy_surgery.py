@@ -135,24 +135,20 @@ def test_other_forms_are_operated_alike(form, pace, tree):
     gain = Gain(np.eye(5)[:4] + 0.1, ("A1", "A2", "B1", "B2"))
     data = np.random.default_rng(0).normal(size=(10, 4))
     program = epilepsy.patient_program(network, Seeg(gain, data), form=form)
-    candidates = [Resection(), Resection(("a",)), Resection(("b",))]
-    found = epilepsy.virtual_surgery(program, tree, candidates, duration=25.0, draws=3)
-    assert found["prevented"].values.tolist() == [0, 1, 0]
-    assert (found["first"][[0, 2]] == "a").all()
-    best = epilepsy.smallest_resection(program, tree, duration=25.0, draws=3)
+    few = tree.isel(chain=[0], draw=slice(3))
+    best = epilepsy.smallest_resection(program, few, duration=25.0, among=("b", "a"), up_to=1)
     assert best.resection == Resection(("a",)) and best.probability == 1.0
+    assert best.tried["prevented"].values.tolist() == [0, 0, 1]
+    assert (best.tried["first"][:2] == "a").all()
 
-    posterior = tree["posterior"].to_dataset().stack(every=("chain", "draw"))
-    one = form.free_excitability.replace(network, posterior["excitability"].values[:, 0])
-    one = form.free_coupling.replace(one, posterior["coupling"].values[0])
-    alone = epilepsy.virtual_surgery(
-        program, tree.isel(chain=[0], draw=[0]), [Resection()], duration=25.0
-    )
+    posterior = few["posterior"].to_dataset().isel(chain=0, draw=0)
+    one = form.free_excitability.replace(network, posterior["excitability"].values)
+    one = form.free_coupling.replace(one, posterior["coupling"].values)
     variables = network.model.state_variables
-    begin = at_rest(variables, jnp.full(5, 3.6))
     one = dataclasses.replace(one, monitors=(monitors.Raw(variables=variables[0]),))
+    begin = at_rest(variables, jnp.full(5, 3.6))
     x = simulate(one, 25.0, initial=begin, progress=False)["raw"].values[:, 0]
-    assert int(alone["size"][0, 0]) == int((x > 0).any(axis=0).sum()) > 0
+    assert int(best.tried["size"][0, 0]) == int((x > 0).any(axis=0).sum())
 
 
 def test_noise_of_the_state_is_drawn_anew(program, tree):
