@@ -31,6 +31,7 @@ GAIN = Gain(
 # The paces are such that a seizes within the time of the data.
 FORMS = {"smooth": (forms.SMOOTH, 10.0), "planar": (forms.PLANAR, 0.1), "full": (forms.FULL, 0.2)}
 EVERY = 0.5
+PRIOR = epilepsy.priors.uninformed(LABELS, -2.5, 0.7)
 
 
 def network(form, pace, lengths=None, **more):
@@ -39,7 +40,7 @@ def network(form, pace, lengths=None, **more):
     return epilepsy.network(connectome, form=form, pace=pace, watch=watch, **more)
 
 
-def patient(form, pace, *, simulator=None, **more):
+def patient(form, pace, *, simulator=None, prior=PRIOR, **more):
     """Of simulated data, of the same form, with offsets and noise of 0.1."""
     simulator = network(form, pace) if simulator is None else simulator
     duration = 8.0 if form is forms.FULL else 16.0
@@ -50,7 +51,6 @@ def patient(form, pace, *, simulator=None, **more):
         # The offsets' own prior is said: sources are not 0 on average.
         offset = (0.0, 0.1)
         seeg = Seeg(GAIN, data, amplitude=amplitude, noise=noise, error=0.1, offset=offset)
-        prior = epilepsy.priors.uninformed(LABELS, -2.5, 0.7)
         return epilepsy.patient_program(simulator, seeg, form=form, excitability=prior, **more)
 
     draft = of(generator.normal(size=(samples, 4)))
@@ -177,7 +177,8 @@ def test_six_variables_are_integrated_with_smaller_steps():
 
 POSTERIORS = {
     "planar": lambda: patient(*FORMS["planar"]),
-    "full": lambda: patient(*FORMS["full"]),
+    # That no region seizes, in more noise, is a mode of the six variables, in which chains stay.
+    "full": lambda: patient(*FORMS["full"], prior=PRIOR.about(["a"], -1.8, 0.5, "a hypothesis")),
     "delayed": lambda: patient(
         *FORMS["smooth"],
         simulator=network(*FORMS["smooth"], lengths=6.0 - 6.0 * np.eye(3), delays=True),
@@ -195,7 +196,7 @@ def test_posteriors_are_about_the_truth(name):
         POSTERIORS[name](),
         key=jax.random.key(1),
         method=bayes.Nuts(chains=2, warmup=100, draws=100),
-        starts=4,  # in full, regions that seize not at all, or at another time, are modes, too
+        starts=3,
         replicates=10,
         progress=False,
     )
