@@ -195,7 +195,7 @@ def test_posteriors_are_about_the_truth(name):
     tree = bayes.sample(
         POSTERIORS[name](),
         key=jax.random.key(1),
-        method=bayes.Nuts(chains=2, warmup=100, draws=100),
+        method=bayes.Nuts(chains=2, warmup=100, draws=250),
         starts=3,
         replicates=10,
         progress=False,
