@@ -6,9 +6,9 @@ excitabilities, and the recording is noise whose power follows them. The inferen
 contents alone, with no hypothesis; the truth is compared with what was found, and decides nothing.
 Beside the posterior stand the prior, and the region under the contact that changes most.
 
-`python -m benchmarks.epilepsy_classification [--patients 30] [--from 0]` goes on where it ended, and
-writes benchmarks/results/epilepsy_classification.json and .md; patients that are there are not
-done again.
+`python -m benchmarks.epilepsy_classification [--patients 30] [--from 0]` goes on where it
+ended, and writes benchmarks/results/epilepsy_classification.json and .md; patients that are there
+are not done again.
 """
 
 import argparse

@@ -24,12 +24,13 @@ def chain_weights() -> np.ndarray:
     return weights
 
 
-def small_patient(samples: int = 120) -> Program:
-    """Five regions, four channels; the data are noise, of which nothing here is inferred."""
+def small_patient(samples: int = 120, **more) -> Program:
+    """Five regions, four channels; the data are noise, of which nothing here is inferred. `more`:
+    as for `patient_program`."""
     connectome = Connectome(chain_weights(), labels=LABELS)
     gain = Gain(np.eye(5)[:4] + 0.1, ("A1", "A2", "B1", "B2"))
     data = np.random.default_rng(0).normal(size=(samples, 4))
-    return epilepsy.patient_program(epilepsy.network(connectome), Seeg(gain, data))
+    return epilepsy.patient_program(epilepsy.network(connectome), Seeg(gain, data), **more)
 
 
 def posterior_about(

@@ -1,16 +1,23 @@
 """Virtual surgery in a brain whose seizures have one source, against single runs of a network from
 which the regions are really gone."""
 
+import dataclasses
+
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
+import numpyro.distributions as dist
 import pytest
+import xarray as xr
 from scipy.stats import norm
 
 from patients import LABELS, TRUTH, chain_weights, posterior_about, small_patient
-from tvbjax import Connectome, simulate
-from tvbjax_inference.bayes import epilepsy
+from tvbjax import Connectome, monitors, simulate
+from tvbjax.forward import Gain
+from tvbjax_inference.bayes import StateNoise, epilepsy
 from tvbjax_inference.bayes.epilepsy import Disconnection, Resection, forms
+from tvbjax_inference.bayes.epilepsy.permittivity import at_rest
+from tvbjax_inference.bayes.likelihoods import Seeg
 
 DURATION = 30.0
 
@@ -118,6 +125,49 @@ def test_where_nothing_helps_or_is_needed(program, tree):
     healthy = posterior_about(np.full(5, -3.2), LABELS)
     well = epilepsy.smallest_resection(program, healthy, duration=DURATION, draws=4)
     assert well.resection == Resection() and str(well.resection) == "no surgery"
+
+
+@pytest.mark.parametrize("form, pace", [(forms.PLANAR, 0.1), (forms.FULL, 0.1)])
+def test_other_forms_are_operated_alike(form, pace, tree):
+    """The source, by its own excitability, and no other; against a run by itself."""
+    connectome = Connectome(chain_weights(), labels=LABELS)
+    network = epilepsy.network(connectome, form=form, pace=pace)
+    gain = Gain(np.eye(5)[:4] + 0.1, ("A1", "A2", "B1", "B2"))
+    data = np.random.default_rng(0).normal(size=(10, 4))
+    program = epilepsy.patient_program(network, Seeg(gain, data), form=form)
+    few = tree.isel(chain=[0], draw=slice(3))
+    best = epilepsy.smallest_resection(program, few, duration=25.0, among=("b", "a"), up_to=1)
+    assert best.resection == Resection(("a",)) and best.probability == 1.0
+    assert best.tried["prevented"].values.tolist() == [0, 0, 1]
+    assert (best.tried["first"][:2] == "a").all()
+
+    posterior = few["posterior"].to_dataset().isel(chain=0, draw=0)
+    one = form.free_excitability.replace(network, posterior["excitability"].values)
+    one = form.free_coupling.replace(one, posterior["coupling"].values)
+    variables = network.model.state_variables
+    one = dataclasses.replace(one, monitors=(monitors.Raw(variables=variables[0]),))
+    begin = at_rest(variables, jnp.full(5, 3.6))
+    x = simulate(one, 25.0, initial=begin, progress=False)["raw"].values[:, 0]
+    assert int(best.tried["size"][0, 0]) == int((x > 0).any(axis=0).sum())
+
+
+def test_noise_of_the_state_is_drawn_anew(program, tree):
+    """None is as without; much of it brings on seizures that an operation does not prevent."""
+    candidates = [Resection(), Resection(("a",))]
+
+    def operated(deviation, tree=tree):
+        noisy = small_patient(state_noise=StateNoise({"x": deviation}))
+        return epilepsy.virtual_surgery(noisy, tree, candidates, duration=DURATION, draws=10)
+
+    without = epilepsy.virtual_surgery(program, tree, candidates, duration=DURATION, draws=10)
+    assert operated(0.0).equals(without)
+    assert float(operated(3.0)["prevented"][1]) < 0.5
+    posterior = tree["posterior"].to_dataset()
+    unknown = posterior.assign(state_noise_x=(("chain", "draw"), np.full((2, 30), 3.0)))
+    drawn = xr.DataTree.from_dict({"posterior": unknown})
+    assert operated(dist.HalfNormal(1.0), drawn).equals(operated(3.0))
+    with pytest.raises(ValueError, match="has no 'state_noise_x'"):
+        operated(dist.HalfNormal(1.0))
 
 
 def test_a_state_that_is_given_is_begun_from(program, tree):

@@ -40,5 +40,6 @@ from tvbjax_inference.bayes.sbc import (
 )
 from tvbjax_inference.bayes.self_calibration import calibrate as calibrate
 from tvbjax_inference.bayes.stacking import Stacked as Stacked, stacked as stacked
+from tvbjax_inference.bayes.state_noise import StateNoise as StateNoise
 from tvbjax_inference.bayes.tempering import Tempered as Tempered
 from tvbjax_inference.bayes.variational import Variational as Variational

@@ -199,8 +199,8 @@ def _of_search(tree: "xr.DataTree", numbers: dict[str, float]) -> list[str]:
     if not above > 0:
         return []
     return [
-        f"Draws of a chain are {above:.0f} nats above the best mode that was found, on average: the "
-        "search missed the mode, and there may be more that chains missed; give more starts."
+        f"Draws of a chain are {above:.0f} nats above the best mode that was found, on average: "
+        "the search missed the mode, and there may be more that chains missed; give more starts."
     ]
 
 

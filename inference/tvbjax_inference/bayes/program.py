@@ -19,6 +19,7 @@ from numpyro import handlers
 from tvbjax import Free, Result, Simulator, simulate
 from tvbjax.arrays import is_traced, strong
 from tvbjax.identity import digest
+from tvbjax.kinds import check_kind
 from tvbjax.provenance import describe
 from tvbjax.simulation import check_key, whole_steps
 from tvbjax.supports import Simplex
@@ -31,6 +32,7 @@ from tvbjax_inference.bayes.priors import (
     is_in_units,
     prior_text,
 )
+from tvbjax_inference.bayes.state_noise import StateNoise
 from tvbjax_inference.moving_delays import laid_out
 from tvbjax_inference.problem import named_free
 
@@ -48,6 +50,7 @@ class Program:
     coordinates: dict[str, AbstractCoordinate]
     likelihoods: dict[str, AbstractLikelihood]
     initial: AbstractInitial
+    state_noise: StateNoise | None
     length: float
     key: Array | None
 
@@ -76,8 +79,8 @@ class Program:
 
     def observe(self, values: Mapping[str, Array]) -> None:
         """A run with these values, and the statements about the data."""
-        simulator = self.simulator_at(values)
-        result = _run(simulator, self.initial.draw(simulator), self.key, self.length)
+        simulator, initial = self._begin(values)
+        result = _run(simulator, initial, self.key, self.length)
         for likelihood in self.likelihoods.values():
             likelihood.observe(result)
 
@@ -85,8 +88,13 @@ class Program:
         """The simulator and the state at the beginning by the values of all sites, such as those of
         one draw. Sites that are not given are an error of numpyro's."""
         with handlers.block(), handlers.substitute(data=dict(values)):
-            simulator = self.simulator_at(self.draw(values))
-            return simulator, self.initial.draw(simulator)
+            return self._begin(self.draw(values))
+
+    def _begin(self, values: Mapping[str, Array]) -> tuple[Simulator, Array]:
+        simulator = self.simulator_at(values)
+        if self.state_noise is not None:
+            simulator = self.state_noise.draw(simulator)
+        return simulator, self.initial.draw(simulator)
 
     def simulator_at(self, values: Mapping[str, Array]) -> Simulator:
         """The simulator with these values of what is free."""
@@ -96,9 +104,17 @@ class Program:
         return simulator
 
     @property
+    def begins_by(self) -> tuple[str, ...]:
+        """The sites that `begun` needs the values of."""
+        noise = {} if self.state_noise is None else self.state_noise.dims
+        return (*self.free, *self.initial.dims, *noise)
+
+    @property
     def dims(self) -> dict[str, tuple[str, ...]]:
         """By site, the names of the dims of its values."""
         found = dict(self.initial.dims)
+        if self.state_noise is not None:
+            found |= self.state_noise.dims
         for name in self.free:
             shape = self.priors[name].batch_shape + self.priors[name].event_shape
             if shape == (self.simulator.regions,):
@@ -112,6 +128,8 @@ class Program:
     def coords(self) -> dict[str, np.ndarray]:
         """By dim, its coordinate."""
         found = {_REGION: np.array(self.simulator.connectome.labels)}
+        if self.state_noise is not None:
+            found |= self.state_noise.coords(self.simulator)
         for likelihood in self.likelihoods.values():
             found |= likelihood.shown.coordinates | likelihood.parts.coordinates
         return found
@@ -121,6 +139,9 @@ class Program:
         """Where it came from, as text: the simulator, priors and the data's digests."""
         said = json.loads(describe(self.simulator, self.key))
         said |= {f"prior of {name}": prior_text(prior) for name, prior in self.priors.items()}
+        if self.state_noise is not None:
+            deviations = self.state_noise.deviations.items()
+            said |= {f"state noise of {name}": _known(one) for name, one in deviations}
         for name, likelihood in self.likelihoods.items():
             said[f"likelihood of {name}"] = type(likelihood).__name__
             said[f"data of {name}, sha256"] = digest(np.asarray(likelihood.measured))
@@ -140,6 +161,7 @@ class Program:
             self.coordinates,
             likelihoods,
             _fields(self.initial),
+            None if self.state_noise is None else _fields(self.state_noise),
             self.length,
         )
 
@@ -152,25 +174,29 @@ def program(
     priors: Mapping[str, dist.Distribution] | None = None,
     coordinates: Mapping[str, AbstractCoordinate] | None = None,
     initial: Any = None,
+    state_noise: StateNoise | None = None,
     duration: float | None = None,
     key: Array | None = None,
 ) -> Program:
     """A numpyro model of a simulator.
 
-    `free`: what is unknown, one `Free`, several, or several by name. `likelihood`: what was
+    `free`: what is unknown, one `Free`, several, or several by name; none, `{}`, where the state's
+    noise is all that is. `likelihood`: what was
     measured, one or more of `bayes.likelihoods`. `priors`: distributions of numpyro by name, of the
     free leaves' own values in their units; what has none has that of its support
     (`priors.default_prior`). `coordinates`: by name, those in which samplers move
     (`bayes.coordinates`). `initial`: the state at the beginning, as for `simulate`, or one of
-    `bayes.initial` with priors. `duration`: ms, by default as long as the data. `key`: of noise
-    that is the same in every run; unknown noise is a path with a prior, `noise.Recorded`.
+    `bayes.initial` with priors. `state_noise`: noise in the state of which the path, and may be the
+    strength, is unknown. `duration`: ms, by default as long as the data. `key`: of noise that is
+    the same in every run.
 
     Raises `TypeError` or `ValueError` where names, shapes, supports or data do not fit.
     """
     if not isinstance(simulator, Simulator):
         raise TypeError(f"program: {simulator!r:.60} is no tvbjax.Simulator.")
     simulator = strong(simulator)
-    several, names = named_free("program", simulator, free)
+    nothing = not free and state_noise is not None
+    several, names = ((), ()) if nothing else named_free("program", simulator, free)
     unknowns = dict(zip(names, several, strict=True))
     likelihoods = _likelihoods(likelihood)
     check_key(simulator, key, "program")
@@ -180,6 +206,9 @@ def program(
         else duration
     )
     whole_steps(length, simulator.integrator.dt)
+    if state_noise is not None:
+        check_kind("program: state_noise", state_noise, StateNoise, "StateNoise({'x': 0.1})")
+        simulator = state_noise.put(simulator, length)
     for one in unknowns.values():
         simulator = one.put(simulator, one.start(simulator))
     simulator = laid_out(simulator, several, names)
@@ -198,7 +227,17 @@ def program(
         given = chosen.get(name, default_prior(simulator, one))
         chosen[name] = checked_prior(simulator, name, one, given, moved.get(name))
     ordered = {name: chosen[name] for name in unknowns}
-    return Program(simulator, unknowns, ordered, moved, likelihoods, begins, float(length), key)
+    return Program(
+        simulator=simulator,
+        free=unknowns,
+        priors=ordered,
+        coordinates=moved,
+        likelihoods=likelihoods,
+        initial=begins,
+        state_noise=state_noise,
+        length=float(length),
+        key=key,
+    )
 
 
 def _likelihoods(given: Any) -> dict[str, AbstractLikelihood]:
@@ -236,6 +275,11 @@ def _run(simulator: Simulator, initial: Array, key: Array | None, duration: floa
 @eqx.filter_jit
 def _compiled(simulator: Simulator, initial: Array, key: Array | None, duration: float) -> Result:
     return simulate(simulator, duration, initial=initial, key=key, progress=False)
+
+
+def _known(value: dist.Distribution | float) -> str:
+    """A prior, or a number that is known."""
+    return prior_text(value) if isinstance(value, dist.Distribution) else f"{value:g}"
 
 
 # What distributions that are made of others hold beside the parameters that they name themselves.

@@ -15,6 +15,7 @@ from tvbjax_inference.bayes.epilepsy.priors import Excitability, uninformed
 from tvbjax_inference.bayes.initial import AbstractInitial
 from tvbjax_inference.bayes.likelihoods import AbstractLikelihood
 from tvbjax_inference.bayes.program import Program, program
+from tvbjax_inference.bayes.state_noise import StateNoise
 
 
 def network(
@@ -31,7 +32,7 @@ def network(
 
     `pace`: of the slow variable, by default the model's: tau0 of `SMOOTH`, 1 / tau0 of the others.
     `delays`: whether signals take their time; seizures spread over seconds, beside which conduction
-    takes none. `integrator`: by default Heun's with steps of 0.1. `watch`: the monitor, by
+    takes none. `integrator`: by default Heun's with the form's step. `watch`: the monitor, by
     default every step of what sensors see. `greatest`: what the greatest weight must be; None for
     weights of another scale, which are yours to answer for.
 
@@ -53,7 +54,7 @@ def network(
         model=model,
         connectome=connectome.without_self_connections(),
         coupling=coupling.Difference(a=1.0),
-        integrator=integrators.Heun(dt=0.1) if integrator is None else integrator,
+        integrator=integrators.Heun(dt=form.step) if integrator is None else integrator,
         monitors=(monitors.Raw(variables=form.source),) if watch is None else (watch,),
     )
 
@@ -67,6 +68,7 @@ def patient_program(
     coupling_prior: dist.Distribution | None = None,
     pace_prior: dist.Distribution | None = None,
     initial: AbstractInitial | None = None,
+    state_noise: StateNoise | None = None,
     more: dict[str, Free] | None = None,
     more_priors: dict[str, dist.Distribution] | None = None,
 ) -> Program:
@@ -74,11 +76,13 @@ def patient_program(
     the beginning, and with a prior also the slow variable's pace, are unknown.
 
     `excitability`: one of `epilepsy.priors`, by default without an opinion. `coupling_prior`: by
-    default lognormal about 1 with a deviation of the logarithm of 0.5. `initial`: by default
-    near the slow manifold, for the two-dimensional forms. `more`, `more_priors`: whatever else is
-    unknown in the simulator, by name.
+    default lognormal about 1 with a deviation of the logarithm of 0.5. `form`: that of the
+    `network`. `initial`: by default near the slow manifold, between seizures.
+    `state_noise`: by default the equations hold exactly, but for the likelihood's error. `more`,
+    `more_priors`: whatever else is unknown in the simulator, by name.
     """
     check_kind("patient_program: form", form, Form, "epilepsy.forms.SMOOTH")
+    _check_form(simulator, form)
     prior = uninformed(simulator.connectome.labels) if excitability is None else excitability
     check_kind("patient_program: excitability", prior, Excitability, "priors.uninformed(labels)")
     if prior.labels != simulator.connectome.labels:
@@ -91,12 +95,23 @@ def patient_program(
     priors = {"excitability": prior.distribution, "coupling": coupled}
     if pace_prior is not None:
         free[form.pace], priors[form.pace] = form.free_pace, pace_prior
-    planar = len(simulator.model.state_variables) == 2
     return program(
         simulator,
         free | (more or {}),
         likelihood,
         priors=priors | (more_priors or {}),
         coordinates={"excitability": Equilibrium()},
-        initial=NearSlowManifold() if initial is None and planar else initial,
+        initial=NearSlowManifold() if initial is None else initial,
+        state_noise=state_noise,
     )
+
+
+def _check_form(simulator: Simulator, form: Form) -> None:
+    """Raises `ValueError` where the model does not have what the form speaks of."""
+    lacking = {form.excitability, form.gain, form.pace} - set(simulator.model.params)
+    if lacking:
+        raise ValueError(
+            f"patient_program: {simulator.model.name} has no parameter '{min(lacking)}', and form "
+            f"is that of {form.model}; give the form that the network was made with, such as "
+            "form=epilepsy.forms.FULL."
+        )

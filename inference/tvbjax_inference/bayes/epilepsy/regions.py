@@ -56,10 +56,15 @@ def activity(
     """
     import xarray as xr
 
-    names = (*program.free, *program.initial.dims) if isinstance(program, Program) else ()
+    names = program.begins_by if isinstance(program, Program) else ()
     check_patient("activity", program, tree, names)
     watching = watched(program)
     length = program.length if duration is None else float(duration)
+    if program.state_noise is not None and length > program.length:
+        raise ValueError(
+            f"activity: duration is {length:g} ms, and the path of the state's noise is known for "
+            f"the {program.length:g} ms of the data; give no more."
+        )
 
     def run(values: dict[str, Array]) -> Array:
         simulator, initial = watching.begun(values)

@@ -182,7 +182,8 @@ def _surgery(surgery: "xr.Dataset", warning: str) -> str:
         ends = f"{float(one['low']):.2f} to {float(one['high']):.2f}"
         rows.append((str(one["candidate"].values), f"{chance} ({ends})", f"{size[place]:.1f}"))
     said = (
-        f"A seizure is a discharge of more than {surgery.attrs['more_than']} regions, in "
+        f"A seizure is a discharge of more than {surgery.attrs['more_than']} regions within "
+        f"{surgery.attrs['duration']:g} ms of the model, in "
         f"{surgery.sizes['draw']} draws of the posterior. This is about the model, and no advice "
         "to operate."
     )
@@ -217,6 +218,9 @@ def _settings(program: Program, tree: "xr.DataTree", hypothesis: str) -> str:
     priors = [("unknown", "prior")]
     priors += [(name, prior_text(prior)) for name, prior in program.priors.items()]
     priors += _fields("initial state", program.initial)
+    if program.state_noise is not None:
+        noises = program.state_noise.deviations.items()
+        priors += [row for name, one in noises for row in _row(f"state noise: {name}", one)]
     for likelihood in program.likelihoods.values():
         priors += _fields(likelihood.name, likelihood)
     where = paragraph(f"Excitability: {hypothesis}.") if hypothesis else ""
@@ -227,12 +231,17 @@ def _fields(what: str, module: Any) -> list[tuple[str, str]]:
     """What a part of a program takes as unknown, or as a known number."""
     found = []
     for field in dataclasses.fields(module):
-        value = getattr(module, field.name)
-        if isinstance(value, dist.Distribution):
-            found.append((f"{what}: {field.name}", prior_text(value)))
-        elif isinstance(value, float | int):
-            found.append((f"{what}: {field.name}", f"{value:.4g}, not estimated"))
+        found += _row(f"{what}: {field.name}", getattr(module, field.name))
     return found
+
+
+def _row(what: str, value: Any) -> list[tuple[str, str]]:
+    """A row for a prior or a number, and none for all else."""
+    if isinstance(value, dist.Distribution):
+        return [(what, prior_text(value))]
+    if isinstance(value, float | int):
+        return [(what, f"{value:.4g}, not estimated")]
+    return []
 
 
 def _hashes(program: Program, given: Mapping[str, str]) -> Iterable[tuple[str, str]]:

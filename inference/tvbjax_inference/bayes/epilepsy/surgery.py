@@ -20,7 +20,7 @@ from scipy.stats import binomtest
 
 from tvbjax.kinds import check_count, check_kind, check_number
 from tvbjax.near import near
-from tvbjax_inference.bayes.epilepsy.permittivity import NearSlowManifold, left_branch
+from tvbjax_inference.bayes.epilepsy.permittivity import NearSlowManifold, at_rest
 from tvbjax_inference.bayes.epilepsy.priors import THRESHOLD
 from tvbjax_inference.bayes.epilepsy.regions import check_level
 from tvbjax_inference.bayes.epilepsy.runs import (
@@ -101,8 +101,8 @@ def virtual_surgery(
     wider than it says).
 
     `initial`: the state at the beginning (state, region), by default between seizures: all regions
-    at this `permittivity` on the slow manifold of the two-dimensional Epileptors. `healthy`: the
-    excitability of what is taken out.
+    at this `permittivity` on the slow manifold. `healthy`: the excitability of what is taken out.
+    Where the state has noise it is drawn anew, in every draw of the posterior by `seed`.
 
     Raises `TypeError` or `ValueError` for input that does not fit, `FloatingPointError` where a run
     diverges.
@@ -114,7 +114,7 @@ def virtual_surgery(
     operate = _operating(
         program, tree, float(duration), draws, seed, initial, float(permittivity), float(healthy)
     )
-    return _told(program, candidates, operate(candidates), more_than, level)
+    return _told(program, candidates, operate(candidates), more_than, level, float(duration))
 
 
 def smallest_resection(
@@ -150,7 +150,7 @@ def smallest_resection(
     times = operate(tried)
     regions = _suspects(program, tree, times[0]) if among is None else tuple(among)
     for size in range(up_to + 1):
-        found = _told(program, tried, times, more_than, level)
+        found = _told(program, tried, times, more_than, level, float(duration))
         prevented = found["prevented"].values
         best = int(np.argmax(prevented))
         if prevented[best] >= wanted:
@@ -184,18 +184,28 @@ def _operating(
             f"virtual_surgery: healthy is {healthy:g}, at which a region has seizures by itself; "
             f"give less than {THRESHOLD:g}."
         )
-    watching, values = watched(program), chosen_draws(tree, names, draws, seed)
+    noise, watching = program.state_noise, watched(program)
+    if noise is not None:
+        watching = dataclasses.replace(watching, simulator=noise.anew(watching.simulator))
+        names = (*names, *noise.unknown_deviations)
+        check_patient("virtual_surgery", program, tree, names)
+    values = chosen_draws(tree, names, draws, seed)
     begin = _between_seizures(program, permittivity) if initial is None else jnp.asarray(initial)
 
     @jax.jit
     @jax.vmap
-    def run(one: dict[str, Array], kept: Array, whole: Array) -> Array:
-        """One draw, after one operation."""
+    def run(one: dict[str, Array], number: Array, kept: Array, whole: Array) -> Array:
+        """One draw, with its number, after one operation."""
         regional = jnp.where(kept, one["excitability"], healthy)
         simulator = watching.simulator_at(one | {"excitability": regional})
         weights = jnp.where(whole, simulator.connectome.weights, 0.0)
         simulator = eqx.tree_at(lambda s: s.connectome.weights, simulator, weights)
-        return jnp.where(kept, onsets(simulator, begin, program.key, duration), jnp.inf)
+        if noise is None:
+            key = program.key
+        else:  # The same noise in a draw whatever is operated.
+            simulator = noise.strengthened(simulator, one)
+            key = jax.random.fold_in(jax.random.key(seed), number)
+        return jnp.where(kept, onsets(simulator, begin, key, duration), jnp.inf)
 
     count = len(values["excitability"])
 
@@ -207,7 +217,7 @@ def _operating(
             # The last batch is filled up with its last run, so that all have one shape.
             candidate, draw = divmod(np.arange(begins, begins + _BATCH).clip(max=total - 1), count)
             one = {name: value[draw] for name, value in values.items()}
-            found.append(run(one, kept[candidate], whole[candidate]))
+            found.append(run(one, draw, kept[candidate], whole[candidate]))
         times = np.concatenate([np.asarray(one) for one in found])[:total]
         check_finished("virtual_surgery", times)
         return times.reshape(len(candidates), count, -1)
@@ -219,7 +229,7 @@ def _between_seizures(program: Program, permittivity: float) -> Array:
     """All regions at rest on the slow manifold, (state, region)."""
     NearSlowManifold().check(program.simulator)
     z = jnp.full(program.simulator.nodes, permittivity)
-    return jnp.stack([left_branch(z), z])
+    return at_rest(program.simulator.model.state_variables, z)
 
 
 def _masks(
@@ -254,6 +264,7 @@ def _told(
     times: np.ndarray,
     more_than: int,
     level: float,
+    duration: float,
 ) -> "xr.Dataset":
     """The times of `operate`, as what became of the seizures."""
     import xarray as xr
@@ -279,7 +290,7 @@ def _told(
             "high": (("candidate",), np.array([one.high for one in ends])),
         },
         coords={"candidate": [str(one) for one in candidates]},
-        attrs={"more_than": more_than, "level": level},
+        attrs={"more_than": more_than, "level": level, "duration": duration},
     )
 
 
