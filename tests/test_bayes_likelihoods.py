@@ -254,3 +254,15 @@ def test_power_has_no_logarithm_where_a_gain_is_negative():
     matrix[2, 1] = -0.5
     with pytest.raises(ValueError, match="the gain of 'A2' is negative"):
         SeegLogPower(forward.Gain(matrix, gain().channels), data())
+
+
+@pytest.mark.parametrize("level", [-40.0, 0.0, 9.0])
+def test_the_default_offset_of_log_power_is_where_quiet_sources_are_as_loud_as_the_data(level):
+    # A contact in the middle of a region: its gain is a thousand times that of the others.
+    matrix = np.asarray(gain().matrix).copy()
+    matrix[0, 0] = 1000.0
+    power = np.log(matrix.sum(axis=1)) + level  # of sources of 0
+    recorded = power[None] + 0.1 * np.random.default_rng(0).normal(size=(SAMPLES, CHANNELS))
+    found = SeegLogPower(forward.Gain(matrix, gain().channels), recorded).offset
+    assert isinstance(found, dist.Normal)
+    assert float(found.loc) == pytest.approx(level + np.log(1000.0), abs=0.1)

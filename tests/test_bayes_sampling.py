@@ -302,6 +302,27 @@ def test_a_diagnosis_says_what_is_wrong(stats, word):
     assert word in found.problems[0]
 
 
+def test_draws_above_the_best_mode_tell_of_a_search_that_missed_it():
+    tree = stats_tree(lp=np.full((4, 1000), -3.0) + np.arange(4)[:, None])
+    modes = {"log_density": -1.0, "log_evidence": 0.0, "converged": True, "reached": 0.25}
+    tree["modes"] = xr.Dataset({name: ("mode", [one]) for name, one in modes.items()})
+    found = bayes.diagnose(tree)
+    assert "1 nats above the best mode" in found.problems[0]
+    assert found.numbers["starts at the best mode"] == 0.25
+    tree["modes"] = tree["modes"].to_dataset().assign(log_density=("mode", [1.0]))
+    assert bayes.diagnose(tree).trusted
+
+
+def test_modes_between_which_chains_hardly_went_are_told():
+    tree = stats_tree(jumped=np.arange(4000).reshape(4, 1000) % 300 == 0)
+    two = {"log_density": [-1.0, -2.0], "log_evidence": [0.0, -1.0], "converged": [True, True]}
+    tree["modes"] = xr.Dataset({name: ("mode", values) for name, values in two.items()})
+    (said,) = bayes.diagnose(tree).problems
+    assert "2 modes" in said and "0.73, 0.27" in said and "hardly went" in said
+    tree["sample_stats"] = stats_tree(jumped=np.ones((4, 1000), int))["sample_stats"].to_dataset()
+    assert bayes.diagnose(tree).trusted
+
+
 def test_chains_that_did_not_meet_are_named():
     tree = stats_tree()
     tree["posterior"] = xr.Dataset({"x": (("chain", "draw"), walk())})

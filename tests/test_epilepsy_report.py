@@ -44,7 +44,7 @@ def surgery():
             "high": (("candidate",), (prevented + 0.1).clip(max=1)),
         },
         coords={"candidate": names},
-        attrs={"more_than": 0, "level": 0.9},
+        attrs={"more_than": 0, "level": 0.9, "duration": 20.0},
     )
 
 
