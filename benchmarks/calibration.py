@@ -12,6 +12,7 @@ benchmarks/results/calibration.json and calibration.md.
 
 import argparse
 import time
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -122,7 +123,7 @@ def agreement(made: bayes.Program, flow: bayes.Amortised, seed: int) -> dict:
     chains = np.concatenate(columns, axis=1)
     flows = np.asarray(flow.sample(summaries(recorded), jax.random.key(0), draws=4000))
     deviation = chains.std(axis=0)
-    apart = [scipy.stats.ks_2samp(a, b).statistic for a, b in zip(chains.T, flows.T, strict=True)]
+    apart = [_distance(a, b) for a, b in zip(chains.T, flows.T, strict=True)]
     return {
         "truth": np.asarray(truth).tolist(),
         "trusted": bayes.diagnose(tree).trusted,
@@ -131,8 +132,13 @@ def agreement(made: bayes.Program, flow: bayes.Amortised, seed: int) -> dict:
         "flow": [flows.mean(axis=0).tolist(), flows.std(axis=0).tolist()],
         "means apart": (np.abs(flows.mean(axis=0) - chains.mean(axis=0)) / deviation).tolist(),
         "deviations": (flows.std(axis=0) / deviation).tolist(),
-        "distance": [float(one) for one in apart],
+        "distance": apart,
     }
+
+
+def _distance(one: np.ndarray, other: np.ndarray) -> float:
+    found: Any = scipy.stats.ks_2samp(one, other)
+    return float(found.statistic)
 
 
 def told(calibration: bayes.Calibration) -> dict:

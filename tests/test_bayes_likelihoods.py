@@ -265,4 +265,4 @@ def test_the_default_offset_of_log_power_is_where_quiet_sources_are_as_loud_as_t
     recorded = power[None] + 0.1 * np.random.default_rng(0).normal(size=(SAMPLES, CHANNELS))
     found = SeegLogPower(forward.Gain(matrix, gain().channels), recorded).offset
     assert isinstance(found, dist.Normal)
-    assert float(found.loc) == pytest.approx(level + np.log(1000.0), abs=0.1)
+    assert np.asarray(found.loc) == pytest.approx(level + np.log(1000.0), abs=0.1)

@@ -78,7 +78,7 @@ def test_all_modes_are_found_and_told():
         progress=False,
     )
     assert tree["modes"].sizes["mode"] == 2
-    assert float(tree["modes"]["reached"].sum()) == 1.0
+    assert np.asarray(tree["modes"]["reached"]).sum() == 1.0
     found = bayes.diagnose(tree)
     assert not found.trusted
     assert any("2 modes" in problem for problem in found.problems)

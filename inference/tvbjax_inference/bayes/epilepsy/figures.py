@@ -105,12 +105,11 @@ def implantation(connectome: Connectome, sensors: Sensors) -> "Figure":
             # Beyond the last contact, away from the first.
             away = at[last, plane] - at[first, plane]
             away = 9.0 * away / max(float(np.linalg.norm(away)), 1e-9)
-            axes.annotate(
-                _plain(shaft), at[last, plane], away, va="center", weight="bold", zorder=5, **look
-            )
+            place, aside = tuple(at[last, plane]), tuple(away)
+            axes.annotate(_plain(shaft), place, aside, va="center", weight="bold", zorder=5, **look)
         if len(centres) <= _NAMED:
             for i in _in_sight(centres, plane):
-                name, place = _plain(connectome.labels[i]), centres[i, plane]
+                name, place = _plain(connectome.labels[i]), tuple(centres[i, plane])
                 axes.annotate(name, place, (0, 8), va="bottom", color="#5B6470", **look)
     return figure
 
