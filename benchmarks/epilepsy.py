@@ -12,6 +12,7 @@ benchmarks/results/epilepsy.json and epilepsy.md; what was measured before stays
 """
 
 import argparse
+import dataclasses
 import json
 import os
 import time
@@ -115,6 +116,7 @@ def measured(window: str, prior: str, method: bayes.Nuts, seed: int) -> dict:
         "window": window,
         "prior": prior,
         "seed": seed,
+        "target_accept": method.target_accept,
         "trusted": found.trusted,
         **found.numbers,
         "problems": list(found.problems),
@@ -135,7 +137,7 @@ def measured(window: str, prior: str, method: bayes.Nuts, seed: int) -> dict:
 def row(one: dict) -> str:
     sources = " and ".join(f"{p:.3f}" for p in one["P(EZ) of the sources"])
     return (
-        f"| {one['window']} | {one['prior']} | {one['R-hat']:.4f} | {one['bulk ESS']:.0f} | "
+        f"| {one['window']} | {one['prior']} | {one.get('target_accept', 0.95):g} | {one['R-hat']:.4f} | {one['bulk ESS']:.0f} | "
         f"{one['tail ESS']:.0f} | {one['divergences']:.0f} | "
         f"{one['share at the greatest depth']:.0%} | {one['steps a draw']:.0f} | "
         f"{one['wall s']:.0f} | {one['CPU s']:.0f} | {sources} | "
@@ -144,7 +146,7 @@ def row(one: dict) -> str:
 
 
 COLUMNS = (
-    "window, prior, R-hat, bulk ESS, tail ESS, divergences, at greatest depth, steps a draw, "
+    "window, prior, acceptance, R-hat, bulk ESS, tail ESS, divergences, at greatest depth, steps a draw, "
     "wall s, CPU s, P(EZ) of the sources, elsewhere at most, truth in 95 % intervals"
 ).split(", ")
 
@@ -185,9 +187,14 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="100 + 100 draws, to see it work")
     parser.add_argument("--window", choices=WINDOWS, help="one window")
     parser.add_argument("--prior", choices=PRIORS, help="one prior")
+    parser.add_argument(
+        "--accept", type=float, default=0.95, help="acceptance that steps are made for"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the data's noise and of the chains")
     given = parser.parse_args()
-    method = bayes.Nuts(warmup=100, draws=100) if given.quick else bayes.Nuts()
+    method = bayes.Nuts(target_accept=given.accept)
+    if given.quick:
+        method = dataclasses.replace(method, warmup=100, draws=100)
     path = RESULTS / "epilepsy.json"
     rows = json.loads(path.read_text())["rows"] if path.exists() else []
     for window in [given.window] if given.window else WINDOWS:
