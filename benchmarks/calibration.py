@@ -176,8 +176,8 @@ def table(chains: dict, flow: dict, both: list[dict], seconds: dict) -> list[str
     """For people."""
     lines = [
         f"{REGIONS} Epileptors, {CONTACTS} contacts, {DURATION:g} ms, weak prior N(-3, 1); data",
-        "from the model itself, its errors and noise included. Coverage with 95 % intervals; of the",
-        "coupling contacts tell next to nothing in so short a time.",
+        "from the model itself, its errors and noise included. Coverage with 95 % intervals. Of",
+        "the coupling contacts tell next to nothing in so short a time.",
         "",
         "| posterior | parameter | p of the ranks | in 50 % | in 90 % |",
         "| --- | --- | --- | --- | --- |",

@@ -137,7 +137,8 @@ def measured(window: str, prior: str, method: bayes.Nuts, seed: int) -> dict:
 def row(one: dict) -> str:
     sources = " and ".join(f"{p:.3f}" for p in one["P(EZ) of the sources"])
     return (
-        f"| {one['window']} | {one['prior']} | {one.get('target_accept', 0.95):g} | {one['R-hat']:.4f} | {one['bulk ESS']:.0f} | "
+        f"| {one['window']} | {one['prior']} | {one['target_accept']:g} | {one['R-hat']:.4f} | "
+        f"{one['bulk ESS']:.0f} | "
         f"{one['tail ESS']:.0f} | {one['divergences']:.0f} | "
         f"{one['share at the greatest depth']:.0%} | {one['steps a draw']:.0f} | "
         f"{one['wall s']:.0f} | {one['CPU s']:.0f} | {sources} | "
@@ -146,8 +147,8 @@ def row(one: dict) -> str:
 
 
 COLUMNS = (
-    "window, prior, acceptance, R-hat, bulk ESS, tail ESS, divergences, at greatest depth, steps a draw, "
-    "wall s, CPU s, P(EZ) of the sources, elsewhere at most, truth in 95 % intervals"
+    "window, prior, acceptance, R-hat, bulk ESS, tail ESS, divergences, at greatest depth, "
+    "steps a draw, wall s, CPU s, P(EZ) of the sources, elsewhere at most, truth in 95 % intervals"
 ).split(", ")
 
 
@@ -203,7 +204,7 @@ def main() -> None:
             print("\n".join(table([one])), flush=True)
             if given.quick:
                 continue
-            same = {"window": window, "prior": prior, "seed": given.seed}
+            same = {name: one[name] for name in ("window", "prior", "seed", "target_accept")}
             rows = [k for k in rows if any(k[n] != v for n, v in same.items())] + [one]
             keep("epilepsy", {"machine": machine(), "rows": rows}, table(rows))
 
