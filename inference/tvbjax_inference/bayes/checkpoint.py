@@ -37,14 +37,9 @@ class Checkpoint:
             return None
         found = []
         for i in range(int(self.arrays["modes"])):
-            parts = [self._get(f"mode_{i}_{name}") for name in _OF_A_MODE]
-            position, density, scale, evidence, converged, reached = parts
-            found.append(
-                Mode(
-                    *(position, float(density), scale, float(evidence)),
-                    *(bool(converged), float(reached)),
-                )
-            )
+            part: dict[str, Any] = {name: self._get(f"mode_{i}_{name}") for name in _OF_A_MODE}
+            numbers = {name: x.item() for name, x in part.items() if not x.ndim}
+            found.append(Mode(**(part | numbers)))
         return tuple(found)
 
     def keep_modes(self, modes: Sequence[Mode]) -> None:
