@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import pickle
+import platform
 
 import equinox as eqx
 import jax
@@ -11,7 +12,7 @@ import pytest
 
 import tvbjax
 from networks import linear_model, network
-from tvbjax import monitors, noise, simulation
+from tvbjax import monitors, noise, provenance, simulation
 
 
 @pytest.fixture
@@ -34,6 +35,13 @@ def test_named_dims_units_and_provenance(simulator):
     assert len(json.loads(attributes["connectome"])["weights"]["sha256"]) == 64
     with pytest.raises(KeyError, match="there are temporal_average, bold"):
         result["eeg"]
+
+
+def test_packages_on_the_path_that_are_not_installed_lose_no_run():
+    found = provenance.versions("jax", "no-such-package")
+    assert found["jax"] == jax.__version__
+    assert found["python"] == platform.python_version()
+    assert found["no-such-package"] == "not installed"
 
 
 def test_traced_samples_are_no_xarray(tmp_path):

@@ -5,7 +5,7 @@ import functools
 import hashlib
 import json
 import platform
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from types import FunctionType
 from typing import TYPE_CHECKING
 
@@ -48,15 +48,23 @@ def describe(simulator: "Simulator", key: jax.Array | None, **more) -> str:
             "key": _key(key),
             "dtype": str(jnp.result_type(float)),
             "backend": jax.default_backend(),
-            "versions": _versions() | {"python": platform.python_version()},
+            "versions": versions(*_PACKAGES),
         }
         | more
     )
 
 
 @functools.cache  # reading them takes longer than a short run
-def _versions() -> dict[str, str]:
-    return {name: version(name) for name in _PACKAGES}
+def versions(*packages: str) -> dict[str, str]:
+    """Python's, and those of packages. Where one is on the path and not installed, or is not there
+    at all, that is said: it is no reason to lose a run."""
+    found = {"python": platform.python_version()}
+    for name in packages:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found
 
 
 def _value(value):

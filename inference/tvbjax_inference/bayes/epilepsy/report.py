@@ -5,10 +5,8 @@ How far to trust the posterior comes first, and again beside everything that is 
 
 import dataclasses
 import json
-import platform
 import re
 from collections.abc import Iterable, Mapping
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +16,7 @@ import numpyro.distributions as dist
 from tvbjax.forward import Sensors
 from tvbjax.identity import digest
 from tvbjax.io.atomic import atomic_path
+from tvbjax.provenance import versions
 from tvbjax_inference.bayes.diagnosis import Diagnosis, diagnose
 from tvbjax_inference.bayes.epilepsy import figures
 from tvbjax_inference.bayes.epilepsy.regions import cells
@@ -99,7 +98,7 @@ def write_report(
         _unresolved(tree, summary),
         _settings(program, tree, hypothesis),
         section("Data", table([("what", "SHA-256"), *_hashes(program, hashes or {})])),
-        section("Versions", table([("package", "version"), *_versions()])),
+        section("Versions", table([("package", "version"), *versions(*_PACKAGES).items()])),
     ]
     page = document(f"{patient}: epileptogenic regions", parts)
     with atomic_path(path) as temporary:
@@ -251,15 +250,6 @@ def _hashes(program: Program, given: Mapping[str, str]) -> Iterable[tuple[str, s
         if isinstance(one, AbstractRecording):
             yield f"gain of {one.name}", digest(np.asarray(one.recorded.gain.matrix))
     yield from given.items()
-
-
-def _versions() -> Iterable[tuple[str, str]]:
-    yield "python", platform.python_version()
-    for name in _PACKAGES:
-        try:
-            yield name, version(name)
-        except PackageNotFoundError:
-            yield name, "not installed"
 
 
 def _read(value: Any) -> str:
