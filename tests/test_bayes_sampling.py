@@ -69,6 +69,16 @@ def test_newton_ends_at_the_mode_and_its_curvature():
     assert mode.log_evidence == pytest.approx(evidence, rel=1e-8)
 
 
+def test_a_search_that_begins_at_a_saddle_ends_at_a_mode():
+    def symmetric():
+        x = numpyro.sample("x", dist.Normal(0.0, 10.0))
+        numpyro.factor("humps", jnp.logaddexp(-((x - 3.0) ** 2), -((x + 3.0) ** 2)))
+
+    # The only start is the prior's median, between the humps, where the gradient is 0.
+    (mode,) = find_modes(flat_of(symmetric), jax.random.key(0), starts=1)
+    assert abs(mode.position) == pytest.approx(3.0 / 1.005, rel=1e-6) and mode.converged
+
+
 def test_all_modes_are_found_and_told():
     tree = bayes.sample(
         two_humps,
