@@ -57,6 +57,7 @@ def test_a_diagnosis_finds_nothing_wrong_with_good_draws(tree):
     assert found.trusted, str(found)
     assert float(found.table["slopes"].sel(measure="rhat").max()) < 1.01
     assert "No sign of trouble" in str(found)
+    assert found.verdict.startswith("No sign of trouble with the draws (R-hat 1.0")
 
 
 def test_newton_ends_at_the_mode_and_its_curvature():
@@ -92,6 +93,7 @@ def test_all_modes_are_found_and_told():
     found = bayes.diagnose(tree)
     assert not found.trusted
     assert any("2 modes" in problem for problem in found.problems)
+    assert found.verdict.startswith("The draws are not to be trusted") and "\n" not in found.verdict
     assert any("R-hat" in problem for problem in found.problems)
 
 

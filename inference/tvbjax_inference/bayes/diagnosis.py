@@ -35,6 +35,15 @@ class Diagnosis:
         """Whether nothing is wrong that can be seen."""
         return not self.problems
 
+    @property
+    def verdict(self) -> str:
+        """One line, for above a figure or a table; all of it is `str()`."""
+        rhat, *least = (self.numbers[name] for name in ("R-hat", "bulk ESS", "tail ESS"))
+        shown = f"R-hat {rhat:.3f}, {min(least):.0f} effective draws at least"
+        if self.trusted:
+            return f"No sign of trouble with the draws ({shown})."
+        return f"The draws are not to be trusted as they are ({shown}): see the diagnosis."
+
     def __str__(self) -> str:
         shown = ", ".join(f"{name} {value:.4g}" for name, value in self.numbers.items())
         if self.trusted:

@@ -59,11 +59,18 @@ def loo(tree: "xr.DataTree") -> Loo:
     given all others (of `OnsetTimes`, every region's). All likelihoods of a program count, a
     contact of several being called "seeg of A1".
 
-    Needs `pip install 'tvbjax[bayes]'`. Raises `ValueError` for a tree without such a group, and
-    for densities that are no finite numbers.
+    Needs `pip install 'tvbjax[bayes]'`. Raises `ValueError` for a tree without such a group, for
+    densities that are no finite numbers, and for a chain that never moved.
     """
     stats, density = arviz_stats(), by_contact("loo", tree)
     import xarray as xr
+
+    stuck = np.flatnonzero(np.ptp(np.asarray(density), axis=1).max(axis=-1) == 0.0)
+    if len(stuck):
+        raise ValueError(
+            f"loo: chain {stuck[0]} never moved, for all of its draws have the same densities; "
+            "look at bayes.diagnose(tree)."
+        )
 
     # ArviZ asks for a posterior for its effective draws, which are those of the densities here:
     # some numbers of a posterior never move, and have none.
@@ -80,10 +87,22 @@ def loo(tree: "xr.DataTree") -> Loo:
     table = xr.Dataset(
         {"elpd": found.elpd_i, "pareto_k": found.pareto_k.where(np.isfinite(shapes), np.inf)}
     )
-    return Loo(table, float(found.elpd), float(found.se), float(found.p), _problems(table))
+    used = float(found.p)
+    return Loo(table, float(found.elpd), float(found.se), used, _problems(table, used))
 
 
-def _problems(table: "xr.Dataset") -> tuple[str, ...]:
+def _problems(table: "xr.Dataset", used: float) -> tuple[str, ...]:
+    found = _of_shapes(table)
+    if used > table.sizes["contact"]:
+        found += (
+            f"{used:.0f} parameters are used, effectively, and there are "
+            f"{table.sizes['contact']} contacts: draws are of several modes with other densities, "
+            "or the model is wrong by far; look at bayes.diagnose(tree) and posterior_check(tree).",
+        )
+    return found
+
+
+def _of_shapes(table: "xr.Dataset") -> tuple[str, ...]:
     shapes = table["pareto_k"].values
     bad = np.flatnonzero(~(shapes < LARGEST_SHAPE))
     if not len(bad):

@@ -44,7 +44,6 @@ _LIMITS = (
     "Probabilities are those of the model: they hold as far as the model, the connectome and the "
     "positions of the electrodes do."
 )
-_WARNING = "The draws behind this are not to be trusted as they are: see the diagnosis."
 _REGIONS = 25  # rows of a table
 _SAID = 20  # pairs that are named
 _SHA256 = re.compile("[0-9a-f]{64}")
@@ -88,7 +87,7 @@ def write_report(
                 "SHA-256, e.g. hashlib.sha256(path.read_bytes()).hexdigest()."
             )
     found = diagnose(tree) if diagnosis is None else diagnosis
-    warning = "" if found.trusted else paragraph(_WARNING, "warning")
+    warning = "" if found.trusted else paragraph(found.verdict, "warning")
     parts = [
         _head(patient, date),
         _banner(found),
