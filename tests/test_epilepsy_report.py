@@ -172,6 +172,21 @@ def test_the_map_is_grey_where_nothing_is_known(patient, summary):
     assert [np.size(line.get_xdata()) for line in figure.axes[0].lines] == [66]
 
 
+def test_rings_are_around_regions_that_are_driven(patient, summary):
+    connectome = patient.program.simulator.connectome
+    given = summary.assign(epileptogenic=summary["epileptogenic"] * 0.0)
+    given["epileptogenic"][3] = 1.0
+    given["recruited"] = given["epileptogenic"] * 0.0
+    given["recruited"][[3, 5, 8]] = 0.9
+    figure = figures.map_of_probability(given, connectome)
+    for axes in figure.axes[:3]:
+        assert len(axes.collections[-1].get_offsets()) == 2
+    (legend,) = figure.legends
+    assert "P(recruited) > 0.5" in legend.get_texts()[0].get_text()
+    given["recruited"][:] = 0.0
+    assert not figures.map_of_probability(given, connectome).legends
+
+
 def test_an_implantation_names_shafts_and_few_regions(patient):
     connectome = patient.program.simulator.connectome
     figure = figures.implantation(connectome, patient.sensors)

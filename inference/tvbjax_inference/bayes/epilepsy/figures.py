@@ -118,8 +118,9 @@ def map_of_probability(
     summary: "xr.Dataset", connectome: Connectome, sensors: Sensors | None = None
 ) -> "Figure":
     """The probability that each region is epileptogenic, in a glass brain from three sides; regions
-    of which the data say nothing are grey. `sensors`: contacts, as small crosses; their positions
-    have the axes of the centres.
+    of which the data say nothing are grey. Of a `summary` with an activity, rings are the zone of
+    propagation: regions that probably discharge and are probably not epileptogenic. `sensors`:
+    contacts, as small crosses; their positions have the axes of the centres.
 
     Raises ModuleNotFoundError without matplotlib, `ValueError` without centres.
     """
@@ -134,11 +135,13 @@ def map_of_probability(
         if points.get_array() is not None:
             points.set_cmap("YlOrRd")
             points.set_edgecolor("#6B7280")
-    if sensors is None:
-        return figure
     assert connectome.centres is not None
     frame = directions(connectome.centres, connectome.hemispheres, connectome.labels)
-    _draw_contacts(figure, sensors, frame)
+    if "recruited" in summary:
+        driven = (summary["recruited"] > _LIKELY) & (summary["epileptogenic"] <= _LIKELY)
+        _draw_rings(figure, connectome.centres[driven.values] @ frame.T)
+    if sensors is not None:
+        _draw_contacts(figure, sensors, frame)
     return figure
 
 
@@ -279,6 +282,17 @@ def colour_of(probability: float) -> str:
     if probability > _LIKELY:
         return _EZ
     return _PZ if probability > _POSSIBLE else _HEALTHY
+
+
+def _draw_rings(figure: "Figure", places: Float[np.ndarray, "region axis"]) -> None:
+    """Around regions, on the three sides of a glass brain, and what they stand for."""
+    if not len(places):
+        return
+    look = {"facecolors": "none", "edgecolors": _PREDICTED, "linewidths": 1.8}
+    for axes, (_, plane) in zip(figure.axes, SIDES, strict=False):
+        rings = axes.scatter(*places[:, plane].T, s=230, zorder=4, **look)
+    said = f"propagation: P(recruited) > {_LIKELY}, P(epileptogenic) at most {_LIKELY}"
+    figure.legend([rings], [said], loc="outside lower center", frameon=False, fontsize=11)
 
 
 def _draw_contacts(figure: "Figure", sensors: Sensors, frame: np.ndarray) -> None:
