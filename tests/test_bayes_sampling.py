@@ -325,13 +325,35 @@ def test_draws_above_the_best_mode_tell_of_a_search_that_missed_it():
     assert bayes.diagnose(tree).trusted
 
 
+def modes_of(log_evidence):
+    count = len(log_evidence)
+    values = {"log_density": -np.arange(1.0, 1 + count), "converged": np.ones(count, bool)}
+    values["log_evidence"] = np.array(log_evidence)
+    return xr.Dataset({name: ("mode", array) for name, array in values.items()})
+
+
 def test_modes_between_which_chains_hardly_went_are_told():
-    tree = stats_tree(jumped=np.arange(4000).reshape(4, 1000) % 300 == 0)
-    two = {"log_density": [-1.0, -2.0], "log_evidence": [0.0, -1.0], "converged": [True, True]}
-    tree["modes"] = xr.Dataset({name: ("mode", values) for name, values in two.items()})
-    (said,) = bayes.diagnose(tree).problems
-    assert "2 modes" in said and "0.73, 0.27" in said and "hardly went" in said
-    tree["sample_stats"] = stats_tree(jumped=np.ones((4, 1000), int))["sample_stats"].to_dataset()
+    seldom = stats_tree(jumped=np.arange(4000).reshape(4, 1000) % 300 == 0)
+    # Chains begin about both, and are in one distribution: they went by themselves.
+    seldom["modes"] = modes_of([0.0, -1.0])
+    assert bayes.diagnose(seldom).trusted
+    # Of five modes one had no chain.
+    seldom["modes"] = modes_of([0.0, -1.0, -20.0, -20.0, -20.0])
+    (said,) = bayes.diagnose(seldom).problems
+    assert "5 modes" in said and "0.73, 0.27" in said and "hardly went" in said
+    # Chains are in two distributions.
+    apart = np.asarray(seldom["posterior"]["x"]) + np.array([[0.0], [9.0], [0.0], [9.0]])
+    seldom["posterior"] = xr.Dataset({"x": (("chain", "draw"), apart)})
+    seldom["modes"] = modes_of([0.0, -1.0])
+    assert "2 modes" in str(bayes.diagnose(seldom)) and "R-hat is" in str(bayes.diagnose(seldom))
+    often = stats_tree(jumped=np.ones((4, 1000), int))
+    often["modes"] = modes_of([0.0, -1.0, -20.0, -20.0, -20.0])
+    assert bayes.diagnose(often).trusted
+
+
+def test_particles_that_agree_need_no_jumps():
+    tree = stats_tree(log_evidence=np.zeros((4, 1000)))
+    tree["modes"] = modes_of([0.0, -1.0, -2.0, -3.0, -4.0])
     assert bayes.diagnose(tree).trusted
 
 

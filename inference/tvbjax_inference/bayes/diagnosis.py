@@ -67,9 +67,9 @@ def diagnose(tree: "xr.DataTree") -> Diagnosis:
     kinds = xr.concat([rhat, bulk, tail], "measure").assign_coords(
         measure=["rhat", "ess_bulk", "ess_tail"]
     )
-    problems, numbers = _of_chains(tree)
-    more, counted = _of_mixing(kinds, posterior.sizes["chain"])
-    return Diagnosis(tuple(more + problems), kinds, counted | numbers)
+    problems, counted = _of_mixing(kinds, posterior.sizes["chain"])
+    more, numbers = _of_chains(tree, counted["R-hat"] < LARGEST_RHAT)
+    return Diagnosis(tuple(problems + more), kinds, counted | numbers)
 
 
 def _of_mixing(table: "xr.Dataset", chains: int) -> tuple[list[str], dict[str, float]]:
@@ -104,7 +104,8 @@ def _of_mixing(table: "xr.Dataset", chains: int) -> tuple[list[str], dict[str, f
     return problems, numbers
 
 
-def _of_chains(tree: "xr.DataTree") -> tuple[list[str], dict[str, float]]:
+def _of_chains(tree: "xr.DataTree", mixed: bool) -> tuple[list[str], dict[str, float]]:
+    """`mixed`: whether chains came to the same distribution."""
     if "sample_stats" not in tree.children:
         return [], {}
     stats, problems = tree["sample_stats"].to_dataset(), []
@@ -143,7 +144,10 @@ def _of_chains(tree: "xr.DataTree") -> tuple[list[str], dict[str, float]]:
         jumped = np.asarray(stats["jumped"]).sum(axis=1) if "jumped" in stats else None
         if jumped is not None:
             numbers["least jumps of a chain"] = float(jumped.min())
-        problems += _of_modes(tree["modes"].to_dataset(), jumped)
+        # Chains begin about the modes in turn, particles everywhere.
+        everywhere = tree["modes"].sizes["mode"] <= tree["posterior"].sizes["chain"]
+        met = mixed and (everywhere or "log_evidence" in stats)
+        problems += _of_modes(tree["modes"].to_dataset(), jumped, met)
         problems += _of_search(tree, numbers)
     return problems, numbers
 
@@ -176,10 +180,12 @@ def _of_weights(log_weights: np.ndarray, numbers: dict[str, float]) -> list[str]
     ]
 
 
-def _of_modes(modes: "xr.Dataset", jumped: np.ndarray | None) -> list[str]:
-    """`jumped`: how often each chain went from one to another, None where none could."""
+def _of_modes(modes: "xr.Dataset", jumped: np.ndarray | None, met: bool) -> list[str]:
+    """`jumped`: how often each chain went from one to another, None where none could. `met`:
+    whether chains that began about all of them came to the same distribution."""
     found = []
-    if modes.sizes["mode"] > 1 and (jumped is None or jumped.min() < FEWEST_JUMPS):
+    few = jumped is None or jumped.min() < FEWEST_JUMPS
+    if modes.sizes["mode"] > 1 and few and not met:
         weights = np.exp(modes["log_evidence"].values - modes["log_evidence"].values.max())
         shares = ", ".join(f"{share:.2g}" for share in weights / weights.sum())
         found.append(
