@@ -1,5 +1,7 @@
 """`tvbjax epilepsy`, as in a shell: a patient made up, checked and fitted."""
 
+import json
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -44,10 +46,14 @@ def test_a_fit_leaves_all_that_a_researcher_looks_at_and_its_warning(folder, tmp
     assert "Not to be trusted" in said.output
     page = (out / "report.html").read_text()
     assert "not to be trusted as it is" in page and "research use only" in page
+    assert "Half the step changes" in page and "1 ms of the model is 4 s" in page
+    assert "esection" in said.output and "onset at" in page
     rows = (out / "regions.tsv").read_text().splitlines()
     assert len(rows) == 11
     with xr.open_datatree(out / "posterior.nc") as tree:
         first = np.asarray(tree["posterior"]["excitability"])
+        assert tree.attrs["key of the draws"] == "[0, 0]" and tree.attrs["starts"] == "16"
+        assert len(json.loads(tree.attrs["files, sha256"])["connectome.zip"]) == 64
     assert first.shape == (2, 10, 10)
     # The same command finds that all is done, and gives the same numbers.
     assert run(*words).exit_code == 3

@@ -119,11 +119,11 @@ def test_a_table_is_aligned_and_sorted(tree, runs):
 
 
 def test_correlations_are_numpys_and_are_said():
-    tree = posterior_about(TRUTH, LABELS, draws=200)
+    tree = posterior_about(TRUTH, LABELS, draws=200, deviation=0.3)
     posterior = tree["posterior"].to_dataset()
     values, coupling = posterior["excitability"], posterior["coupling"].values
     values.loc[{"region": "c"}] = -values.sel(region="b").values - 5.0
-    values.loc[{"region": "d"}] = 0.5 * coupling - 3.5
+    values.loc[{"region": "d"}] = 10.0 * coupling - 13.5
     found = epilepsy.correlations(tree)
     flat = values.values.reshape(-1, 5)
     np.testing.assert_allclose(found.regions, np.corrcoef(flat.T), atol=1e-12)
@@ -132,6 +132,11 @@ def test_correlations_are_numpys_and_are_said():
     assert len(found.said) == 2
     assert "excitability of d and the coupling" in found.said[0]
     assert "b and c cannot be told apart (r = -1.00)" in found.said[1]
+    # Where each is known well by itself, nothing is said.
+    tree["prior"] = (
+        tree["prior"].to_dataset().assign(excitability=10.0 * tree["prior"]["excitability"])
+    )
+    assert epilepsy.correlations(tree).said == ()
 
 
 def test_what_no_channel_sees_is_unresolved():

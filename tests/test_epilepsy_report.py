@@ -14,11 +14,12 @@ from matplotlib import image
 from patients import Large, large_patient
 from tvbjax import Connectome
 from tvbjax.forward import Sensors
-from tvbjax_inference.bayes import Diagnosis, epilepsy
+from tvbjax_inference.bayes import Diagnosis, StepHalving, epilepsy
 from tvbjax_inference.bayes.epilepsy import figures
 
 TRUSTED = Diagnosis((), xr.Dataset(), {"R-hat": 1.004})
-TROUBLE = Diagnosis(("7 steps diverged, near <b>hell</b>.",), xr.Dataset(), {"divergences": 7.0})
+NUMBERS = {"R-hat": 1.02, "bulk ESS": 300.0, "tail ESS": 200.0, "divergences": 7.0}
+TROUBLE = Diagnosis(("7 steps diverged, near <b>hell</b>.",), xr.Dataset(), NUMBERS)
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +107,25 @@ def test_trouble_is_said_first_and_everywhere(full):
         assert section[1].get("class") == "warning", title
 
 
+def test_steps_and_a_search_are_told(full, tmp_path, patient, summary, surgery):
+    text, _ = full
+    assert "Nobody looked how far the log density depends" in text
+    rough = StepHalving(np.array([0.2, 3.25]))
+    more = surgery.isel(candidate=[*range(20), *range(1, 11)])
+    for chosen, word in (
+        (epilepsy.Resection(("a", "b")), "The smallest effective resection: a + b, after which"),
+        (None, "No resection that was tried is effective: after the best of them"),
+    ):
+        search = epilepsy.Search(chosen, 0.95, more)
+        given = {"patient": "p", "surgery": search, "halving": rough}
+        text, page = written(tmp_path, patient, summary, **given)
+        assert word in text and "P(no seizure) is 0.95" in text
+        assert "Half the step changes the log density by 3.2 nats at most" in text
+        assert "The best of the 30 operations that were tried" in text
+        operations = page.xpath("//section[h2='Virtual surgery']//tbody/tr/td[1]/text()")
+        assert len(operations) == 26 and operations[-1] == "no surgery"
+
+
 def test_tables_are_those_of_the_summary(full, summary, surgery):
     _, page = full
     rows = page.xpath("//section[h2='Regions']//table//tr")
@@ -180,7 +200,7 @@ def test_rings_are_around_regions_that_are_driven(patient, summary):
     given["recruited"][[3, 5, 8]] = 0.9
     figure = figures.map_of_probability(given, connectome)
     for axes in figure.axes[:3]:
-        assert len(axes.collections[-1].get_offsets()) == 2
+        assert len(np.asarray(axes.collections[-1].get_offsets())) == 2
     (legend,) = figure.legends
     assert "P(recruited) > 0.5" in legend.get_texts()[0].get_text()
     given["recruited"][:] = 0.0

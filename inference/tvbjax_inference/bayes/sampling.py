@@ -1,5 +1,6 @@
 """From a numpyro model to draws of its posterior, with all that says how far to trust them."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -67,7 +68,9 @@ def sample(
         if file is not None:
             file.keep_modes(modes)
     drawn = method.drawn(flat, modes, at_draws, file, progress)
-    return as_tree(flat, model, modes, method, drawn, at_replicates, replicates)
+    tree = as_tree(flat, model, modes, method, drawn, at_replicates, replicates)
+    tree.attrs |= {"key of the draws": json.dumps(key_numbers(key).tolist()), "starts": str(starts)}
+    return tree
 
 
 def key_numbers(key: Array) -> np.ndarray:

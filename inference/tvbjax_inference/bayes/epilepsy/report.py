@@ -18,6 +18,7 @@ from tvbjax.identity import digest
 from tvbjax.io.atomic import atomic_path
 from tvbjax.provenance import versions
 from tvbjax_inference.bayes.diagnosis import Diagnosis, diagnose
+from tvbjax_inference.bayes.discretisation import StepHalving
 from tvbjax_inference.bayes.epilepsy import figures
 from tvbjax_inference.bayes.epilepsy.regions import cells
 from tvbjax_inference.bayes.epilepsy.report_page import (
@@ -31,6 +32,7 @@ from tvbjax_inference.bayes.epilepsy.report_page import (
 )
 from tvbjax_inference.bayes.epilepsy.resolution import correlations
 from tvbjax_inference.bayes.epilepsy.runs import check_patient
+from tvbjax_inference.bayes.epilepsy.surgery import Search
 from tvbjax_inference.bayes.likelihoods import AbstractRecording
 from tvbjax_inference.bayes.priors import prior_text
 from tvbjax_inference.bayes.program import Program
@@ -44,6 +46,11 @@ _LIMITS = (
     "Probabilities are those of the model: they hold as far as the model, the connectome and the "
     "positions of the electrodes do."
 )
+_UNKNOWN_STEPS = (
+    "Nobody looked how far the log density depends on the integrator's step: see step_halving."
+)
+# Attributes of the posterior that the table of settings has already.
+_SHOWN = ("model", "connectome", "coupling", "integrator", "duration", "versions")
 _REGIONS = 25  # rows of a table
 _SAID = 20  # pairs that are named
 _SHA256 = re.compile("[0-9a-f]{64}")
@@ -57,21 +64,23 @@ def write_report(
     *,
     patient: str,
     summary: "xr.Dataset",
-    surgery: "xr.Dataset | None" = None,
+    surgery: "Search | xr.Dataset | None" = None,
     sensors: Sensors | None = None,
     truth: np.ndarray | None = None,
     hypothesis: str = "",
     hashes: Mapping[str, str] | None = None,
     date: str = "",
     diagnosis: Diagnosis | None = None,
+    halving: StepHalving | None = None,
 ) -> Path:
     """Write the report of a posterior to an `.html` file, which loads nothing from elsewhere.
 
     `patient`: how the report calls them. `summary`, `surgery`: what `epilepsy.summary` and
-    `virtual_surgery` gave. `sensors`: contacts, for the map. `truth`: excitabilities of a
-    simulated patient. `hypothesis`: where the prior of excitability comes from, such as
-    `Excitability.said`. `hashes`: SHA-256 of the patient's files by name, beside those of the
-    arrays in the program. `date`: as text. `diagnosis`: by default `diagnose(tree)`.
+    `virtual_surgery` or `smallest_resection` gave. `sensors`: contacts, for the map. `truth`:
+    excitabilities of a simulated patient. `hypothesis`: where the prior of excitability comes from,
+    such as `Excitability.said`. `hashes`: SHA-256 of the patient's files by name, beside those of
+    the arrays in the program. `date`: as text. `diagnosis`: by default `diagnose(tree)`. `halving`:
+    what `step_halving` gave; without it the report says that nobody looked.
 
     Needs `pip install 'tvbjax[bayes,plot]'`. Raises `TypeError` or `ValueError` for what does not
     fit, `FileNotFoundError` where there is no such folder.
@@ -91,6 +100,10 @@ def write_report(
     parts = [
         _head(patient, date),
         _banner(found),
+        section(
+            "Steps of the integrator",
+            paragraph(_UNKNOWN_STEPS if halving is None else str(halving)),
+        ),
         _regions(program, tree, summary, sensors, truth, warning),
         _predictions(program, tree, warning),
         "" if surgery is None else _surgery(surgery, warning),
@@ -170,11 +183,16 @@ def _predictions(program: Program, tree: "xr.DataTree", warning: str) -> str:
     return section("Recorded and predicted", warning + "".join(pictures)) if pictures else ""
 
 
-def _surgery(surgery: "xr.Dataset", warning: str) -> str:
+def _surgery(operations: "Search | xr.Dataset", warning: str) -> str:
+    surgery = operations.tried if isinstance(operations, Search) else operations
     percent = f"{100 * surgery.attrs['level']:.0f} %"
     rows = [("operation", f"P(no seizure) ({percent})", "regions seizing on average")]
     size = surgery["size"].mean("draw").values
-    for place in np.argsort(-surgery["prevented"].values, kind="stable")[:_REGIONS]:
+    order = np.argsort(-surgery["prevented"].values, kind="stable")
+    shown = order[:_REGIONS]
+    if len(shown) < len(order) and 0 not in shown:
+        shown = np.append(shown, 0)  # no surgery, as a rule: what the others are held against
+    for place in shown:
         one = surgery.isel(candidate=place)
         chance = f"{float(one['prevented']):.2f}"
         ends = f"{float(one['low']):.2f} to {float(one['high']):.2f}"
@@ -185,6 +203,10 @@ def _surgery(surgery: "xr.Dataset", warning: str) -> str:
         f"{surgery.sizes['draw']} draws of the posterior. This is about the model, and no advice "
         "to operate."
     )
+    if isinstance(operations, Search):
+        said = f"{operations} {said}"
+    if len(shown) < len(order):
+        said = f"{said} The best of the {len(order)} operations that were tried are shown."
     bars = picture(figures.surgery_bars(surgery), "Probability of no seizure by operation")
     return section("Virtual surgery", warning + paragraph(said) + table(rows) + bars)
 
@@ -211,7 +233,7 @@ def _settings(program: Program, tree: "xr.DataTree", hypothesis: str) -> str:
         ("coupling", ", ".join(rules)),
         ("integrator", f"{type(simulator.integrator).__name__}, dt {simulator.integrator.dt:g} ms"),
         ("duration", f"{program.length:g} ms of the model"),
-        *((str(name), _read(value)) for name, value in tree.attrs.items()),
+        *((str(n), _read(value)) for n, value in tree.attrs.items() if n not in _SHOWN),
     ]
     priors = [("unknown", "prior")]
     priors += [(name, prior_text(prior)) for name, prior in program.priors.items()]

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 ALIKE = 0.8  # beyond such a correlation, what is said of one region is said of the other
+SHARP = 0.9  # of such a shrinkage a region is known alone, whatever it correlates with
 _OTHERS = ("coupling", "amplitude")
 
 
@@ -29,7 +30,8 @@ class Correlations:
 
 
 def correlations(tree: "xr.DataTree", alike: float = ALIKE) -> Correlations:
-    """Correlations of a posterior's draws; those beyond `alike` in size are said in words.
+    """Correlations of a posterior's draws; those beyond `alike` in size are said in words, but of
+    regions that are known well all the same: of a shrinkage above 0.9, if the tree has the prior.
 
     In a region that has no seizure the drive of the others, coupling x weights x differences, is
     the same to the data as an excitability. Raises `TypeError` or `ValueError`.
@@ -53,7 +55,10 @@ def correlations(tree: "xr.DataTree", alike: float = ALIKE) -> Correlations:
     between = xr.DataArray(
         matrix, dims=("region", "other"), coords={"region": labels, "other": labels}
     )
-    said = _said_of_others(others, alike) + _said_of_pairs(matrix, labels, alike)
+    sharp = _sharp(tree, excitability)
+    vague = {name: values.where(~sharp, 0.0) for name, values in others.items()}
+    pairs = np.where(np.logical_and.outer(sharp, sharp), 0.0, matrix)
+    said = _said_of_others(vague, alike) + _said_of_pairs(pairs, labels, alike)
     return Correlations(xr.Dataset(others), between, tuple(said))
 
 
@@ -79,6 +84,14 @@ def unresolved(
     _, singular, right = np.linalg.svd(np.asarray(gain.matrix, float), full_matrices=False)
     seen = right[amplitude * deviation * singular > noise / np.sqrt(samples)]
     return np.clip(1.0 - (seen**2).sum(axis=0), 0.0, 1.0)
+
+
+def _sharp(tree: "xr.DataTree", excitability: "xr.DataArray") -> np.ndarray:
+    """Which regions are known well, by themselves."""
+    if "prior" not in tree.children:
+        return np.zeros(excitability.sizes["region"], bool)
+    before = tree["prior"]["excitability"].stack(every=("chain", "draw")).var("every")
+    return (1.0 - excitability.var("every") / before > SHARP).values
 
 
 def _said_of_others(others: "dict[str, xr.DataArray]", alike: float) -> list[str]:

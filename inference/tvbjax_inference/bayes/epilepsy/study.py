@@ -2,11 +2,11 @@
 does, step by step, for those who want another step."""
 
 import dataclasses
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from jaxtyping import Array
 
 from tvbjax import monitors
@@ -15,6 +15,7 @@ from tvbjax.io.xarray_files import write_dataset
 from tvbjax.kinds import check_kind, check_number
 from tvbjax.near import near
 from tvbjax_inference.bayes.diagnosis import Diagnosis, diagnose
+from tvbjax_inference.bayes.discretisation import StepHalving, step_halving
 from tvbjax_inference.bayes.epilepsy.features import log_power, seizure_window
 from tvbjax_inference.bayes.epilepsy.forms import SMOOTH
 from tvbjax_inference.bayes.epilepsy.model import network, patient_program
@@ -29,7 +30,7 @@ from tvbjax_inference.bayes.epilepsy.priors import (
 from tvbjax_inference.bayes.epilepsy.regions import activity, summary, to_table
 from tvbjax_inference.bayes.epilepsy.report import write_report
 from tvbjax_inference.bayes.epilepsy.seizure import Seizure
-from tvbjax_inference.bayes.epilepsy.surgery import Resection, virtual_surgery
+from tvbjax_inference.bayes.epilepsy.surgery import Search, smallest_resection
 from tvbjax_inference.bayes.likelihoods import SeegLogPower
 from tvbjax_inference.bayes.method import AbstractMethod
 from tvbjax_inference.bayes.nuts import Nuts
@@ -39,9 +40,12 @@ from tvbjax_inference.bayes.sampling import sample
 if TYPE_CHECKING:
     import xarray as xr
 
-# Regions whose resections are tried for a report, draws that each is tried in, and for how many
-# times as long as what was recorded: a seizure that is only late is not prevented.
-_CANDIDATES, _DRAWS, _LONGER = 6, 100, 4
+# Of the regions that a resection takes out at most, of the draws that it is tried in, and for how
+# many times as long as what was recorded: a seizure that is only late is not prevented.
+_UP_TO, _DRAWS, _LONGER = 2, 100, 4
+_HALVED = 10  # draws
+
+_PACE, _BEFORE = 4.0, 20.0  # s in a ms of the model, and ahead of the onset
 
 
 def prior_of(patient: Patient) -> Excitability:
@@ -71,8 +75,8 @@ def seizure_program(
     seizure: Seizure,
     *,
     excitability: Excitability | None = None,
-    pace: float = 4.0,
-    before: float = 20.0,
+    pace: float = _PACE,
+    before: float = _BEFORE,
     after: float = 5.0,
     error: float = 0.2,
     spread: float = 0.3,
@@ -117,7 +121,8 @@ class Study:
     tree: "xr.DataTree"
     diagnosis: Diagnosis
     summary: "xr.Dataset"
-    surgery: "xr.Dataset"
+    surgery: Search
+    halving: StepHalving
     folder: Path
 
 
@@ -138,7 +143,8 @@ def fit_patient(
     `seizure`: by default the first. `settings`: as for `seizure_program`. A run that was ended goes
     on from `chains.npz` in the folder. `told`: is called with what is being done.
 
-    Virtual surgery tries each of the regions that are most probably epileptogenic.
+    Virtual surgery searches the smallest effective resection of one or two of the regions that are
+    most probably epileptogenic or first to discharge.
     """
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
@@ -148,19 +154,20 @@ def fit_patient(
     tree = sample(
         program, key=key, method=method, checkpoint=folder / "chains.npz", progress=progress
     )
+    tree.attrs |= _where_from(patient, chosen, settings)
     write_dataset(tree, folder / "posterior.nc")
-    diagnosis = diagnose(tree)
+    diagnosis, halving = diagnose(tree), step_halving(program, tree, _HALVED)
     told(str(diagnosis))
+    told(str(halving))
     ran = activity(program, tree)
     regions = summary(tree, ran)
     with atomic_path(folder / "regions.tsv") as path:
         path.write_text(regions.to_dataframe().to_csv(sep="\t"), encoding="utf-8")
     told(to_table(regions))
-    first = np.argsort(-np.asarray(regions["epileptogenic"]))[:_CANDIDATES]
-    candidates = [Resection((str(regions["region"].values[i]),)) for i in first]
-    surgery = virtual_surgery(
-        program, tree, candidates, draws=_DRAWS, duration=_LONGER * program.length
+    surgery = smallest_resection(
+        program, tree, up_to=_UP_TO, draws=_DRAWS, duration=_LONGER * program.length
     )
+    told(str(surgery))
     write_report(
         folder / "report.html",
         program,
@@ -173,5 +180,18 @@ def fit_patient(
         hashes=dict(patient.hashes),
         date=date,
         diagnosis=diagnosis,
+        halving=halving,
     )
-    return Study(program, tree, diagnosis, regions, surgery, folder)
+    return Study(program, tree, diagnosis, regions, surgery, halving, folder)
+
+
+def _where_from(patient: Patient, seizure: Seizure, settings: Mapping[str, Any]) -> dict[str, str]:
+    """What a posterior does not know of itself, and what makes s of the recording of its ms."""
+    pace, before = settings.get("pace", _PACE), settings.get("before", _BEFORE)
+    begin = max(0.0, (seizure.onset or 0.0) - before)
+    return {
+        "patient": patient.name,
+        "seizure": f"{seizure.name}: onset at {seizure.onset:g} s, end at {seizure.end:g} s",
+        "time": f"1 ms of the model is {pace:g} s; 0 ms is at {begin:g} s of the recording",
+        "files, sha256": json.dumps(dict(patient.hashes)),
+    }

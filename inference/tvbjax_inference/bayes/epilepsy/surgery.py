@@ -77,6 +77,17 @@ class Search:
     probability: float
     tried: "xr.Dataset"
 
+    def __str__(self) -> str:
+        if self.resection is None:
+            return (
+                "No resection that was tried is effective: after the best of them P(no seizure) "
+                f"is {self.probability:.2f}."
+            )
+        return (
+            f"The smallest effective resection: {self.resection}, after which P(no seizure) is "
+            f"{self.probability:.2f}."
+        )
+
 
 def virtual_surgery(
     program: Program,
