@@ -68,7 +68,7 @@ bench-recovery: setup
 bench-people: setup $(BENCH)/tvboptim/.installed
 	$(BIN)/python -m benchmarks.people
 
-# The posterior of BVEP's demonstration, by two priors in two windows (half an hour); calibration,
+# The posterior of BVEP's demonstration, by two priors in two windows (an hour); calibration,
 # and how well regions are found over patients (an hour each).
 bench-epilepsy: setup
 	$(BIN)/python -m benchmarks.epilepsy
