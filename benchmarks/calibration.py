@@ -183,7 +183,7 @@ def table(chains: dict, flow: dict, both: list[dict], seconds: dict) -> list[str
         f"{METHOD.chains} of {METHOD.warmup} + {METHOD.draws} draws, thinned",
         f"to 100 that are independent. Amortised: a flow trained on {SIMULATIONS:,} other",
         "recordings. p of the ranks: twice the smaller one of a chi square test and of the band of",
-        "the ranks' distribution; all parameters are judged together, with Bonferroni's correction.",
+        "the ranks' distribution; all parameters are judged together (Bonferroni's correction).",
         "Coverage with 95 % intervals. Of the coupling contacts tell next to nothing in so short a",
         f"time: that it is calibrated is no finding. {where['processor']}, {where['cores']} cores.",
         "",
