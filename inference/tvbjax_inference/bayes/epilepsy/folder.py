@@ -23,7 +23,7 @@ from tvbjax.io.tvb_zip import read_connectome_zip, write_connectome_zip
 from tvbjax.kinds import check_kind, check_number
 from tvbjax.near import near
 from tvbjax_inference.bayes.epilepsy.electrodes import inverse_square_gain
-from tvbjax_inference.bayes.epilepsy.patient import Patient, matched, problems_of, some
+from tvbjax_inference.bayes.epilepsy.patient import Patient, matched, problems_of
 from tvbjax_inference.bayes.epilepsy.recordings import (
     BY_MNE,
     Marks,
@@ -32,7 +32,7 @@ from tvbjax_inference.bayes.epilepsy.recordings import (
     read_recording,
     recordings_of,
 )
-from tvbjax_inference.bayes.epilepsy.seizure import Seizure, raise_all
+from tvbjax_inference.bayes.epilepsy.seizure import Seizure, raise_all, some
 from tvbjax_inference.bayes.epilepsy.tables import MISSING, read_table, write_table
 
 _NEVER = "never"  # the onset of a region that a seizure was seen not to reach

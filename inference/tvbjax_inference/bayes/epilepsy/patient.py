@@ -12,11 +12,13 @@ from tvbjax.connectome import Connectome
 from tvbjax.forward import Gain, Sensors
 from tvbjax.kinds import check_kind, check_number
 from tvbjax.near import near
-from tvbjax_inference.bayes.epilepsy.seizure import Seizure, raise_all
+from tvbjax_inference.bayes.epilepsy.seizure import Seizure, raise_all, some
 
 _NORMALISED = 1e-6  # how far the largest weight may be from 1
 _SHARE = 0.01  # of the median contact's largest gain: what is below it hears no region
-_MATCHED = "keep those that both have: Patient.matched(...), read_patient(folder, match=True)"
+_MATCHED = (
+    "keep those that both have: --match, read_patient(folder, match=True) or Patient.matched(...)"
+)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -154,12 +156,6 @@ def problems_of(
     names = [seizure.name for seizure in seizures]
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield "seizures", f"two are called {name!r}; names are distinct."
-
-
-def some(names: Sequence[str], most: int = 6) -> str:
-    """The first names, in quotes, and how many there are besides."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(repr(name) for name in names[:most]) + more
 
 
 def _of_connectome(connectome: Connectome) -> Iterator[tuple[str, str]]:
