@@ -158,6 +158,17 @@ def problems_of(
         yield "seizures", f"two are called {name!r}; names are distinct."
 
 
+def twice(label: str, labels: Sequence[str]) -> str:
+    """What is wrong where a zip has two regions of a label, which are read as numbered ones."""
+    numbered = [f"{label}_{number}" for number in (0, 1)]
+    if not all(one in labels for one in numbered):
+        return ""
+    return (
+        f"the label {label!r} is there twice, and was read as {some(numbered)}; give each region a "
+        "label of its own in centres.txt."
+    )
+
+
 def _of_connectome(connectome: Connectome) -> Iterator[tuple[str, str]]:
     weights = np.asarray(connectome.weights)
     if not abs(weights.max() - 1.0) <= _NORMALISED:
@@ -188,7 +199,11 @@ def _of_labels(
     for subject, labels in lists.items():
         for label in labels:
             if label not in connectome.labels:
-                hint = near(label, connectome.labels) or f"there are {some(connectome.labels)}."
+                hint = (
+                    twice(label, connectome.labels)
+                    or near(label, connectome.labels)
+                    or f"there are {some(connectome.labels)}."
+                )
                 yield subject, f"no region is labelled {label!r}; {hint}"
         for label in sorted({label for label in labels if labels.count(label) > 1}):
             yield subject, f"the region {label!r} is named twice; name it once."
