@@ -163,5 +163,5 @@ def test_places_and_seeds_that_cannot_be_are_told(folder, tmp_path):
     large = 10**20
     for words in (["synthetic", tmp_path / "new"], ["fit", folder, "--out", tmp_path / "new"]):
         said = run(*words, "--seed", large)
-        assert said.exit_code == 2 and "0<=x<=4294967295" in said.output
+        assert said.exit_code == 2 and "4294967295" in said.output
     assert not (tmp_path / "new").exists()
