@@ -154,8 +154,8 @@ def fitted_window(
             f"samples) can be fitted; give a pace from {1.01 * least:.3g} to {0.99 * most:.3g}."
         )
     silent = _silent(window.samples, _width(0.5, window.period)).any(axis=0)
-    if silent.any():
-        dead = [c for c, flat in zip(window.channels, silent, strict=True) if flat]
+    dead = [window.channels[number] for number in np.flatnonzero(silent)]
+    if dead:
         raise ValueError(
             f"{where}: {some(dead)} have one value for 0.5 s or longer in the window, as "
             "disconnected contacts do; leave them out: status bad in seizures/"
