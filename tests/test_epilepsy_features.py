@@ -12,6 +12,7 @@ from tvbjax_inference.bayes.epilepsy import (
     check_seizure,
     envelope,
     feature_times,
+    fitted_window,
     log_power,
     seizure_window,
 )
@@ -90,7 +91,7 @@ def test_a_loud_seizure_leaves_no_trace_on_what_is_quiet_later():
 @pytest.mark.parametrize(
     "changed, message",
     [
-        ({"high_pass": 128.0}, "samples at 256 Hz hold what is below 128 Hz; lower it"),
+        ({"high_pass": 128.0}, "samples at 256 Hz hold only what is below 128 Hz; .*times in s"),
         ({"high_pass": 0.0}, "high_pass, in Hz, is 0"),
         ({"window": 0.001}, "window is 0.001 s, 1 samples of 10240"),
         ({"window": 41.0}, "give three or more, and less than the recording"),
@@ -117,6 +118,14 @@ def test_recordings_that_have_no_power_are_told():
         log_power(flat, 1 / RATE)
     with pytest.raises(ValueError, match="15 samples are too few for the filters; give 16"):
         log_power(noise(count=15), 1 / RATE, points=3, window=0.02)
+
+
+def test_a_contact_that_is_dead_for_a_while_is_told():
+    """The high-pass rings on after the last sample, so that its power is never 0."""
+    half = noise()
+    half[5000:, 3] = half[5000, 3]
+    with pytest.raises(ValueError, match="column 3 has no power above 10 Hz around 19.*s"):
+        log_power(half, 1 / RATE)
 
 
 # Windows of seizures
@@ -147,14 +156,48 @@ def test_a_window_has_what_is_around_the_seizure():
         ({}, (15.5, 1.0), "not 15.5 s before and 1 s after it; lower them"),
         ({}, (1.0, 15.5), "'night1' lasts from 15 to 25 s of 40 s"),
         ({}, (-1.0, 1.0), "before, in s, is -1"),
-        ({"end": None}, (1.0, 1.0), r"'night1' has no end; give it: dataclasses.replace"),
-        ({"onset": None}, (1.0, 1.0), "'night1' has no onset"),
+        (
+            {"end": None},
+            (1.0, 1.0),
+            r"'night1' has no end; mark it: in onsets.tsv, .* region is n/a",
+        ),
+        ({"onset": None}, (1.0, 1.0), "'night1' has no onset; mark it: in onsets.tsv"),
         ({"onset": 1.5}, (1.0, 1.0), "begins at 1.5 s, and the baseline before it needs 2 s"),
     ],
 )
 def test_windows_that_do_not_fit_are_told(changed, window, message):
     with pytest.raises(ValueError, match=message):
         seizure_window(seizure(**changed), *window)
+
+
+def test_what_is_fitted_is_the_window_at_the_models_samples():
+    window, found = fitted_window(seizure(), pace=2.0, before=3.0, after=2.0)
+    same = seizure_window(seizure(), before=3.0, after=2.0)
+    np.testing.assert_array_equal(window.samples, same.samples)
+    # 15 s at 2 s in a ms, a point every 0.2 ms: every 0.4 s.
+    np.testing.assert_array_equal(found, log_power(same.samples, same.period, points=38))
+    assert fitted_window(seizure())[0].duration == 15.0 + 10.0 + 5.0  # as far as recorded
+
+
+@pytest.mark.parametrize(
+    "pace, message",
+    [
+        (1e-4, "window of 30 s makes 1.5e.06 points, and 20 to 7680"),
+        (10.0, "makes 15 points, .* give a pace from 0.0197 to 7.42"),
+    ],
+)
+def test_a_pace_that_a_window_does_not_allow_is_told(pace, message):
+    with pytest.raises(ValueError, match=f"fitted_window: 'night1': at a pace .*{message}"):
+        fitted_window(seizure(), pace=pace)
+    assert fitted_window(seizure(), pace=0.0197)[1].shape == (7614, 4)
+    assert fitted_window(seizure(), pace=7.42)[1].shape == (20, 4)
+
+
+def test_contacts_that_are_dead_in_the_window_are_told_by_name():
+    values = np.array(seizure().samples)
+    values[int(20 * RATE) :, [0, 3]] = 1.5
+    with pytest.raises(ValueError, match="'A1', 'A4' have one value .*night1_channels.tsv"):
+        fitted_window(seizure(samples=values))
 
 
 def test_a_window_without_a_seizure_is_told_with_its_numbers():
@@ -183,8 +226,17 @@ def test_the_ratio_is_of_powers(gain, ratio, rises):
 
 
 def test_the_rise_is_beyond_the_baselines_own_spread():
-    with pytest.raises(ValueError, match="without a seizure"):
+    with pytest.warns(UserWarning, match="not by 1000 robust standard deviations.*'A3'"):
         check_seizure(seizure(3.0), deviations=1e3)
+
+
+def test_a_rise_within_a_baseline_that_drifts_is_left_to_whoever_looks():
+    """Power that falls fifty-fold before the onset has a large spread."""
+    drifting = seizure(3.0)
+    values = np.array(drifting.samples)
+    values[: int(15 * RATE)] *= np.exp(np.linspace(1.0, -1.0, int(15 * RATE)))[:, None]
+    with pytest.warns(UserWarning, match="look at the recording"):
+        check_seizure(dataclasses.replace(drifting, samples=values))
 
 
 def test_no_chance_of_noise_is_a_seizure():

@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import re
+import zipfile
 
 import numpy as np
 import pytest
@@ -131,7 +132,7 @@ def test_channels_that_are_bad_or_of_another_kind_are_left_out_of_all(folder):
 def test_matching_keeps_what_both_have(folder):
     path = folder / "seizures" / "night1.tsv"
     path.write_text(path.read_text().replace("A'2", "Ax", 1))
-    assert len(validate_patient(folder)) == 2
+    assert len(validate_patient(folder)) == 2 and "--match" in validate_patient(folder)[0]
     with pytest.raises(ValueError, match=r"has 2 problems:\n- seizures/night1.tsv: the gain lacks"):
         read_patient(folder)
     assert read_patient(folder, match=True).channels == ("A'1", "B1")
@@ -172,7 +173,10 @@ ONSETS = "seizure\tregion\tonset\tend\n"
         ("gain.tsv", "channel\t" + "\t".join(LABELS) + "\nB1\t1\t2\n", "gain.tsv, line 2: 3 cells"),
         ("electrodes.tsv", "name\tx\ty\tz\nB1\t1\t2\tn/a\n", "line 2, column 'z': 'n/a' is not"),
         ("electrodes.tsv", "name\tx\ty\nB1\t1\t2\n", "electrodes.tsv: there is no column 'z'"),
-        ("electrodes.tsv", "name\tx\ty\tz\n", "electrodes.tsv: Sensors: labels is"),
+        ("electrodes.tsv", "name\tx\ty\tz\n", "electrodes.tsv has a header and no rows"),
+        ("electrodes.tsv", "name x y z\nB1 1 2 3\n", "electrodes.tsv: there is no tab in .*'name"),
+        ("gain.tsv", "channel," + ",".join(LABELS), "gain.tsv: .*separated by one tab"),
+        ("gain.tsv", "channel\t" + "\t".join(LABELS) + "\n", "gain.tsv has a header and no rows"),
         ("electrodes.tsv", "", "electrodes.tsv is empty"),
         ("electrodes.tsv", "x\tx\n", "two columns are called 'x'"),
         ("patient.json", "{", "patient.json is not JSON"),
@@ -202,6 +206,14 @@ ONSETS = "seizure\tregion\tonset\tend\n"
             "onsets.tsv: no region is labelled 'xHip",
         ),
         ("seizures/night1.tsv", HEADER, "night1.tsv has a header and no rows"),
+        ("seizures/night1.tsv", "time,B1\n0,1\n1,2\n", "night1.tsv: there is no tab in the header"),
+        ("seizures/night1.tsv", HEADER + "n/a\t1\t2\t3\n" * 2, "line 2: time is not a finite"),
+        (
+            "seizures/night1.tsv",
+            HEADER + "0\t1\t2\tn/a\n.1\t1\t2\t3\n",
+            "'B1': 1 samples are NaN .*status bad in night1_channels.tsv",
+        ),
+        ("seizures/night1.tsv", HEADER + "0\t1\t2\tn/a\n.1\t1\tx\t3\n", "line 3, .*'x' is not"),
         ("seizures/night1.tsv", HEADER + "0\t1\t2\t3\n", "first column is 'time', of 1 rows"),
         ("seizures/night1.tsv", HEADER + "0\t1\tx\t3\n", "line 2, column \"A'2\": 'x' is not a f"),
         ("seizures/night1.tsv", HEADER + "0\t1\t3\n", "line 2: 3 cells, and the header has 4"),
@@ -261,6 +273,45 @@ def test_folders_without_gain_or_recordings(folder):
     found = validate_patient(folder)
     assert len(found) == 2
     assert "gain.tsv is missing" in found[0] and "there are no recordings" in found[1]
+
+    # Marks of what is not there are no second problem.
+    (folder / "onsets.tsv").write_text(ONSETS + "night1\tn/a\t1\t2\n")
+    assert len(validate_patient(folder)) == 2
+    (folder / "seizures").rmdir()
+    (folder / "seizures").write_text("none")
+    assert "seizures is a file; put recordings into a folder" in validate_patient(folder)[1]
+
+
+@pytest.mark.parametrize(
+    "name", ["connectome.zip", "gain.tsv", "seizures/night1.tsv", "seizures/night1_events.tsv"]
+)
+def test_folders_in_the_place_of_files(folder, name):
+    (folder / name).unlink(missing_ok=True)
+    (folder / name).mkdir()
+    assert f"{name} is a folder; give a file of that name." in validate_patient(folder)
+
+
+def test_gaps_of_a_channel_that_is_bad_are_none_of_ours(folder):
+    path = folder / "seizures" / "night1.tsv"
+    lines = path.read_text().splitlines()
+    lines[7] = "\t".join([*lines[7].split("\t")[:-1], "n/a"])
+    path.write_text("\n".join(lines))
+    assert len(validate_patient(folder)) == 1
+    (folder / "seizures" / "night1_channels.tsv").write_text("name\tstatus\nB1\tbad\n")
+    assert read_patient(folder).channels == ("A'1", "A'2")
+
+
+def test_labels_that_are_there_twice_in_a_zip_are_told(folder):
+    """TVB's own zips have such, which are read as numbered ones."""
+    with zipfile.ZipFile(folder / "connectome.zip") as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(folder / "connectome.zip", "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content.replace(b"rAmy", b"rHip"))
+    (folder / "patient.json").write_text('{"lesions": ["rHip"]}')
+    found = "\n".join(validate_patient(folder))
+    assert "connectome.zip: the label 'rHip' is there twice, and was read as 'rHip_0'" in found
+    assert "patient.json: no region is labelled 'rHip'; the label 'rHip' is there twice" in found
 
 
 def test_the_extra_that_reads_edf_is_named(folder, monkeypatch):

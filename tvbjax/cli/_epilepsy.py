@@ -1,5 +1,6 @@
 """`tvbjax epilepsy`: patients' folders checked, made up, and fitted."""
 
+import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,32 @@ app = typer.Typer(
     help="Where seizures begin: check a patient's folder, make one up, fit one.",
     no_args_is_help=True,
 )
-Folder = Annotated[Path, typer.Argument(help="The patient's folder: docs/epilepsy_patient.md.")]
+
+
+def _named(text: str) -> Path:
+    """A folder that has a name: an empty one, as of an unset variable, is not the current one."""
+    if not str(text).strip():
+        raise typer.BadParameter("it is empty; name a folder ('.' is the current one).")
+    return Path(text)
+
+
+def _check_place(where: str, folder: Path) -> None:
+    """Raises ValueError where no folder can be, since a file is there."""
+    for place in (folder, *folder.parents):
+        if place.exists():
+            if not place.is_dir():
+                raise ValueError(f"{where}: {place} is a file; name a folder.")
+            return
+
+
+Folder = Annotated[
+    Path,
+    typer.Argument(
+        parser=_named, metavar="PATIENT", help="The patient's folder: docs/epilepsy_patient.md."
+    ),
+]
+Pace = Annotated[float, typer.Option(help="Recorded seconds in a ms of the model.")]
+_SEEDS = 2**32 - 1
 Match = Annotated[
     bool,
     typer.Option("--match", help="Leave out channels that gain and recordings do not share."),
@@ -19,21 +45,39 @@ Match = Annotated[
 
 
 @app.command()
-def check(patient: Folder, match: Match = False) -> None:
-    """Say everything that is wrong with a patient's folder."""
+def check(patient: Folder, match: Match = False, pace: Pace = 4.0) -> None:
+    """Say everything that is wrong with a patient's folder, and with each seizure for `fit`.
+
+    Warnings are for someone to look at; they keep nothing from being fitted.
+    """
     from tvbjax.bayes import epilepsy
 
-    problems = epilepsy.validate_patient(patient, match=match)
     console = Console(soft_wrap=True)
-    for problem in problems:
-        console.print(f"- {problem}", highlight=False, markup=False)
-    if problems:
-        raise typer.Exit(1)
+
+    def end(problems: list[str]) -> None:
+        for problem in problems:
+            console.print(f"- {problem}", highlight=False, markup=False)
+        if problems:
+            raise typer.Exit(1)
+
+    end(epilepsy.validate_patient(patient, match=match))
     found = epilepsy.read_patient(patient, match=match)
+    problems = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        for seizure in found.seizures:
+            try:
+                epilepsy.fitted_window(seizure, pace=pace)
+            except ValueError as error:
+                problems.append(f"seizure {seizure.name!r} cannot be fitted: {error}")
+    for warning in caught:
+        console.print(f"- warning: {warning.message}", highlight=False, markup=False)
+    end(problems)
     seizures = ", ".join(one.name for one in found.seizures)
+    verdict = "Look at what is warned of." if caught else "Nothing is wrong that can be seen."
     console.print(
         f"{found.name}: {len(found.regions)} regions, {len(found.channels)} channels, "
-        f"seizures {seizures}. Nothing is wrong that can be seen.",
+        f"seizures {seizures}. {verdict}",
         highlight=False,
         markup=False,
     )
@@ -41,14 +85,17 @@ def check(patient: Folder, match: Match = False) -> None:
 
 @app.command()
 def synthetic(
-    folder: Annotated[Path, typer.Argument(help="A new folder.")],
+    folder: Annotated[Path, typer.Argument(parser=_named, metavar="FOLDER", help="A new folder.")],
     regions: Annotated[int, typer.Option(help="How many, even.")] = 84,
     shafts: Annotated[int, typer.Option(help="How many electrodes.")] = 12,
-    seed: Annotated[int, typer.Option(help="Another seed is another patient.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=_SEEDS, help="Another seed is another patient.")
+    ] = 0,
 ) -> None:
     """Make up a patient with one seizure; what is true goes to truth.tsv in the folder."""
     from tvbjax.bayes import epilepsy
 
+    _check_place("epilepsy synthetic", folder)
     if folder.exists() and any(folder.iterdir()):
         raise ValueError(f"epilepsy synthetic: {folder} is not empty; name a new folder.")
     patient, truth = epilepsy.synthetic_patient(
@@ -65,14 +112,19 @@ def synthetic(
 @app.command()
 def fit(
     patient: Folder,
-    out: Annotated[Path, typer.Option("--out", "-o", help="A folder for all that is found.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", "-o", parser=_named, metavar="FOLDER", help="A folder for all that is found."
+        ),
+    ],
     seizure: Annotated[str | None, typer.Option(help="By default the first.")] = None,
     chains: Annotated[int, typer.Option(help="Of NUTS.")] = 4,
     warmup: Annotated[int, typer.Option(help="Steps of each chain that are thrown away.")] = 500,
     draws: Annotated[int, typer.Option(help="Of each chain.")] = 1000,
-    pace: Annotated[float, typer.Option(help="Recorded seconds in a ms of the model.")] = 4.0,
+    pace: Pace = 4.0,
     match: Match = False,
-    seed: Annotated[int, typer.Option(help="Of the chains.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=_SEEDS, help="Of the chains.")] = 0,
 ) -> None:
     """Fit a seizure of a patient: posterior.nc, regions.tsv and report.html.
 
@@ -81,6 +133,7 @@ def fit(
     """
     from tvbjax import bayes
 
+    _check_place("epilepsy fit --out", out)
     jax.config.update("jax_enable_x64", True)
     console = Console(soft_wrap=True)
     study = bayes.epilepsy.fit_patient(

@@ -16,6 +16,7 @@ from tvbjax_inference.bayes.epilepsy.features import (
     check_seizure as check_seizure,
     envelope as envelope,
     feature_times as feature_times,
+    fitted_window as fitted_window,
     log_power as log_power,
     seizure_window as seizure_window,
 )

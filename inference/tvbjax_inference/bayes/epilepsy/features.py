@@ -6,20 +6,26 @@ Biol. 4:1244): high-pass, squares in a sliding window, logarithm, low-pass, fewe
 
 import dataclasses
 import math
+import warnings
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from scipy.ndimage import correlate1d
+from scipy.ndimage import correlate1d, maximum_filter1d, minimum_filter1d
 from scipy.signal import butter, sosfiltfilt
 
 from tvbjax.kinds import check_count, check_kind, check_number
-from tvbjax_inference.bayes.epilepsy.seizure import Seizure
+from tvbjax_inference.bayes.epilepsy.seizure import Seizure, some
 
 _ORDER = 4  # of both filters, which run forwards and backwards
 _SLOW = 2.0  # Hz, the usual low-pass
 _SPARE = 0.4  # of the points' rate: what is slower is not aliased
 _BASELINE = 2.0  # s before the onset, the least that a baseline is made of
+_FEWEST = 20  # points of a window that a model is fitted to
+_MARK = (
+    "mark it: in onsets.tsv, in the row of the seizure whose region is n/a, columns onset and end, "
+    "in s from the first sample; or dataclasses.replace(seizure, onset=..., end=...)"
+)
 
 
 def log_power(
@@ -41,18 +47,18 @@ def log_power(
     Of a sine of the amplitude A it is ln(A² / 2). Of white noise it has, before the low-pass, a
     variance of about 2 / (samples in the window) and a mean that is half of that too low.
     Raises ValueError for frequencies, windows and points that the recording does not allow, and
-    where a channel has no power at all in some window.
+    where a channel has no power at all in some window: where it has one value throughout.
     """
     given = _checked("log_power", samples, period, high_pass, window, low_pass, points)
-    power = _power(samples, period, high_pass, given.window)
-    silent = np.argwhere(~(power > 0))
-    if len(silent):
-        time, channel = silent[0]
+    silent = _silent(samples, given.window)
+    if silent.any():
+        time, channel = np.argwhere(silent)[0]
         raise ValueError(
             f"log_power: column {channel} has no power above {high_pass:g} Hz around "
             f"{time * period:g} s, as where a contact is disconnected; leave the channel out, or "
             "cut the recording."
         )
+    power = np.maximum(_power(samples, period, high_pass, given.window), np.finfo(float).tiny)
     return _slow(np.log(power), period, given.low_pass, points)
 
 
@@ -90,8 +96,8 @@ def seizure_window(seizure: Seizure, before: float = 5.0, after: float = 5.0) ->
     where = f"seizure_window: {seizure.name!r}"
     if seizure.onset is None or seizure.end is None:
         raise ValueError(
-            f"{where} has no end; give it: dataclasses.replace(seizure, end=...), e.g. "
-            f"{seizure.duration:g}, where the recording ends."
+            f"{where} has no end; {_MARK}. Where it lasts to the end of the recording, that is "
+            f"{seizure.duration:g}."
         )
     first = round((seizure.onset - before) / seizure.period)
     last = round((seizure.end + after) / seizure.period)
@@ -115,6 +121,49 @@ def seizure_window(seizure: Seizure, before: float = 5.0, after: float = 5.0) ->
     )
 
 
+def fitted_window(
+    seizure: Seizure,
+    *,
+    pace: float = 4.0,
+    before: float = 20.0,
+    after: float = 5.0,
+    step: float = 0.2,
+) -> tuple[Seizure, Float[np.ndarray, "point channel"]]:
+    """What a model is fitted to: the window from `before` s ahead of the onset to `after` s behind
+    the end, as far as they were recorded, and its log power at every `step` ms of a model, of which
+    1 ms is `pace` s of the recording.
+
+    Raises ValueError with all that keeps a recording from being fitted, as `seizure_window` and
+    `log_power` do, and for a pace that makes too few or too many points.
+    """
+    for name, value in {"pace": pace, "step, in ms,": step}.items():
+        check_number(f"fitted_window: {name}", value, above=0.0)
+    for name, value in {"before": before, "after": after}.items():
+        check_number(f"fitted_window: {name}, in s,", value, least=0.0)
+    if seizure.onset is not None and seizure.end is not None:
+        # Recordings often end with the seizure.
+        before, after = min(before, seizure.onset), min(after, seizure.duration - seizure.end)
+    window = seizure_window(seizure, before, after)
+    where, count = f"fitted_window: {seizure.name!r}", len(window.samples)
+    wanted = window.duration / (pace * step)
+    if not _FEWEST <= wanted <= count:
+        least, most = seizure.period / step, window.duration / (_FEWEST * step)
+        raise ValueError(
+            f"{where}: at a pace of {pace:g} s of the recording in a ms of the model, the window "
+            f"of {window.duration:g} s makes {wanted:.4g} points, and {_FEWEST} to {count} (its "
+            f"samples) can be fitted; give a pace from {1.01 * least:.3g} to {0.99 * most:.3g}."
+        )
+    silent = _silent(window.samples, _width(0.5, window.period)).any(axis=0)
+    dead = [window.channels[number] for number in np.flatnonzero(silent)]
+    if dead:
+        raise ValueError(
+            f"{where}: {some(dead)} have one value for 0.5 s or longer in the window, as "
+            "disconnected contacts do; leave them out: status bad in seizures/"
+            f"{seizure.name}_channels.tsv (columns name and status), or Seizure.take."
+        )
+    return window, log_power(window.samples, window.period, points=round(wanted))
+
+
 def check_seizure(
     seizure: Seizure,
     *,
@@ -123,20 +172,21 @@ def check_seizure(
     deviations: float = 6.0,
     ratio: float = 2.0,
 ) -> None:
-    """Raises ValueError where no channel's power ever rises after the onset of what is said to be
-    a seizure.
+    """Raises ValueError where no channel's power ever rises to `ratio` times after the onset of
+    what is said to be a seizure, and warns where it does, and no more than power varies before.
 
-    It rises where the log power (above `high_pass` Hz, in windows of `window` s) is more than
-    `deviations` robust standard deviations, 1.4826 times the median absolute deviation, above the
-    median of the time before the onset (the baseline, at least 2 s), and the power is at least
-    `ratio` times that of the median.
+    It is sure to rise where the log power (above `high_pass` Hz, in windows of `window` s) is more
+    than `deviations` robust standard deviations, 1.4826 times the median absolute deviation, above
+    the median of the time before the onset (the baseline, at least 2 s), and the power is at least
+    `ratio` times that of the median. A baseline in which power drifts deviates much: what rises to
+    `ratio` times and is within its deviations may be a seizure, and someone has to look.
     """
     check_kind("check_seizure: seizure", seizure, Seizure, "patient.seizures[0]")
     check_number("check_seizure: deviations", deviations, above=0.0)
     check_number("check_seizure: ratio", ratio, above=1.0)
     where = f"check_seizure: {seizure.name!r}"
     if seizure.onset is None:
-        raise ValueError(f"{where} has no onset; give it: dataclasses.replace(seizure, onset=...).")
+        raise ValueError(f"{where} has no onset; {_MARK}.")
     if seizure.onset < _BASELINE:
         raise ValueError(
             f"{where} begins at {seizure.onset:g} s, and the baseline before it needs "
@@ -153,16 +203,28 @@ def check_seizure(
     spread = 1.4826 * np.median(np.abs(rest - middle), axis=0)
     rise = level[begin:end] - middle
     high = rise / np.maximum(spread, np.finfo(float).tiny)
-    if ((rise >= math.log(ratio)) & (high > deviations)).any():
+    rises = rise >= math.log(ratio)
+    if (rises & (high > deviations)).any():
         return
     time, channel = np.unravel_index(np.argmax(rise), rise.shape)
+    span = f"from {seizure.onset:g} to {end * seizure.period:g} s"
+    most = (
+        f"The most is channel {seizure.channels[channel]!r} at "
+        f"{(begin + time) * seizure.period:g} s: {math.exp(rise[time, channel]):.3g} times, "
+        f"{high[time, channel]:.3g} deviations."
+    )
+    if rises.any():
+        warnings.warn(
+            f"{where}: {span} power rises to more than {ratio:g} times that before the onset, but "
+            f"not by {deviations:g} robust standard deviations of it. {most} It may vary as much "
+            "without a seizure: look at the recording, at onset and end.",
+            stacklevel=2,
+        )
+        return
     raise ValueError(
-        f"{where}: a seizure window without a seizure: from {seizure.onset:g} to "
-        f"{end * seizure.period:g} s power never rises to {ratio:g} times that before the onset "
-        f"and by {deviations:g} robust standard deviations. The most is channel "
-        f"{seizure.channels[channel]!r} at {(begin + time) * seizure.period:g} s: "
-        f"{math.exp(rise[time, channel]):.3g} times, {high[time, channel]:.3g} deviations. Check "
-        "onset and end (s from the first sample) and the channels, or lower ratio and deviations."
+        f"{where}: a seizure window without a seizure: {span} power never rises to {ratio:g} times "
+        f"that before the onset. {most} Check onset and end (s from the first sample) and the "
+        "channels, or lower ratio."
     )
 
 
@@ -193,13 +255,15 @@ def _checked(
             "(time, channel)."
         )
     half, duration = 0.5 / period, shape[0] * period
-    width = 2 * round(0.5 * window / period - 0.5) + 1
+    width = _width(window, period)
     rate = points / duration
     slow = min(_SLOW, _SPARE * rate) if low_pass is None else low_pass
     check_number(f"{who}: low_pass, in Hz,", slow, above=0.0)
     rules = {
-        f"high_pass is {high_pass:g} Hz, and samples at {2 * half:g} Hz hold what is below "
-        f"{half:g} Hz; lower it": high_pass < half,
+        f"power above {high_pass:g} Hz (high_pass) is what is looked at, and samples at "
+        f"{2 * half:g} Hz hold only what is below {half:g} Hz; record at more than "
+        f"{2 * high_pass:g} Hz, or, if it was, give times in s (a column `time` in ms makes rates "
+        "a thousand times too low)": high_pass < half,
         f"window is {window:g} s, {width} samples of {shape[0]}; give three or more, and less "
         "than the recording": 3 <= width < shape[0],
         f"low_pass is {slow:g} Hz; give less than half the samples' rate, {half:g} Hz": slow < half,
@@ -214,6 +278,20 @@ def _checked(
         if not holds:
             raise ValueError(f"{who}: {text}.")
     return _Checked(width, slow)
+
+
+def _width(window: float, period: float) -> int:
+    """A window in samples, odd."""
+    return 2 * round(0.5 * window / period - 0.5) + 1
+
+
+def _silent(samples: np.ndarray, width: int) -> np.ndarray:
+    """Whether all samples of the window around each are equal, (time, channel).
+
+    Not by the power, which the high-pass's ringing keeps above 0."""
+    values = np.asarray(samples, dtype=np.float64)
+    most = maximum_filter1d(values, width, axis=0, mode="reflect")
+    return most == minimum_filter1d(values, width, axis=0, mode="reflect")
 
 
 def _least() -> int:

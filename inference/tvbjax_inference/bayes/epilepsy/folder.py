@@ -23,7 +23,7 @@ from tvbjax.io.tvb_zip import read_connectome_zip, write_connectome_zip
 from tvbjax.kinds import check_kind, check_number
 from tvbjax.near import near
 from tvbjax_inference.bayes.epilepsy.electrodes import inverse_square_gain
-from tvbjax_inference.bayes.epilepsy.patient import Patient, matched, problems_of, some
+from tvbjax_inference.bayes.epilepsy.patient import Patient, matched, problems_of, twice
 from tvbjax_inference.bayes.epilepsy.recordings import (
     BY_MNE,
     Marks,
@@ -32,8 +32,8 @@ from tvbjax_inference.bayes.epilepsy.recordings import (
     read_recording,
     recordings_of,
 )
-from tvbjax_inference.bayes.epilepsy.seizure import Seizure, raise_all
-from tvbjax_inference.bayes.epilepsy.tables import MISSING, read_table, write_table
+from tvbjax_inference.bayes.epilepsy.seizure import Seizure, raise_all, some
+from tvbjax_inference.bayes.epilepsy.tables import MISSING, is_there, read_table, write_table
 
 _NEVER = "never"  # the onset of a region that a seizure was seen not to reach
 _ABOUT, _BRAIN, _GAIN, _PLACES = "patient.json", "connectome.zip", "gain.tsv", "electrodes.tsv"
@@ -212,7 +212,7 @@ def _without(part: Any, channels: set[str]) -> Any:
 
 def _about(folder: Path) -> _About:
     path = folder / _ABOUT
-    if not path.is_file():
+    if not is_there(path, _ABOUT):
         return _About(folder.name)
     try:
         found = json.loads(decode(path.read_bytes(), _ABOUT), object_pairs_hook=_distinct)
@@ -253,18 +253,20 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _connectome(folder: Path, speed: float) -> Connectome:
     path = folder / _BRAIN
-    if not path.is_file():
+    if not is_there(path, _BRAIN):
         raise ValueError(f"{_BRAIN} is missing; give it, in TVB's format (write_connectome_zip).")
     return read_connectome_zip(path, speed=speed)
 
 
 def _sensors(folder: Path) -> Sensors | None:
     path = folder / _PLACES
-    if not path.is_file():
+    if not is_there(path, _PLACES):
         return None
     table = read_table(path, _PLACES)
     try:
-        return Sensors(table.column("name"), table.numbers(("x", "y", "z")), name="electrodes")
+        names, places = table.column("name"), table.numbers(("x", "y", "z"))
+        table.check_rows()
+        return Sensors(names, places, name="electrodes")
     except ValueError as error:
         text = str(error)
         raise ValueError(text if text.startswith(_PLACES) else f"{_PLACES}: {text}") from error
@@ -273,7 +275,7 @@ def _sensors(folder: Path) -> Sensors | None:
 def _gain(folder: Path, brain: Connectome | None, sensors: Sensors | None) -> Gain | None:
     """From gain.tsv, by the labels of its columns, or of distances."""
     path = folder / _GAIN
-    if not path.is_file():
+    if not is_there(path, _GAIN):
         if not (folder / _PLACES).is_file():
             raise ValueError(
                 f"{_GAIN} is missing; give it (channel, regions' labels), or {_PLACES} (name, x, "
@@ -290,9 +292,13 @@ def _gain(folder: Path, brain: Connectome | None, sensors: Sensors | None) -> Ga
         if extra or lost:
             what = f"the columns {some(extra)} are no regions" if extra else "columns are missing"
             rest = f"; there is none for {some(lost)}" if lost else ""
+            recurring = [label for label in extra if twice(label, brain.labels)]
+            if recurring:
+                raise ValueError(f"{_BRAIN}: {twice(recurring[0], brain.labels)}")
             raise ValueError(f"{_GAIN}: {what} of {_BRAIN}{rest}; give one for each region.")
         labels = list(brain.labels)
     try:
+        table.check_rows()
         return Gain(table.numbers(labels), channels)
     except ValueError as error:
         text = str(error)
@@ -301,6 +307,8 @@ def _gain(folder: Path, brain: Connectome | None, sensors: Sensors | None) -> Ga
 
 def _recordings(folder: Path) -> list[Recording]:
     place = folder / _SEIZURES
+    if place.is_file():
+        raise ValueError(f"{_SEIZURES} is a file; put recordings into a folder of that name.")
     found = recordings_of(place) if place.is_dir() else []
     if not found:
         raise ValueError(
@@ -315,7 +323,7 @@ def _onsets(
 ) -> dict[str, tuple[Marks, dict[str, float]]]:
     """By the seizure's name: its own marks, and those of regions."""
     path = folder / _ONSETS
-    if not path.is_file():
+    if not is_there(path, _ONSETS):
         return {}
     table = read_table(path, _ONSETS)
     ends = table.column("end") if "end" in table.columns else (MISSING,) * len(table.rows)
@@ -324,7 +332,8 @@ def _onsets(
     rows = zip(table.column("seizure"), table.column("region"), table.column("onset"), strict=True)
     for (name, region, onset), end, line in zip(rows, ends, table.lines, strict=True):
         where = f"{_ONSETS}, line {line}"
-        if name not in names:
+        # Without recordings, that is what is wrong.
+        if names and name not in names:
             hint = near(name, names) or f"there are {some(names)}."
             raise ValueError(f"{where}: there is no recording of {name!r}; {hint}")
         marks, onsets = found.setdefault(name, (Marks(), {}))

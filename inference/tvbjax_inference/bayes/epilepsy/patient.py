@@ -12,11 +12,13 @@ from tvbjax.connectome import Connectome
 from tvbjax.forward import Gain, Sensors
 from tvbjax.kinds import check_kind, check_number
 from tvbjax.near import near
-from tvbjax_inference.bayes.epilepsy.seizure import Seizure, raise_all
+from tvbjax_inference.bayes.epilepsy.seizure import Seizure, raise_all, some
 
 _NORMALISED = 1e-6  # how far the largest weight may be from 1
 _SHARE = 0.01  # of the median contact's largest gain: what is below it hears no region
-_MATCHED = "keep those that both have: Patient.matched(...), read_patient(folder, match=True)"
+_MATCHED = (
+    "keep those that both have: --match, read_patient(folder, match=True) or Patient.matched(...)"
+)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -156,10 +158,15 @@ def problems_of(
         yield "seizures", f"two are called {name!r}; names are distinct."
 
 
-def some(names: Sequence[str], most: int = 6) -> str:
-    """The first names, in quotes, and how many there are besides."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(repr(name) for name in names[:most]) + more
+def twice(label: str, labels: Sequence[str]) -> str:
+    """What is wrong where a zip has two regions of a label, which are read as numbered ones."""
+    numbered = [f"{label}_{number}" for number in (0, 1)]
+    if not all(one in labels for one in numbered):
+        return ""
+    return (
+        f"the label {label!r} is there twice, and was read as {some(numbered)}; give each region a "
+        "label of its own in centres.txt."
+    )
 
 
 def _of_connectome(connectome: Connectome) -> Iterator[tuple[str, str]]:
@@ -192,7 +199,11 @@ def _of_labels(
     for subject, labels in lists.items():
         for label in labels:
             if label not in connectome.labels:
-                hint = near(label, connectome.labels) or f"there are {some(connectome.labels)}."
+                hint = (
+                    twice(label, connectome.labels)
+                    or near(label, connectome.labels)
+                    or f"there are {some(connectome.labels)}."
+                )
                 yield subject, f"no region is labelled {label!r}; {hint}"
         for label in sorted({label for label in labels if labels.count(label) > 1}):
             yield subject, f"the region {label!r} is named twice; name it once."

@@ -16,7 +16,13 @@ import numpy as np
 
 from tvbjax.near import near
 from tvbjax_inference.bayes.epilepsy.seizure import Seizure
-from tvbjax_inference.bayes.epilepsy.tables import MISSING, Table, read_numbers, read_table
+from tvbjax_inference.bayes.epilepsy.tables import (
+    MISSING,
+    Table,
+    is_there,
+    read_numbers,
+    read_table,
+)
 
 BY_MNE = (".edf", ".bdf", ".vhdr", ".fif")
 _COMPANIONS = ("_channels.tsv", "_events.tsv")
@@ -47,12 +53,14 @@ class Marks:
 
 
 def recordings_of(folder: Path) -> list[Recording]:
-    """The recordings in a folder, by name. Raises ValueError for two of one name."""
+    """The recordings in a folder, by name. Raises ValueError for two of one name, and for a folder
+    that is called as a recording is."""
     found: dict[str, Recording] = {}
     for path in sorted(folder.iterdir()):
         text = path.suffix.lower() == ".tsv" and not path.name.endswith(_COMPANIONS)
         if path.name.startswith(".") or not (text or path.suffix.lower() in BY_MNE):
             continue
+        is_there(path, f"{folder.name}/{path.name}")
         name = path.stem.removesuffix("_ieeg")
         if name in found:
             raise ValueError(
@@ -88,7 +96,7 @@ def read_recording(recording: Recording) -> tuple[Seizure, tuple[str, ...]]:
 def read_events(recording: Recording) -> Marks:
     """What NAME_events.tsv marks; nothing where there is no such file. Raises ValueError."""
     path, where = recording.companion("events")
-    if not path.is_file():
+    if not is_there(path, where):
         return Marks()
     table = read_table(path, where)
     rows = [n for n, kind in enumerate(table.column("trial_type")) if "seizure" in kind.lower()]
@@ -109,7 +117,7 @@ def read_events(recording: Recording) -> Marks:
 
 def _left_out(recording: Recording, channels: tuple[str, ...]) -> tuple[str, ...]:
     path, where = recording.companion("channels")
-    if not path.is_file():
+    if not is_there(path, where):
         return ()
     table = read_table(path, where)
     names = table.column("name")
@@ -140,6 +148,9 @@ def _text(recording: Recording) -> tuple[tuple[str, ...], np.ndarray, float]:
             f"{recording.where}: the first column is {columns[0]!r}, of {len(times)} rows; give "
             "'time', in s, of two samples or more."
         )
+    if not np.isfinite(times).all():
+        line = int(np.argmin(np.isfinite(times))) + 2
+        raise ValueError(f"{recording.where}, line {line}: time is not a finite number; give it.")
     period = float(times[1] - times[0])
     if not np.array_equal(times, np.arange(len(times)) * period):
         # Times that were rounded: their mean is better than the first.

@@ -80,6 +80,12 @@ class Seizure:
         return dataclasses.replace(self, channels=tuple(channels), samples=self.samples[:, columns])
 
 
+def some(names: Sequence[str], most: int = 6) -> str:
+    """The first names, in quotes, and how many there are besides."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(repr(name) for name in names[:most]) + more
+
+
 def raise_all(where: str, problems: Sequence[str]) -> None:
     """Raises one ValueError with all problems, a line each, where there are any."""
     if problems:
@@ -105,13 +111,17 @@ def _problems_of_channels(seizure: Seizure) -> Iterator[str]:
             yield (
                 f"channel {channel!r}: {int((~fine).sum())} samples are NaN or infinite, the first "
                 f"is sample {first}, at {first * seizure.period:g} s; cut the recording there, or "
-                "leave the channel out (take; in a folder: status bad in channels.tsv)."
+                f"leave the channel out ({_bad(seizure)})."
             )
         elif (column == column[0]).all():
             yield (
                 f"channel {channel!r} is {column[0]:g} throughout, as dead contacts are; leave it "
-                "out (take; in a folder: status bad in channels.tsv)."
+                f"out ({_bad(seizure)})."
             )
+
+
+def _bad(seizure: Seizure) -> str:
+    return f"take; in a folder: status bad in {seizure.name}_channels.tsv, columns name and status"
 
 
 def _problems_of_marks(seizure: Seizure) -> Iterator[str]:

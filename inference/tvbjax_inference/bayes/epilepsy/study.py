@@ -12,11 +12,11 @@ from jaxtyping import Array
 from tvbjax import monitors
 from tvbjax.io.atomic import atomic_path
 from tvbjax.io.xarray_files import write_dataset
-from tvbjax.kinds import check_kind, check_number
+from tvbjax.kinds import check_kind
 from tvbjax.near import near
 from tvbjax_inference.bayes.diagnosis import Diagnosis, diagnose
 from tvbjax_inference.bayes.discretisation import StepHalving, step_halving
-from tvbjax_inference.bayes.epilepsy.features import log_power, seizure_window
+from tvbjax_inference.bayes.epilepsy.features import fitted_window
 from tvbjax_inference.bayes.epilepsy.forms import SMOOTH
 from tvbjax_inference.bayes.epilepsy.model import network, patient_program
 from tvbjax_inference.bayes.epilepsy.patient import Patient
@@ -46,6 +46,7 @@ _UP_TO, _DRAWS, _LONGER = 2, 100, 4
 _HALVED = 10  # draws
 
 _PACE, _BEFORE = 4.0, 20.0  # s in a ms of the model, and ahead of the onset
+_STEP = 0.2  # ms of the model from sample to sample
 
 
 def prior_of(patient: Patient) -> Excitability:
@@ -93,21 +94,8 @@ def seizure_program(
     Raises `ValueError` where the window has no seizure, or is too short.
     """
     check_kind("seizure_program: patient", patient, Patient, "epilepsy.read_patient(folder)")
-    check_number("seizure_program: pace", pace, above=0.0)
-    if seizure.onset is not None and seizure.end is not None:
-        # Recordings often end with the seizure.
-        before, after = min(before, seizure.onset), min(after, seizure.duration - seizure.end)
-    window = seizure_window(seizure, before, after)
-    seconds = len(window.samples) * window.period
-    points = round(seconds / (pace * 0.2))
-    if points < 20:
-        raise ValueError(
-            f"seizure_program: the window of '{seizure.name}' lasts {seconds:g} s, which is "
-            f"{points} samples of the model at {pace:g} s in a ms; take more time before and "
-            "after, or a lower pace."
-        )
-    features = log_power(window.samples, window.period, points=points)
-    simulator = network(patient.connectome, watch=monitors.SubSample(0.2, (SMOOTH.source,)))
+    _, features = fitted_window(seizure, pace=pace, before=before, after=after, step=_STEP)
+    simulator = network(patient.connectome, watch=monitors.SubSample(_STEP, (SMOOTH.source,)))
     likelihood = SeegLogPower(patient.gain, features, error=error, spread=spread)
     prior = prior_of(patient) if excitability is None else excitability
     return patient_program(simulator, likelihood, excitability=prior, initial=NearSlowManifold())
@@ -146,10 +134,10 @@ def fit_patient(
     Virtual surgery searches the smallest effective resection of one or two of the regions that are
     most probably epileptogenic or first to discharge.
     """
-    folder = Path(out)
-    folder.mkdir(parents=True, exist_ok=True)
     chosen = seizure_of(patient, seizure)
     program = seizure_program(patient, chosen, **settings)
+    folder = Path(out)
+    folder.mkdir(parents=True, exist_ok=True)
     told(f"{patient.name}, {chosen.name}: {len(program.simulator.connectome.labels)} regions")
     tree = sample(
         program, key=key, method=method, checkpoint=folder / "chains.npz", progress=progress

@@ -32,28 +32,46 @@ class Table:
         place = self.columns.index(name)
         return tuple(row[place] for row in self.rows)
 
-    def numbers(self, names: Sequence[str]) -> Float64[np.ndarray, "row column"]:
-        """The columns of these names as numbers. Raises ValueError with line and column."""
+    def check_rows(self) -> None:
+        """Raises ValueError for a header alone."""
+        if not self.rows:
+            raise ValueError(f"{self.where} has a header and no rows; give one or more.")
+
+    def numbers(
+        self, names: Sequence[str], *, gaps: bool = False
+    ) -> Float64[np.ndarray, "row column"]:
+        """The columns of these names as numbers; with `gaps`, what is not there and what is not
+        finite are numbers, too. Raises ValueError with line and column."""
         cells = zip(*(self.column(name) for name in names), strict=True)
         return np.array(
             [
-                [self.number(cell, line, name) for cell, name in zip(row, names, strict=True)]
+                [
+                    math.nan if gaps and cell == MISSING else self.number(cell, line, name, gaps)
+                    for cell, name in zip(row, names, strict=True)
+                ]
                 for row, line in zip(cells, self.lines, strict=True)
             ],
             dtype=np.float64,
         ).reshape(len(self.rows), len(names))
 
-    def number(self, cell: str, line: int, name: str) -> float:
-        """A cell as a finite number. Raises ValueError."""
+    def number(self, cell: str, line: int, name: str, gaps: bool = False) -> float:
+        """A cell as a number, finite but with `gaps`. Raises ValueError."""
         try:
             value = float(cell)
         except ValueError:
-            value = math.nan
-        if not math.isfinite(value):
+            value = None
+        if value is None or not (gaps or math.isfinite(value)):
             raise ValueError(
                 f"{self.where}, line {line}, column {name!r}: {cell!r:.40} is not a finite number."
             )
         return value
+
+
+def is_there(path: Path, where: str) -> bool:
+    """Whether there is such a file. Raises ValueError for a folder of that name."""
+    if path.is_dir():
+        raise ValueError(f"{where} is a folder; give a file of that name.")
+    return path.is_file()
 
 
 def read_table(path: Path, where: str) -> Table:
@@ -75,20 +93,21 @@ def read_table(path: Path, where: str) -> Table:
 def read_numbers(
     path: Path, where: str
 ) -> tuple[tuple[str, ...], Float64[np.ndarray, "row column"]]:
-    """The header and the numbers of a table that holds nothing else, however long. NaN and infinity
-    are numbers here. Raises ValueError."""
+    """The header and the numbers of a table that holds nothing else, however long. NaN, infinity
+    and what is not there, which is NaN, are numbers here. Raises ValueError."""
     text = decode(path.read_bytes(), where)
     lines = text.splitlines()
     columns = _header(lines, where)
     if not any(line.strip() for line in lines[1:]):
         raise ValueError(f"{where} has a header and no rows; give one or more.")
     try:
-        found = np.loadtxt(io.StringIO(text), delimiter="\t", skiprows=1, ndmin=2, comments=None)
+        whole = text.replace(MISSING, "nan")
+        found = np.loadtxt(io.StringIO(whole), delimiter="\t", skiprows=1, ndmin=2, comments=None)
         if found.shape[1] != len(columns):
             raise ValueError(f"{found.shape[1]} columns of numbers, {len(columns)} in the header")
     except ValueError as error:
         # The slow reader finds the place.
-        read_table(path, where).numbers(columns)
+        read_table(path, where).numbers(columns, gaps=True)
         raise ValueError(f"{where}: {error}.") from error
     return columns, found
 
@@ -113,6 +132,11 @@ def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[obje
 def _header(lines: Sequence[str], where: str) -> tuple[str, ...]:
     if not lines or not lines[0].strip():
         raise ValueError(f"{where} is empty; its first line names the columns, by tabs.")
+    if "\t" not in lines[0]:
+        raise ValueError(
+            f"{where}: there is no tab in the header, {lines[0]!r:.60}; columns are separated by "
+            "one tab, not by commas or spaces."
+        )
     columns = tuple(lines[0].split("\t"))
     for column in columns:
         if columns.count(column) > 1:
