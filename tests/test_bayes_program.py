@@ -289,12 +289,21 @@ def test_bad_pooling_is_named():
         ({"rX": 0.1}, "there is no region 'rX'"),
         ({"rA": -1.0}, "the onset of 'rA' is -1.0"),
         ({"rA": 0.9}, "from 0 to 0.6"),
-        ({}, "onsets is {}"),
+        ({}, r"'rA1': float\('inf'\)}\.$"),
+        ({"rA": True}, "the onset of 'rA' is True"),
+        ({"rA": "soon"}, "the onset of 'rA' is 'soon'"),
+        ({"rA": np.zeros(2)}, "the onset of 'rA' is array"),
     ],
 )
 def test_bad_onsets_are_named(onsets, message):
     with pytest.raises((ValueError, TypeError), match=message):
         OnsetTimes(onsets, 0.6).check(simulator(), 0.6)
+
+
+@pytest.mark.usefixtures("without_type_checks")
+@pytest.mark.parametrize("number", [np.int64(3), np.float32(3.0), jnp.asarray(3.0), 3])
+def test_onsets_may_be_any_real_number(number):
+    assert OnsetTimes({"rA": number, "rB": np.inf}, 10.0).times.tolist() == [3.0, np.inf]
 
 
 def test_half_the_step_is_compared_with_the_whole():
