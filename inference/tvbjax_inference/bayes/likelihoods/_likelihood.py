@@ -25,8 +25,7 @@ class Shown(NamedTuple):
 class AbstractLikelihood(eqx.Module):
     """A part of a program: the sites of what is unknown about the measurement, and the data's.
 
-    `name`: of the site of the data, and before the names of its own unknowns where there are
-    several likelihoods.
+    `name`: of the site of the data.
     """
 
     name: eqx.AbstractVar[str]
