@@ -339,11 +339,21 @@ def test_onsets_may_be_any_real_number(number):
     assert OnsetTimes({"rA": number, "rB": np.inf}, 10.0).times.tolist() == [3.0, np.inf]
 
 
+@pytest.mark.usefixtures("without_type_checks")
 def test_half_the_step_is_compared_with_the_whole():
     made = program()
     tree = bayes.sample(
         made, key=jax.random.key(0), method=bayes.Nuts(1, 5, 5), starts=1, progress=False
     )
+    for given, message in [
+        (tree.filter(lambda node: node.name != "unconstrained_posterior"), "no group 'unconst"),
+        (None, "no group 'unconstrained_posterior'; give what"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            bayes.step_halving(made, given)  # type: ignore[arg-type]
+    other = bayes.program(simulator(), ETA, recording())
+    with pytest.raises(ValueError, match="of another program: it has 5 unknown numbers, and the"):
+        bayes.step_halving(other, tree)
     found = bayes.step_halving(made, tree, draws=3)
     # By hand: Euler's steps of 0.05, every other of which is seen.
     flat = flat_of(made)
