@@ -2,6 +2,7 @@
 which the regions are really gone."""
 
 import dataclasses
+from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -192,35 +193,38 @@ def test_a_state_that_is_given_is_begun_from(program, tree):
 
 
 @pytest.mark.parametrize(
-    "make, message",
+    "make, given, named, message",
     [
-        (lambda: Resection("l0"), "Resection: regions is 'l0'; give a list of names"),
-        (lambda: Resection((0,)), r"Resection: regions is \(0,\)"),
-        (lambda: Resection(("a", "a")), "Resection: regions names 'a' twice"),
-        (lambda: Disconnection("ab"), "Disconnection: tracts is 'ab'"),
-        (lambda: Disconnection(("ab", "cd")), "Disconnection: a tract is 'ab'"),
-        (lambda: Disconnection((("a", "b", "c"),)), r"a tract is \('a', 'b', 'c'\)"),
-        (lambda: uninformed(LABELS, mean=np.nan), "mean is nan"),
-        (lambda: uninformed(LABELS, deviation=-1), "deviation is -1"),
-        (lambda: uninformed(LABELS, deviation="a"), "deviation is 'a'"),
-        (lambda: uninformed([]), "there are no labels"),
-        (lambda: uninformed("abc"), "labels is 'abc'; give a list of names"),
-        (lambda: uninformed(("a", "b", "a")), "labels names 'a' twice"),
-        (lambda: clinical_hypothesis(LABELS, "abc"), "regions is 'abc'"),
-        (lambda: lesion_on_mri(LABELS, ("a",), deviation=0.0), "deviation is 0.0"),
+        (Resection, ("l0",), {}, "Resection: regions is 'l0'; give a list of names"),
+        (Resection, ((0,),), {}, r"Resection: regions is \(0,\)"),
+        (Resection, (("a", "a"),), {}, "Resection: regions names 'a' twice"),
+        (Disconnection, ("ab",), {}, "Disconnection: tracts is 'ab'"),
+        (Disconnection, (("ab", "cd"),), {}, "Disconnection: a tract is 'ab'"),
+        (Disconnection, ((("a", "b", "c"),),), {}, r"a tract is \('a', 'b', 'c'\)"),
+        (uninformed, (LABELS,), {"mean": np.nan}, "mean is nan"),
+        (uninformed, (LABELS,), {"deviation": -1}, "deviation is -1"),
+        (uninformed, (LABELS,), {"deviation": "a"}, "deviation is 'a'"),
+        (uninformed, ([],), {}, "there are no labels"),
+        (uninformed, ("abc",), {}, "labels is 'abc'; give a list of names"),
+        (uninformed, (("a", "b", "a"),), {}, "labels names 'a' twice"),
+        (clinical_hypothesis, (LABELS, "abc"), {}, "regions is 'abc'"),
+        (lesion_on_mri, (LABELS, ("a",)), {"deviation": 0.0}, "deviation is 0.0"),
     ],
 )
 @pytest.mark.usefixtures("without_type_checks")
-def test_operations_and_priors_of_no_regions_are_told(make, message):
+def test_operations_and_priors_of_no_regions_are_told(make, given, named, message):
     with pytest.raises((TypeError, ValueError), match=message):
-        make()
+        make(*given, **named)
 
 
 @pytest.mark.usefixtures("without_type_checks")
 def test_names_may_be_any_sequence():
-    assert Resection(["a", "b"]) == Resection(("a", "b"))
-    assert hash(Disconnection([["a", "b"]])) == hash(Disconnection((("a", "b"),)))
-    assert uninformed(np.array(LABELS)).labels == LABELS
+    names: Any = ["a", "b"]
+    assert Resection(names) == Resection(("a", "b"))
+    several: Any = [names]
+    assert hash(Disconnection(several)) == hash(Disconnection((("a", "b"),)))
+    labels: Any = np.array(LABELS)
+    assert uninformed(labels).labels == LABELS
 
 
 @pytest.mark.usefixtures("without_type_checks")
