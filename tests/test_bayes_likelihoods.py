@@ -235,11 +235,58 @@ def with_value(array, index, value):
         ({"error": -0.1}, "error is -0.1"),
         ({"correlation": -1.0}, "correlation"),
         ({"amplitude": dist.Normal(jnp.zeros(2), 1.0)}, r"amplitude: the prior has the shape"),
+        ({"data": data()[:0]}, "the number of the data's samples is 0; give two or more"),
+        ({"data": data()[:1]}, "the number of the data's samples is 1; give two or more"),
+        ({"data": [["a"] * CHANNELS] * 2}, "the data are of the type <U1; give real numbers"),
+        ({"data": data() + 1j}, "the data are of the type complex128; give real numbers"),
+        ({"correlation": "x"}, "correlation, in samples, is 'x'"),
+        ({"name": ""}, "name is ''; give text"),
+        ({"offset": (1.0, 2.0, 3.0)}, r"offset is \(1.0, 2.0, 3.0\)"),
+        ({"amplitude": dist.Normal(0.0, 1.0)}, r"amplitude may be negative by its prior, Normal"),
+        ({"noise": dist.Uniform(-1.0, 2.0)}, "noise may be negative by its prior"),
+        ({"error": dist.StudentT(3.0)}, "error may be negative by its prior"),
+        ({"amplitude": "loud"}, "amplitude is 'loud'"),
     ],
 )
-def test_bad_input_is_named(given, message):
+@pytest.mark.parametrize("kind", [Seeg, SeegLogPower])
+@pytest.mark.usefixtures("without_type_checks")
+def test_bad_input_is_named(kind, given, message):
+    with pytest.raises((ValueError, TypeError), match=f"{kind.__name__}: .*{message}"):
+        kind(gain(), **{"data": data()} | given)
+
+
+@pytest.mark.parametrize(
+    "kind, given, message",
+    [
+        (Seeg, {"offset": 3.0}, "Seeg: offset is 3.0; give the mean and the deviation"),
+        (Seeg, {"offset": (0.0, -1.0)}, "Seeg: the offset's deviation is -1.0"),
+        (SeegLogPower, {"spread": "a"}, "SeegLogPower: spread is 'a'"),
+        (SeegLogPower, {"reference": "a"}, "SeegLogPower: reference is 'a'"),
+    ],
+)
+@pytest.mark.usefixtures("without_type_checks")
+def test_bad_settings_of_one_kind_are_named(kind, given, message):
     with pytest.raises((ValueError, TypeError), match=message):
-        Seeg(gain(), **{"data": data()} | given)
+        kind(gain(), data(), **given)
+
+
+@pytest.mark.parametrize(
+    "prior",
+    [
+        dist.HalfNormal(1.0),
+        dist.Uniform(0.0, 2.0),
+        dist.TruncatedNormal(1.0, 0.5, low=0.0),
+        dist.Gamma(2.0),
+        dist.TransformedDistribution(dist.Normal(0.0, 1.0), dist.transforms.ExpTransform()),
+        np.float32(0.5),
+        1,
+    ],
+)
+@pytest.mark.usefixtures("without_type_checks")
+def test_priors_of_positive_numbers_and_numbers_are_taken(prior):
+    made = SeegLogPower(gain(), data(), amplitude=prior, noise=prior, error=prior, offset=-1.0)
+    assert made.amplitude is prior
+    assert made.unknowns == (("amplitude", "noise", "error") if hasattr(prior, "support") else ())
 
 
 def test_what_does_not_fit_the_simulator_is_named():

@@ -1,5 +1,6 @@
 """Programs: densities against a slow calculation by hand, coordinates, pooling, onsets."""
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -251,6 +252,13 @@ def test_a_posterior_says_which_priors_it_had():
         ({"priors": {"coupling": dist.Normal()}}, "'coupling' allows values from -inf"),
         ({"priors": {"excitability": dist.Normal(jnp.zeros(5), 1.0)}}, r"shape \(5,\)"),
         ({"priors": {"coupling": 3.0}}, "the prior of 'coupling' is 3.0"),
+        (
+            {"priors": {"excitability": bayes.epilepsy.priors.uninformed(LABELS)}},
+            "the prior of 'excitability' is Excitability.*; give its .distribution",
+        ),
+        ({"priors": [1]}, r"priors is \[1\]"),
+        ({"priors": {"Coupling": dist.LogNormal()}}, "did you mean 'coupling'"),
+        ({"coordinates": {"excitability": 3}}, "the coordinate of 'excitability' is 3"),
         ({"initial": "somewhere"}, "initial is 'somewhere'"),
         ({"duration": 0.9}, "the data have 6 samples and 'raw' has 9"),
         (
@@ -266,6 +274,31 @@ def test_a_posterior_says_which_priors_it_had():
 def test_bad_input_is_named(changed, message):
     with pytest.raises((ValueError, TypeError), match=message):
         program(**changed)
+
+
+@pytest.mark.parametrize(
+    "names, message",
+    [
+        (("excitability",), "Seeg is called 'excitability', and there is a site 'excitability'"),
+        (("noise",), "Seeg is called 'noise', and there is a site 'noise' already"),
+        (("a", "a_log_likelihood"), "is called 'a_log_likelihood', and there is a site"),
+        (("a", "b"), "'noise' is unknown in Seeg, 'b'"),
+    ],
+)
+def test_sites_of_one_name_are_named(names, message):
+    rest = {"error": 0.0, "offset": (0.0, 0.0)}
+    parts = recording().recorded
+    several = [Seeg(parts.gain, parts.data, amplitude=1.5, name=name, **rest) for name in names]
+    if len(names) > 1 and names[1] != "b":
+        several[0] = Seeg(parts.gain, parts.data, amplitude=1.5, noise=0.5, name=names[0], **rest)
+    with pytest.raises(ValueError, match=message):
+        bayes.program(simulator(), [ETA, STRENGTH], several)
+
+
+def test_a_program_needs_a_monitor():
+    bare = dataclasses.replace(simulator(), monitors=())
+    with pytest.raises(ValueError, match="the simulator has no monitors"):
+        bayes.program(bare, ETA, recording())
 
 
 @pytest.mark.usefixtures("without_type_checks")
@@ -289,7 +322,10 @@ def test_bad_pooling_is_named():
         ({"rX": 0.1}, "there is no region 'rX'"),
         ({"rA": -1.0}, "the onset of 'rA' is -1.0"),
         ({"rA": 0.9}, "from 0 to 0.6"),
-        ({}, "onsets is {}"),
+        ({}, r"'rA1': float\('inf'\)}\.$"),
+        ({"rA": True}, "the onset of 'rA' is True"),
+        ({"rA": "soon"}, "the onset of 'rA' is 'soon'"),
+        ({"rA": np.zeros(2)}, "the onset of 'rA' is array"),
     ],
 )
 def test_bad_onsets_are_named(onsets, message):
@@ -297,11 +333,27 @@ def test_bad_onsets_are_named(onsets, message):
         OnsetTimes(onsets, 0.6).check(simulator(), 0.6)
 
 
+@pytest.mark.usefixtures("without_type_checks")
+@pytest.mark.parametrize("number", [np.int64(3), np.float32(3.0), jnp.asarray(3.0), 3])
+def test_onsets_may_be_any_real_number(number):
+    assert OnsetTimes({"rA": number, "rB": np.inf}, 10.0).times.tolist() == [3.0, np.inf]
+
+
+@pytest.mark.usefixtures("without_type_checks")
 def test_half_the_step_is_compared_with_the_whole():
     made = program()
     tree = bayes.sample(
         made, key=jax.random.key(0), method=bayes.Nuts(1, 5, 5), starts=1, progress=False
     )
+    for given, message in [
+        (tree.filter(lambda node: node.name != "unconstrained_posterior"), "no group 'unconst"),
+        (None, "no group 'unconstrained_posterior'; give what"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            bayes.step_halving(made, given)  # type: ignore[arg-type]
+    other = bayes.program(simulator(), ETA, recording())
+    with pytest.raises(ValueError, match="of another program: it has 5 unknown numbers, and the"):
+        bayes.step_halving(other, tree)
     found = bayes.step_halving(made, tree, draws=3)
     # By hand: Euler's steps of 0.05, every other of which is seen.
     flat = flat_of(made)

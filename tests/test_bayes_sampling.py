@@ -136,8 +136,18 @@ def test_jumps_between_modes_of_other_widths_keep_their_masses():
 
 
 def test_single_precision_is_refused():
-    with jax.enable_x64(False), pytest.raises(ValueError, match="single precision"):
-        find_modes(flat_of(two_humps), jax.random.key(0), 1)
+    flat, key = flat_of(two_humps), jax.random.key(0)
+
+    def never():
+        raise AssertionError("the model was looked at")
+
+    for search in (
+        lambda: find_modes(flat, key, 1),
+        lambda: bayes.sample(never, key=key),
+        lambda: bayes.calibrate(never, key=key),
+    ):
+        with jax.enable_x64(False), pytest.raises(ValueError, match="single precision"):
+            search()
 
 
 def test_a_killed_run_goes_on_with_equal_draws(tmp_path):

@@ -156,8 +156,10 @@ def test_what_does_not_fit_is_told(program, tree, without_type_checks):
         bare = tree.copy()
         bare["posterior"] = bare["posterior"].to_dataset()[["coupling"]]
         epilepsy.summary(bare)
-    with pytest.raises(ValueError, match="the tree has the regions v, w, x"):
-        epilepsy.activity(program, posterior_about(TRUTH, tuple("vwxyz")))
+    with pytest.raises(ValueError, match="region 3 is 'x' in the tree and 'd' in the program"):
+        epilepsy.activity(program, posterior_about(TRUTH, tuple("abcxe")))
+    with pytest.raises(ValueError, match="the tree has 4 regions and the program 5; give the"):
+        epilepsy.activity(program, posterior_about(TRUTH[:4], LABELS[:4]))
     with pytest.raises(ValueError, match="level is 1; give a probability below 1"):
         epilepsy.summary(tree, level=1.0)
     with pytest.raises(TypeError, match="activity: program is 'p'"):

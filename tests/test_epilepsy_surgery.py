@@ -2,6 +2,7 @@
 which the regions are really gone."""
 
 import dataclasses
+from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -17,6 +18,11 @@ from tvbjax.forward import Gain
 from tvbjax_inference.bayes import StateNoise, epilepsy
 from tvbjax_inference.bayes.epilepsy import Disconnection, Resection, forms
 from tvbjax_inference.bayes.epilepsy.permittivity import at_rest
+from tvbjax_inference.bayes.epilepsy.priors import (
+    clinical_hypothesis,
+    lesion_on_mri,
+    uninformed,
+)
 from tvbjax_inference.bayes.likelihoods import Seeg
 
 DURATION = 30.0
@@ -186,6 +192,42 @@ def test_a_state_that_is_given_is_begun_from(program, tree):
     assert (found["first"][0] == "c").all()
 
 
+@pytest.mark.parametrize(
+    "make, given, named, message",
+    [
+        (Resection, ("l0",), {}, "Resection: regions is 'l0'; give a list of names"),
+        (Resection, ((0,),), {}, r"Resection: regions is \(0,\)"),
+        (Resection, (("a", "a"),), {}, "Resection: regions names 'a' twice"),
+        (Disconnection, ("ab",), {}, "Disconnection: tracts is 'ab'"),
+        (Disconnection, (("ab", "cd"),), {}, "Disconnection: a tract is 'ab'"),
+        (Disconnection, ((("a", "b", "c"),),), {}, r"a tract is \('a', 'b', 'c'\)"),
+        (uninformed, (LABELS,), {"mean": np.nan}, "mean is nan"),
+        (uninformed, (LABELS,), {"deviation": -1}, "deviation is -1"),
+        (uninformed, (LABELS,), {"deviation": "a"}, "deviation is 'a'"),
+        (uninformed, ([],), {}, "there are no labels"),
+        (uninformed, ("abc",), {}, "labels is 'abc'; give a list of names"),
+        (uninformed, (("a", "b", "a"),), {}, "labels names 'a' twice"),
+        (clinical_hypothesis, (LABELS, "abc"), {}, "regions is 'abc'"),
+        (lesion_on_mri, (LABELS, ("a",)), {"deviation": 0.0}, "deviation is 0.0"),
+    ],
+)
+@pytest.mark.usefixtures("without_type_checks")
+def test_operations_and_priors_of_no_regions_are_told(make, given, named, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        make(*given, **named)
+
+
+@pytest.mark.usefixtures("without_type_checks")
+def test_names_may_be_any_sequence():
+    names: Any = ["a", "b"]
+    assert Resection(names) == Resection(("a", "b"))
+    several: Any = [names]
+    assert hash(Disconnection(several)) == hash(Disconnection((("a", "b"),)))
+    labels: Any = np.array(LABELS)
+    assert uninformed(labels).labels == LABELS
+
+
+@pytest.mark.usefixtures("without_type_checks")
 def test_what_does_not_fit_is_told(program, tree):
     def operate(candidates, **more):
         return epilepsy.virtual_surgery(program, tree, candidates, duration=DURATION, **more)
@@ -194,6 +236,14 @@ def test_what_does_not_fit_is_told(program, tree):
         operate([Resection(("A",))])
     with pytest.raises(ValueError, match="there are no candidates"):
         operate([])
+    with pytest.raises(TypeError, match=r"candidates is Resection\(.*give e.g. \[Resection"):
+        operate(Resection(("a",)))
+    with pytest.raises(TypeError, match="a candidate is 'a'"):
+        operate(["a"])
+    with pytest.raises(TypeError, match="duration is 'a'; give a number above 0"):
+        epilepsy.virtual_surgery(program, tree, [Resection()], duration="a")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="among is 'a'; give a list of names"):
+        epilepsy.smallest_resection(program, tree, duration=DURATION, among="a")
     with pytest.raises(ValueError, match="healthy is -1, at which a region has seizures"):
         operate([Resection()], healthy=-1.0)
     with pytest.raises(ValueError, match="more_than is -1"):

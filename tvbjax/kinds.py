@@ -1,6 +1,7 @@
 """Arguments of another kind than they should be, told in one way."""
 
 import numbers
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -30,6 +31,18 @@ def check_number(where: str, value: object, *, least: float = -np.inf, above: fl
     number = float(value)
     if not np.isfinite(number) or number < least or number <= above:
         raise ValueError(f"{where} is {value!r:.60}; give {wanted}.")
+
+
+def names_of(where: str, value: object, example: str) -> tuple[str, ...]:
+    """Names in their order. Raises `TypeError` for what are none, such as one text, of which the
+    letters are no names, and `ValueError` where one is there twice."""
+    found = None if isinstance(value, str) or not isinstance(value, Iterable) else tuple(value)
+    if found is None or not all(isinstance(one, str) for one in found):
+        raise TypeError(f"{where} is {value!r:.60}; give a list of names, e.g. {example}.")
+    for place, one in enumerate(found):
+        if one in found[:place]:
+            raise ValueError(f"{where} names '{one}' twice; name it once.")
+    return found
 
 
 def check_count(where: str, value: object, least: int = 1):

@@ -55,15 +55,34 @@ def step_halving(program: Program, tree: "xr.DataTree", draws: int = 20) -> Step
     """
     check_kind("step_halving: program", program, Program, "bayes.program(...)")
     check_count("step_halving: draws", draws)
+    positions = _positions(program, tree)
     finer = dataclasses.replace(program, simulator=_finer(program.simulator))
-    positions = np.asarray(tree["unconstrained_posterior"]["position"])
-    flat = positions.reshape(-1, positions.shape[-1])
-    chosen = jnp.asarray(flat[np.linspace(0, len(flat) - 1, draws).astype(int)])
+    chosen = jnp.asarray(positions[np.linspace(0, len(positions) - 1, draws).astype(int)])
     now, then = (
         jax.jit(lambda x, one=one: lax.map(flat_of(one).potential, x))(chosen)
         for one in (program, finer)
     )
     return StepHalving(np.asarray(now - then))
+
+
+def _positions(program: Program, tree: "xr.DataTree") -> Float[np.ndarray, "draw number"]:
+    """All draws in unbounded numbers. Raises `ValueError` for a tree of another program."""
+    if "unconstrained_posterior" not in getattr(tree, "children", {}):
+        raise ValueError(
+            "step_halving: the tree has no group 'unconstrained_posterior'; give what sample "
+            "returned."
+        )
+    found = np.asarray(tree["unconstrained_posterior"]["position"])
+    own, sites = flat_of(program).names, tree["posterior"].data_vars
+    absent = [name for name in program.free if name not in sites]
+    if found.shape[-1] != len(own) or absent:
+        lacks = f", and no '{absent[0]}'" if absent else ""
+        raise ValueError(
+            f"step_halving: the tree is of another program: it has {found.shape[-1]} unknown "
+            f"numbers{lacks}, and the program has {len(own)}; give the program that the tree was "
+            "drawn from."
+        )
+    return found.reshape(-1, found.shape[-1])
 
 
 def _finer(simulator: Simulator) -> Simulator:

@@ -69,6 +69,15 @@ class Mode:
         return self.scale @ self.scale.T
 
 
+def check_precision() -> None:
+    """Raises `ValueError` in single precision."""
+    if jnp.result_type(float) != jnp.float64:
+        raise ValueError(
+            "sample: JAX works in single precision, in which the curvature of a posterior is "
+            "lost to rounding; begin your program with jax.config.update('jax_enable_x64', True)."
+        )
+
+
 def find_modes(flat: Flat, key: Array, starts: int) -> tuple[Mode, ...]:
     """Modes within 10 nats of the best, the best first. The first start is the priors' medians;
     then, in turns, the best of many draws from the prior, and draws about the medians that are half
@@ -77,11 +86,7 @@ def find_modes(flat: Flat, key: Array, starts: int) -> tuple[Mode, ...]:
     Raises `ValueError` in single precision, in which Hessians are no good, and where no start has
     a finite density.
     """
-    if jnp.result_type(float) != jnp.float64:
-        raise ValueError(
-            "sample: JAX works in single precision, in which the curvature of a posterior is "
-            "lost to rounding; begin your program with jax.config.update('jax_enable_x64', True)."
-        )
+    check_precision()
     search = _Search(flat)
     begins = _begins(flat, key, starts)
     with ThreadPoolExecutor(workers()) as pool:

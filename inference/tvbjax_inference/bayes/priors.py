@@ -6,7 +6,6 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
-from jaxtyping import Array
 from numpyro.distributions import constraints
 
 from tvbjax import Free, Interval, Positive, Real, Simplex, Simulator
@@ -57,9 +56,12 @@ def checked_prior(
     """A prior that fits a free leaf: with the shape of its values, and none of them outside of the
     support. Raises `TypeError` or `ValueError`."""
     if not isinstance(prior, dist.Distribution):
+        # Priors as data, those of `epilepsy.priors`, have one.
+        of_data = isinstance(getattr(prior, "distribution", None), dist.Distribution)
+        normal = "a distribution of numpyro, e.g. numpyro.distributions.Normal(-3.0, 1.0)"
         raise TypeError(
-            f"program: the prior of '{name}' is {prior!r:.60}; give a distribution of numpyro, "
-            "e.g. numpyro.distributions.Normal(-3.0, 1.0)."
+            f"program: the prior of '{name}' is {prior!r:.60}; give "
+            f"{'its .distribution' if of_data else normal}."
         )
     shape = shape_of(simulator, free)
     found = prior.batch_shape + prior.event_shape
@@ -103,28 +105,25 @@ def _check_within(name: str, free: Free, prior: dist.Distribution) -> None:
     """Raises `ValueError` where a prior allows what the support does not."""
     if not is_in_units(free) or isinstance(free.support, Real):
         return
+    (low, high), ends = allowed(prior), _bounds(free)
+    if low < ends[0] or high > ends[1]:
+        raise ValueError(
+            f"program: the prior of '{name}' allows values from {low:g} to {high:g}, and the "
+            f"support is {free.support}; give a prior within it, e.g. a TruncatedNormal, or a "
+            "wider support."
+        )
+
+
+def allowed(prior: dist.Distribution) -> tuple[float, float]:
+    """The least and the greatest value that a prior allows."""
     support: Any = prior.support
     support = getattr(support, "base_constraint", support)
     low = getattr(support, "lower_bound", 0.0 if support is constraints.positive else -np.inf)
     high = getattr(support, "upper_bound", np.inf)
-    ends = _bounds(free)
-    if np.min(np.asarray(low)) < ends[0] or np.max(np.asarray(high)) > ends[1]:
-        raise ValueError(
-            f"program: the prior of '{name}' allows values from {_least(low):g} to "
-            f"{_most(high):g}, and the support is {free.support}; give a prior within it, e.g. a "
-            "TruncatedNormal, or a wider support."
-        )
+    return float(np.min(np.asarray(low))), float(np.max(np.asarray(high)))
 
 
 def _bounds(free: Free) -> tuple[float, float]:
     if isinstance(free.support, Interval):
         return free.support.low, free.support.high
     return (0.0 if isinstance(free.support, Positive) else -np.inf), np.inf
-
-
-def _least(values: Array | float) -> float:
-    return float(np.min(np.asarray(values)))
-
-
-def _most(values: Array | float) -> float:
-    return float(np.max(np.asarray(values)))

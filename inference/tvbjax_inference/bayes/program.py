@@ -6,7 +6,7 @@ all that numpyro has works with it.
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import equinox as eqx
@@ -20,6 +20,7 @@ from tvbjax import Free, Result, Simulator, simulate
 from tvbjax.arrays import is_traced, strong
 from tvbjax.identity import digest
 from tvbjax.kinds import check_kind
+from tvbjax.near import near
 from tvbjax.provenance import describe
 from tvbjax.simulation import check_key, whole_steps
 from tvbjax.supports import Simplex
@@ -199,6 +200,11 @@ def program(
     several, names = ((), ()) if nothing else named_free("program", simulator, free)
     unknowns = dict(zip(names, several, strict=True))
     likelihoods = _likelihoods(likelihood)
+    if not simulator.monitors:
+        raise ValueError(
+            "program: the simulator has no monitors, and of a run nothing is kept that data could "
+            "be held against; build it with monitors=(monitors.Raw(),)."
+        )
     check_key(simulator, key, "program")
     length = (
         max(one.duration(simulator) for one in likelihoods.values())
@@ -216,13 +222,14 @@ def program(
         one.check(simulator, length)
     begins = as_initial(initial)
     begins.check(simulator)
-    chosen, moved = dict(priors or {}), dict(coordinates or {})
-    for what, given in (("priors", chosen), ("coordinates", moved)):
-        for name in set(given) - set(unknowns):
-            raise ValueError(
-                f"program: {what} names '{name}', which is not free; free are "
-                f"{', '.join(unknowns)}."
-            )
+    chosen = _by_name("priors", priors, unknowns, "{'coupling': LogNormal(0.0, 0.5)}")
+    moved = _by_name("coordinates", coordinates, unknowns, "{'excitability': Equilibrium()}")
+    for name, one in moved.items():
+        where = f"program: the coordinate of '{name}'"
+        check_kind(where, one, AbstractCoordinate, "tvbjax.bayes.epilepsy.Equilibrium()")
+    noisy = () if state_noise is None else state_noise.dims
+    hidden = (f"{name}_coordinate" for name in moved)
+    _check_sites({*unknowns, *hidden, *begins.dims, *noisy}, likelihoods.values())
     for name, one in unknowns.items():
         given = chosen.get(name, default_prior(simulator, one))
         chosen[name] = checked_prior(simulator, name, one, given, moved.get(name))
@@ -252,6 +259,40 @@ def _likelihoods(given: Any) -> dict[str, AbstractLikelihood]:
         if names.count(name) > 1:
             raise ValueError(f"program: two likelihoods are called '{name}'; give them names.")
     return {one.name: one for one in several}
+
+
+def _by_name(what: str, given: Any, unknowns: Mapping[str, Free], example: str) -> dict[str, Any]:
+    """What is given for some of what is free."""
+    if given is None:
+        return {}
+    check_kind(f"program: {what}", given, Mapping, example)
+    for name in given:
+        if name not in unknowns:
+            hint = near(name, tuple(unknowns)) or f"free are {', '.join(unknowns)}."
+            raise ValueError(f"program: {what} names '{name}', which is not free; {hint}")
+    return dict(given)
+
+
+def _check_sites(taken: set[str], likelihoods: Iterable[AbstractLikelihood]) -> None:
+    """Raises `ValueError` where a likelihood's site is called as one that is `taken`, or as
+    another's."""
+    for one in likelihoods:
+        who = type(one).__name__
+        for site in one.unknowns:
+            if site in taken:
+                raise ValueError(
+                    f"program: '{site}' is unknown in {who}, '{one.name}', and there is a site of "
+                    "that name already; call the free leaf otherwise, or give the likelihood a "
+                    "number in the place of the prior."
+                )
+        taken |= {*one.unknowns}
+        for site in (one.name, f"{one.name}_log_likelihood"):
+            if site in taken:
+                raise ValueError(
+                    f"program: {who} is called '{one.name}', and there is a site '{site}' already; "
+                    f"give it another name, such as {who}(..., name='data')."
+                )
+            taken.add(site)
 
 
 def _put(simulator: Simulator, free: Free, value: Array) -> Simulator:

@@ -16,7 +16,7 @@ from tvbjax.kinds import check_count, check_kind
 from tvbjax_inference.bayes.checkpoint import Checkpoint
 from tvbjax_inference.bayes.flat import flat_of
 from tvbjax_inference.bayes.method import AbstractMethod
-from tvbjax_inference.bayes.modes import find_modes
+from tvbjax_inference.bayes.modes import check_precision, find_modes
 from tvbjax_inference.bayes.nuts import Nuts
 from tvbjax_inference.bayes.posterior import as_tree
 
@@ -53,6 +53,7 @@ def sample(
     Needs JAX in double precision. Raises `TypeError` or `ValueError` for input that does not fit,
     and for a model without a finite density at any start.
     """
+    check_precision()
     check_one_key("sample", key)
     check_kind("sample: method", method, AbstractMethod, "tvbjax.bayes.Nuts(chains=4)")
     check_count("sample: starts", starts)

@@ -16,7 +16,7 @@ from jaxtyping import Array
 from tvbjax.kinds import check_count, check_kind
 from tvbjax_inference.bayes.calibration import Calibration, thinned
 from tvbjax_inference.bayes.flat import Flat, Sites, flat_of
-from tvbjax_inference.bayes.modes import find_modes
+from tvbjax_inference.bayes.modes import check_precision, find_modes
 from tvbjax_inference.bayes.nuts import Nuts
 from tvbjax_inference.bayes.sbc import calibrated
 
@@ -49,6 +49,7 @@ def calibrate(
 
     Raises `KeyError` for sites that the model has not, and as `simulation_based_calibration` does.
     """
+    check_precision()
     check_kind("calibrate: method", method, Nuts, "tvbjax.bayes.Nuts(chains=2)")
     check_count("calibrate: draws", draws, 2)
     flat = flat_of(model)

@@ -14,7 +14,6 @@ import numpy as np
 import numpyro
 import numpyro.distributions as dist
 from jaxtyping import Array
-from numpyro.distributions import constraints
 
 from tvbjax import Simulator, noise
 from tvbjax.kinds import check_kind
@@ -48,13 +47,7 @@ class StateNoise(eqx.Module):
                 "StateNoise: deviations is empty; name a state variable, or leave the noise out."
             )
         for name, deviation in self.deviations.items():
-            where = f"StateNoise: the deviation of '{name}'"
-            check_unknown(where, deviation)
-            if getattr(deviation, "support", None) is constraints.real:
-                raise ValueError(
-                    f"{where} may be negative by its prior, and with another sign of all "
-                    "innovations it is the same noise; give HalfNormal or LogNormal."
-                )
+            check_unknown(f"StateNoise: the deviation of '{name}'", deviation)
 
     def put(self, simulator: Simulator, duration: float) -> Simulator:
         """The simulator with a path for `duration` ms, of zeros. Raises `ValueError` where it has

@@ -13,7 +13,7 @@ import numpy as np
 import numpyro.distributions as dist
 from jaxtyping import Float
 
-from tvbjax.kinds import check_number
+from tvbjax.kinds import check_number, names_of
 from tvbjax.near import near
 
 THRESHOLD = -2.05
@@ -37,9 +37,8 @@ class Excitability:
         self, regions: Sequence[str], mean: float, deviation: float, said: str
     ) -> "Excitability":
         """With other numbers in some regions. Raises ValueError for one that does not exist."""
-        check_number("Excitability: mean", mean)
-        check_number("Excitability: deviation", deviation, above=0.0)
-        chosen = [_place(self.labels, region) for region in regions]
+        _check_normal(mean, deviation)
+        chosen = [_place(self.labels, region) for region in _regions(regions)]
         means, deviations = self.mean.copy(), self.deviation.copy()
         means[chosen], deviations[chosen] = mean, deviation
         return Excitability(self.labels, means, deviations, f"{self.said}; {said}")
@@ -47,9 +46,13 @@ class Excitability:
 
 def uninformed(labels: Sequence[str], mean: float = -3.0, deviation: float = 1.0) -> Excitability:
     """No opinion: each region may be healthy or not, 17 % of them above the threshold."""
-    count = len(labels)
+    names = names_of("Excitability: labels", labels, "connectome.labels")
+    if not names:
+        raise ValueError("Excitability: there are no labels; give connectome.labels.")
+    _check_normal(mean, deviation)
     said = f"no hypothesis: N({mean:g}, {deviation:g}) in all regions"
-    return Excitability(tuple(labels), np.full(count, mean), np.full(count, deviation), said)
+    count = len(names)
+    return Excitability(names, np.full(count, mean), np.full(count, deviation), said)
 
 
 def expecting_few(labels: Sequence[str]) -> Excitability:
@@ -62,16 +65,32 @@ def clinical_hypothesis(
 ) -> Excitability:
     """Regions that clinicians think epileptogenic about -1.8, so that 69 % are above the threshold;
     the others N(-3.2, 0.4)."""
-    said = f"a clinical hypothesis, N(-1.8, {deviation:g}) in {', '.join(epileptogenic)}"
-    return expecting_few(labels).about(epileptogenic, -1.8, deviation, said)
+    return _hypothesis("a clinical hypothesis", labels, epileptogenic, -1.8, deviation)
 
 
 def lesion_on_mri(
     labels: Sequence[str], lesions: Sequence[str], deviation: float = 0.6
 ) -> Excitability:
     """Regions with a lesion about the threshold; the others N(-3.2, 0.4)."""
-    said = f"lesions on MRI, N({THRESHOLD:g}, {deviation:g}) in {', '.join(lesions)}"
-    return expecting_few(labels).about(lesions, THRESHOLD, deviation, said)
+    return _hypothesis("lesions on MRI", labels, lesions, THRESHOLD, deviation)
+
+
+def _hypothesis(
+    what: str, labels: Sequence[str], regions: Sequence[str], mean: float, deviation: float
+) -> Excitability:
+    names = _regions(regions)
+    _check_normal(mean, deviation)
+    said = f"{what}, N({mean:g}, {deviation:g}) in {', '.join(names)}"
+    return expecting_few(labels).about(names, mean, deviation, said)
+
+
+def _regions(given: Sequence[str]) -> tuple[str, ...]:
+    return names_of("Excitability: regions", given, "['lHip', 'lAmg']")
+
+
+def _check_normal(mean: object, deviation: object) -> None:
+    check_number("Excitability: mean", mean)
+    check_number("Excitability: deviation", deviation, above=0.0)
 
 
 def _place(labels: tuple[str, ...], region: str) -> int:

@@ -44,11 +44,16 @@ def check_patient(who: str, program: Program, tree: "xr.DataTree", names: tuple[
     check_tree(who, tree, ("excitability", *names))
     labels = tuple(map(str, tree["posterior"].to_dataset()["region"].values))
     if labels != program.simulator.connectome.labels:
-        raise ValueError(
-            f"{who}: the tree has the regions {', '.join(labels[:3])}, ... and the program "
-            f"{', '.join(program.simulator.connectome.labels[:3])}, ...; give the program that the "
-            "tree was drawn from."
-        )
+        differ = _difference(labels, program.simulator.connectome.labels)
+        raise ValueError(f"{who}: {differ}; give the program that the tree was drawn from.")
+
+
+def _difference(drawn: tuple[str, ...], own: tuple[str, ...]) -> str:
+    """How the regions of a tree are not those of a program."""
+    if len(drawn) != len(own):
+        return f"the tree has {len(drawn)} regions and the program {len(own)}"
+    place = next(i for i, label in enumerate(drawn) if label != own[i])
+    return f"region {place} is '{drawn[place]}' in the tree and '{own[place]}' in the program"
 
 
 def chosen_draws(

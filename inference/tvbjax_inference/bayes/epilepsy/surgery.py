@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Bool
 from scipy.stats import binomtest
 
-from tvbjax.kinds import check_count, check_kind, check_number
+from tvbjax.kinds import check_count, check_kind, check_number, names_of
 from tvbjax.near import near
 from tvbjax_inference.bayes.epilepsy.permittivity import NearSlowManifold, at_rest
 from tvbjax_inference.bayes.epilepsy.priors import THRESHOLD
@@ -51,6 +51,10 @@ class Resection:
 
     regions: tuple[str, ...] = ()
 
+    def __post_init__(self):
+        names = names_of("Resection: regions", self.regions, "('a', 'b')")
+        object.__setattr__(self, "regions", names)
+
     def __str__(self) -> str:
         return " + ".join(self.regions) or "no surgery"
 
@@ -60,6 +64,15 @@ class Disconnection:
     """These tracts are cut, each `(from, to)` in this direction alone."""
 
     tracts: tuple[tuple[str, str], ...]
+
+    def __post_init__(self):
+        example = "(('a', 'b'), ('a', 'c'))"
+        check_kind("Disconnection: tracts", self.tracts, (tuple, list), example)
+        tracts = tuple(names_of("Disconnection: a tract", t, "('a', 'b')") for t in self.tracts)
+        for tract in tracts:
+            if len(tract) != 2:
+                raise ValueError(f"Disconnection: a tract is {tract!r:.60}; give ('from', 'to').")
+        object.__setattr__(self, "tracts", tracts)
 
     def __str__(self) -> str:
         return "cut " + ", ".join(f"{source} → {target}" for source, target in self.tracts)
@@ -120,11 +133,13 @@ def virtual_surgery(
     """
     check_count("virtual_surgery: more_than", more_than, least=0)
     check_level("virtual_surgery", level)
+    check_kind("virtual_surgery: candidates", candidates, (list, tuple), "[Resection(('a',))]")
+    for one in candidates:
+        kinds = (Resection, Disconnection)
+        check_kind("virtual_surgery: a candidate", one, kinds, "Resection(('a', 'b'))")
     if not candidates:
         raise ValueError("virtual_surgery: there are no candidates; give e.g. [Resection(('a',))].")
-    operate = _operating(
-        program, tree, float(duration), draws, seed, initial, float(permittivity), float(healthy)
-    )
+    operate = _operating(program, tree, duration, draws, seed, initial, permittivity, healthy)
     return _told(program, candidates, operate(candidates), more_than, level, float(duration))
 
 
@@ -154,12 +169,11 @@ def smallest_resection(
     check_count("smallest_resection: up_to", up_to)
     check_level("smallest_resection: wanted,", wanted)
     check_level("smallest_resection", level)
-    operate = _operating(
-        program, tree, float(duration), draws, seed, initial, float(permittivity), float(healthy)
-    )
+    named = names_of("smallest_resection: among", () if among is None else among, "['a', 'b']")
+    operate = _operating(program, tree, duration, draws, seed, initial, permittivity, healthy)
     tried: list[Resection] = [Resection()]
     times = operate(tried)
-    regions = _suspects(program, tree, times[0]) if among is None else tuple(among)
+    regions = _suspects(program, tree, times[0]) if among is None else named
     for size in range(up_to + 1):
         found = _told(program, tried, times, more_than, level, float(duration))
         prevented = found["prevented"].values
@@ -176,12 +190,12 @@ def smallest_resection(
 def _operating(
     program: Program,
     tree: "xr.DataTree",
-    duration: float,
+    duration: float | int,
     draws: int,
     seed: int,
     initial: ArrayLike | None,
-    permittivity: float,
-    healthy: float,
+    permittivity: float | int,
+    healthy: float | int,
 ) -> Callable[[Sequence[Candidate]], np.ndarray]:
     """A function of candidates, which gives the times at which regions begin to discharge
     (candidate, draw, region), infinity where they do not. Compiled once."""
@@ -195,6 +209,7 @@ def _operating(
             f"virtual_surgery: healthy is {healthy:g}, at which a region has seizures by itself; "
             f"give less than {THRESHOLD:g}."
         )
+    duration, permittivity, healthy = float(duration), float(permittivity), float(healthy)
     noise, watching = program.state_noise, watched(program)
     if noise is not None:
         watching = dataclasses.replace(watching, simulator=noise.anew(watching.simulator))
@@ -250,8 +265,6 @@ def _masks(
     kept = np.ones((len(candidates), len(labels)), bool)
     whole = np.ones((len(candidates), len(labels), len(labels)), bool)
     for number, candidate in enumerate(candidates):
-        kinds = (Resection, Disconnection)
-        check_kind("virtual_surgery: a candidate", candidate, kinds, "Resection(('a', 'b'))")
         if isinstance(candidate, Resection):
             removed = [_place(labels, region) for region in candidate.regions]
             kept[number, removed] = False

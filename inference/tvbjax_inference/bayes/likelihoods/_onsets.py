@@ -18,6 +18,7 @@ from tvbjax_inference.bayes.likelihoods._likelihood import (
     AbstractLikelihood,
     Shown,
     Unknown,
+    check_name,
     check_unknown,
     unknown,
 )
@@ -66,11 +67,13 @@ class OnsetTimes(AbstractLikelihood):
         check_number("OnsetTimes: width", width, above=0.0)
         if not isinstance(onsets, Mapping) or not onsets:
             raise TypeError(
-                f"OnsetTimes: onsets is {onsets!r:.60}; give times by region, e.g. {{'lA1': 12.5, "
-                "'rA1': float('inf')}}."
+                f"OnsetTimes: onsets is {onsets!r:.60}; give times by region, e.g. "
+                "{'lA1': 12.5, 'rA1': float('inf')}."
             )
         for region, time in onsets.items():
-            if not (isinstance(time, float | int) and (0 <= time <= duration or time == np.inf)):
+            number = np.asarray(time)
+            real = number.ndim == 0 and number.dtype.kind in "iuf"
+            if not (real and (0 <= number <= duration or number == np.inf)):
                 raise ValueError(
                     f"OnsetTimes: the onset of '{region}' is {time!r:.40}; give ms from 0 to "
                     f"{duration:g}, or infinity where it was seen not to begin."
@@ -80,7 +83,12 @@ class OnsetTimes(AbstractLikelihood):
         default = dist.LogNormal(np.log(duration / 20.0), 1.0)
         self.deviation = default if deviation is None else deviation
         check_unknown("OnsetTimes: deviation", self.deviation)
+        check_name("OnsetTimes", name)
         self.monitor, self.variable, self.name = monitor, variable, name
+
+    @property
+    def unknowns(self):
+        return ("onset_deviation",) if isinstance(self.deviation, dist.Distribution) else ()
 
     def duration(self, simulator):
         return self.length

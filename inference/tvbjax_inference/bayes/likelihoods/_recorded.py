@@ -104,6 +104,11 @@ class AbstractRecording(AbstractLikelihood):
         own = {name: getattr(self, name) for name in self.settings}
         return type(self)(kept.gain, kept.data, **places, **own)  # type: ignore[call-arg]
 
+    @property
+    def unknowns(self):
+        several = ("amplitude", "noise", "error", "offset")
+        return tuple(name for name in several if isinstance(getattr(self, name), dist.Distribution))
+
     def check(self, simulator, duration):
         self.recorded.check(self.who, simulator, duration)
 

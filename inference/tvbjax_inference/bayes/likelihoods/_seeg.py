@@ -12,7 +12,12 @@ from jaxtyping import Float
 
 from tvbjax.forward import Gain
 from tvbjax.kinds import check_number
-from tvbjax_inference.bayes.likelihoods._likelihood import Unknown, check_unknown, unknown
+from tvbjax_inference.bayes.likelihoods._likelihood import (
+    Unknown,
+    check_name,
+    check_unknown,
+    unknown,
+)
 from tvbjax_inference.bayes.likelihoods._recorded import AbstractRecording, Recorded
 from tvbjax_inference.bayes.likelihoods._rotation import Rotation
 
@@ -71,12 +76,13 @@ class Seeg(AbstractRecording):
         name: str = "seeg",
     ):
         self.recorded = Recorded("Seeg", gain, data, monitor, variable, skip)
+        _check_settings("Seeg", name, correlation)
         self.name, self.correlation = name, float(correlation)
         size = self.recorded.spread / float(jnp.sqrt(jnp.mean(gain.matrix**2)))
         self.amplitude = dist.LogNormal(np.log(size), 1.0) if amplitude is None else amplitude
         self.noise = _noise(self.recorded) if noise is None else noise
         self.error = error
-        self.offset = _any_level(self.recorded, size) if offset is None else offset
+        self.offset = _any_level(self.recorded, size) if offset is None else _pair(offset)
         _check("Seeg", self)
         left, singular, right = np.linalg.svd(np.asarray(gain.matrix, float))
         self.right, self.singular = right[: len(singular)].T, singular
@@ -145,13 +151,15 @@ class SeegLogPower(AbstractRecording):
         name: str = "seeg",
     ):
         self.recorded = Recorded("SeegLogPower", gain, data, monitor, variable, skip)
+        _check_settings("SeegLogPower", name, correlation)
+        check_number("SeegLogPower: spread", spread, least=0.0)
+        if reference is not None:
+            check_number("SeegLogPower: reference", reference, above=0.0)
         self.name, self.correlation, self.spread = name, float(correlation), float(spread)
         self.amplitude = dist.LogNormal(0.0, 0.5) if amplitude is None else amplitude
         self.noise = _noise(self.recorded) if noise is None else noise
         self.error = error
         self.reference = float(gain.matrix.max() if reference is None else reference)
-        check_number("SeegLogPower: spread", spread, least=0.0)
-        check_number("SeegLogPower: reference", self.reference, above=0.0)
         rows = np.asarray(gain.matrix, float)
         if (rows < 0).any() or not (rows > 0).any(axis=1).all():
             channel = gain.channels[int(np.argmin(rows.min(axis=1) * (rows.max(axis=1) > 0)))]
@@ -163,6 +171,7 @@ class SeegLogPower(AbstractRecording):
         # As if all sources were 0, amplitudes 1.
         level = self.recorded.data.mean() - np.log(rows.sum(axis=1) / self.reference).mean()
         self.offset = dist.Normal(float(level), 2.0) if offset is None else offset
+        check_unknown("SeegLogPower: offset", self.offset, least=-np.inf)
         _check("SeegLogPower", self)
         rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
         values, vectors = np.linalg.eigh(rows @ rows.T)
@@ -195,13 +204,26 @@ def _noise(recorded: Recorded) -> dist.Distribution:
     return dist.LogNormal(np.log(recorded.spread), 1.0)
 
 
+def _pair(offset: Any) -> tuple[float, float]:
+    """Mean and deviation. Raises `TypeError` or `ValueError` for others."""
+    if not isinstance(offset, tuple | list) or len(offset) != 2:
+        raise TypeError(
+            f"Seeg: offset is {offset!r:.60}; give the mean and the deviation of every channel's "
+            "own constant, e.g. (0.0, 10.0)."
+        )
+    mean, deviation = offset
+    check_number("Seeg: the offset's mean", mean)
+    check_number("Seeg: the offset's deviation", deviation, least=0.0)
+    return mean, deviation
+
+
+def _check_settings(who: str, name: object, correlation: object) -> None:
+    check_name(who, name)
+    check_number(f"{who}: correlation, in samples,", correlation, least=0.0)
+
+
 def _check(who: str, likelihood: Seeg | SeegLogPower) -> None:
-    check_number(f"{who}: correlation, in samples,", likelihood.correlation, least=0.0)
     for what in ("amplitude", "noise", "error"):
         check_unknown(f"{who}: {what}", getattr(likelihood, what))
     if not isinstance(likelihood.noise, dist.Distribution) and likelihood.noise == 0:
         raise ValueError(f"{who}: noise is 0, and data without noise have no density; give more.")
-    if isinstance(likelihood, Seeg):
-        mean, deviation = likelihood.offset
-        check_number(f"{who}: the offset's mean", mean)
-        check_number(f"{who}: the offset's deviation", deviation, least=0.0)
