@@ -43,13 +43,14 @@ def test_what_is_wrong_with_a_folder_is_said(folder, tmp_path):
 def test_a_fit_leaves_all_that_a_researcher_looks_at_and_its_warning(folder, tmp_path):
     out = tmp_path / "found"
     words = ["fit", folder, "--out", out, "--warmup", 15, "--draws", 10, "--chains", 2]
+    words += ["--accept", 0.9, "--dt", 0.1]
     said = run(*words)
     assert said.exit_code == 3, said.output  # as few draws as these are not to be trusted
     assert "Not to be trusted" in said.output
     page = (out / "report.html").read_text()
     assert "not to be trusted as it is" in page and "research use only" in page
     assert "Half the step changes" in page and "1 ms of the model is 4 s" in page
-    assert "esection" in said.output and "onset at" in page
+    assert "esection" in said.output and "onset at" in page and "RecoupledHeun, dt 0.1" in page
     rows = (out / "regions.tsv").read_text().splitlines()
     assert len(rows) == 11
     with xr.open_datatree(out / "posterior.nc") as tree:

@@ -122,7 +122,17 @@ def fit(
     chains: Annotated[int, typer.Option(help="Of NUTS.")] = 4,
     warmup: Annotated[int, typer.Option(help="Steps of each chain that are thrown away.")] = 500,
     draws: Annotated[int, typer.Option(help="Of each chain.")] = 1000,
+    accept: Annotated[
+        float, typer.Option(help="Acceptance that steps are made for: more, fewer diverge.")
+    ] = 0.95,
     pace: Pace = 4.0,
+    dt: Annotated[
+        float | None,
+        typer.Option(
+            help="ms of the model in a step of RecoupledHeun, such as 0.025, for the equations' "
+            "own posterior; by default steps are Heun's, of 0.1."
+        ),
+    ] = None,
     match: Match = False,
     seed: Annotated[int, typer.Option(min=0, max=_SEEDS, help="Of the chains.")] = 0,
 ) -> None:
@@ -131,7 +141,7 @@ def fit(
     Whatever stops it, the same command goes on where it was. The prior is the clinicians'
     hypothesis of patient.json, else its lesions, else none.
     """
-    from tvbjax import bayes
+    from tvbjax import bayes, integrators
 
     _check_place("epilepsy fit --out", out)
     jax.config.update("jax_enable_x64", True)
@@ -141,8 +151,9 @@ def fit(
         out,
         key=jax.random.key(seed),
         seizure=seizure,
-        method=bayes.Nuts(chains=chains, warmup=warmup, draws=draws),
+        method=bayes.Nuts(chains, warmup, draws, target_accept=accept),
         pace=pace,
+        integrator=None if dt is None else integrators.RecoupledHeun(dt),
         told=lambda text: console.print(text, highlight=False, markup=False),
     )
     console.print(f"written to {study.folder}; for research use only", highlight=False)

@@ -42,8 +42,8 @@ class StepHalving:
             return f"{said}: it is small enough."
         return (
             f"{said}, more than {NEGLIGIBLE}: the posterior is that of these steps, and not of the "
-            "equations; take a smaller dt, or an integrator of higher order, or a larger error of "
-            "the model."
+            "equations; take a smaller dt, or RecoupledHeun where regions are coupled, or a larger "
+            "error of the model."
         )
 
 

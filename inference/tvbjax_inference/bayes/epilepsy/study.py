@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from jaxtyping import Array
 
 from tvbjax import monitors
+from tvbjax.integrators import AbstractIntegrator
 from tvbjax.io.atomic import atomic_path
 from tvbjax.io.xarray_files import write_dataset
 from tvbjax.kinds import check_kind
@@ -81,6 +82,7 @@ def seizure_program(
     after: float = 5.0,
     error: float = 0.2,
     spread: float = 0.3,
+    integrator: AbstractIntegrator | None = None,
 ) -> Program:
     """The program of one seizure: log power of what contacts recorded, from `before` s ahead of the
     onset to `after` s behind the end, as far as they were recorded, beside a network of smooth
@@ -88,14 +90,17 @@ def seizure_program(
 
     `pace`: s of the recording in 1 ms of the model: choose it so that the model's discharge, of
     about 5 ms, lasts as long as the seizure; the window then holds one of them. There is a sample
-    every 0.2 ms. `error`: of the model, in log
-    power; `spread`: of the contacts' own offsets. `excitability`: by default `prior_of(patient)`.
+    every 0.2 ms. `error`: of the model, in log power; `spread`: of the contacts' own offsets.
+    `excitability`: by default `prior_of(patient)`. `integrator`: by default Heun's with steps of
+    0.1 ms, between which the coupling is held; `RecoupledHeun(dt=0.025)` for the equations' own
+    posterior.
 
     Raises `ValueError` where the window has no seizure, or is too short.
     """
     check_kind("seizure_program: patient", patient, Patient, "epilepsy.read_patient(folder)")
     _, features = fitted_window(seizure, pace=pace, before=before, after=after, step=_STEP)
-    simulator = network(patient.connectome, watch=monitors.SubSample(_STEP, (SMOOTH.source,)))
+    watch = monitors.SubSample(_STEP, (SMOOTH.source,))
+    simulator = network(patient.connectome, integrator=integrator, watch=watch)
     likelihood = SeegLogPower(patient.gain, features, error=error, spread=spread)
     prior = prior_of(patient) if excitability is None else excitability
     return patient_program(simulator, likelihood, excitability=prior, initial=NearSlowManifold())
