@@ -49,8 +49,8 @@ _LIMITS = (
 _UNKNOWN_STEPS = (
     "Nobody looked how far the log density depends on the integrator's step: see step_halving."
 )
-# Attributes of the posterior that the table of settings has already.
-_SHOWN = ("model", "connectome", "coupling", "integrator", "duration", "versions")
+# Attributes of the posterior that have their place elsewhere.
+_SHOWN = ("model", "connectome", "coupling", "integrator", "duration", "versions", "files, sha256")
 _REGIONS = 25  # rows of a table
 _SAID = 20  # pairs that are named
 _SHA256 = re.compile("[0-9a-f]{64}")
