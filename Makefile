@@ -26,12 +26,13 @@ $(INSTALLED): pyproject.toml constraints.txt
 demo: setup
 	$(BIN)/tvbjax demo
 
-# Two processes, each with whole files: compiling is what takes the time.
+# Two processes, each with whole files, for compiling is what takes the time; in the order of the files,
+# for else notebooks, which are few and long, come last and one process waits.
 test: setup
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-all: setup
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'slow or not slow'
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'slow or not slow'
 
 lint: setup
 	$(BIN)/ruff format --check .
