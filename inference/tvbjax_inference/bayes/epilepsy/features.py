@@ -22,6 +22,9 @@ _SLOW = 2.0  # Hz, the usual low-pass
 _SPARE = 0.4  # of the points' rate: what is slower is not aliased
 _BASELINE = 2.0  # s before the onset, the least that a baseline is made of
 _FEWEST = 20  # points of a window that a model is fitted to
+# Of what is fitted, by default: s of the recording in a ms of the model, s ahead of the onset and
+# behind the end, ms of the model from point to point.
+PACE, BEFORE, AFTER, STEP = 4.0, 20.0, 5.0, 0.2
 _MARK = (
     "mark it: in onsets.tsv, in the row of the seizure whose region is n/a, columns onset and end, "
     "in s from the first sample; or dataclasses.replace(seizure, onset=..., end=...)"
@@ -124,10 +127,10 @@ def seizure_window(seizure: Seizure, before: float = 5.0, after: float = 5.0) ->
 def fitted_window(
     seizure: Seizure,
     *,
-    pace: float = 4.0,
-    before: float = 20.0,
-    after: float = 5.0,
-    step: float = 0.2,
+    pace: float = PACE,
+    before: float = BEFORE,
+    after: float = AFTER,
+    step: float = STEP,
 ) -> tuple[Seizure, Float[np.ndarray, "point channel"]]:
     """What a model is fitted to: the window from `before` s ahead of the onset to `after` s behind
     the end, as far as they were recorded, and its log power at every `step` ms of a model, of which

@@ -17,7 +17,7 @@ from tvbjax.kinds import check_kind
 from tvbjax.near import near
 from tvbjax_inference.bayes.diagnosis import Diagnosis, diagnose
 from tvbjax_inference.bayes.discretisation import StepHalving, step_halving
-from tvbjax_inference.bayes.epilepsy.features import fitted_window
+from tvbjax_inference.bayes.epilepsy.features import AFTER, BEFORE, PACE, STEP, fitted_window
 from tvbjax_inference.bayes.epilepsy.forms import SMOOTH
 from tvbjax_inference.bayes.epilepsy.model import network, patient_program
 from tvbjax_inference.bayes.epilepsy.patient import Patient
@@ -45,9 +45,6 @@ if TYPE_CHECKING:
 # many times as long as what was recorded: a seizure that is only late is not prevented.
 _UP_TO, _DRAWS, _LONGER = 2, 100, 4
 _HALVED = 10  # draws
-
-_PACE, _BEFORE = 4.0, 20.0  # s in a ms of the model, and ahead of the onset
-_STEP = 0.2  # ms of the model from sample to sample
 
 
 def prior_of(patient: Patient) -> Excitability:
@@ -77,9 +74,9 @@ def seizure_program(
     seizure: Seizure,
     *,
     excitability: Excitability | None = None,
-    pace: float = _PACE,
-    before: float = _BEFORE,
-    after: float = 5.0,
+    pace: float = PACE,
+    before: float = BEFORE,
+    after: float = AFTER,
     error: float = 0.2,
     spread: float = 0.3,
     integrator: AbstractIntegrator | None = None,
@@ -98,8 +95,8 @@ def seizure_program(
     Raises `ValueError` where the window has no seizure, or is too short.
     """
     check_kind("seizure_program: patient", patient, Patient, "epilepsy.read_patient(folder)")
-    _, features = fitted_window(seizure, pace=pace, before=before, after=after, step=_STEP)
-    watch = monitors.SubSample(_STEP, (SMOOTH.source,))
+    _, features = fitted_window(seizure, pace=pace, before=before, after=after, step=STEP)
+    watch = monitors.SubSample(STEP, (SMOOTH.source,))
     simulator = network(patient.connectome, integrator=integrator, watch=watch)
     likelihood = SeegLogPower(patient.gain, features, error=error, spread=spread)
     prior = prior_of(patient) if excitability is None else excitability
@@ -180,7 +177,7 @@ def fit_patient(
 
 def _where_from(patient: Patient, seizure: Seizure, settings: Mapping[str, Any]) -> dict[str, str]:
     """What a posterior does not know of itself, and what makes s of the recording of its ms."""
-    pace, before = settings.get("pace", _PACE), settings.get("before", _BEFORE)
+    pace, before = settings.get("pace", PACE), settings.get("before", BEFORE)
     begin = max(0.0, (seizure.onset or 0.0) - before)
     return {
         "patient": patient.name,
