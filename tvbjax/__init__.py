@@ -40,8 +40,8 @@ from tvbjax.tuning import tune_cpu as tune_cpu
 
 
 def __getattr__(name: str):
-    """`tvbjax.inference` and `tvbjax.bayes`, imported when they are first asked for: they stand
+    """`tvbjax.inference`, `bayes` and `l2l`, imported when they are first asked for: they stand
     above this package."""
-    if name in ("inference", "bayes"):
+    if name in ("inference", "bayes", "l2l"):
         return importlib.import_module(f"tvbjax.{name}")
     raise AttributeError(f"module 'tvbjax' has no attribute '{name}'")

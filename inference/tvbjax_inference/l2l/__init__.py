@@ -1,0 +1,17 @@
+"""Learning to learn: any optimiser on anything that has a loss, from a gradient to a cluster."""
+
+from tvbjax_inference.l2l.dimensions import (
+    Categorical as Categorical,
+    Integer as Integer,
+    Real as Real,
+    Unbounded as Unbounded,
+)
+from tvbjax_inference.l2l.evaluating import Evaluated as Evaluated
+from tvbjax_inference.l2l.minimising import Trace as Trace, minimise as minimise
+from tvbjax_inference.l2l.optimiser import (
+    AbstractOptimiser as AbstractOptimiser,
+    Evaluations as Evaluations,
+    Search as Search,
+)
+from tvbjax_inference.l2l.optimisers import SeparableNes as SeparableNes
+from tvbjax_inference.l2l.space import Space as Space
