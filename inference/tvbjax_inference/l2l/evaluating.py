@@ -4,7 +4,6 @@ from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array
 
 
 class Evaluated(eqx.Module):
@@ -19,20 +18,21 @@ class Evaluated(eqx.Module):
     more: dict[str, Any] = eqx.field(default_factory=dict)
 
 
-def evaluated(value: Any) -> Evaluated:
-    """A loss, or an `Evaluated`, as an `Evaluated` of arrays."""
+def evaluated(value: Any, *, batched: bool = False) -> Evaluated:
+    """A loss, or an `Evaluated`, as an `Evaluated` of arrays. `batched`: of several candidates,
+    with a first axis. Raises `TypeError` for a loss of another form than a number or a row."""
     if not isinstance(value, Evaluated):
         value = Evaluated(value)
     dtype = jnp.result_type(float)
-    outputs = None if value.outputs is None else jnp.ravel(jnp.asarray(value.outputs, dtype))
-    more = {name: jnp.asarray(part) for name, part in value.more.items()}
-    return Evaluated(jnp.asarray(value.loss, dtype), outputs, more)
-
-
-def loss_of(found: Evaluated) -> Array:
-    """Raises `TypeError` for a loss of another form than a number or a row."""
-    if found.loss.ndim > 1:
+    loss, first = jnp.asarray(value.loss, dtype), int(batched)
+    if loss.ndim not in (first, first + 1):
         raise TypeError(
-            f"the loss has the shape {found.loss.shape}; return a number, or a row of objectives."
+            f"l2l: the loss has the shape {loss.shape}; return a number, or a row of objectives"
+            + (", of each candidate." if batched else ".")
         )
-    return found.loss
+    outputs = value.outputs
+    if outputs is not None:
+        outputs = jnp.asarray(outputs, dtype)
+        outputs = outputs.reshape(*outputs.shape[:first], -1)
+    more = {name: jnp.asarray(part) for name, part in value.more.items()}
+    return Evaluated(loss, outputs, more)

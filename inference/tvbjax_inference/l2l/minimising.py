@@ -13,7 +13,7 @@ import jax.random as jr
 from jaxtyping import Array, Float
 
 from tvbjax.kinds import check_count
-from tvbjax_inference.l2l.evaluating import Evaluated, evaluated, loss_of
+from tvbjax_inference.l2l.evaluating import Evaluated, evaluated
 from tvbjax_inference.l2l.optimiser import AbstractOptimiser, Evaluations, Search
 from tvbjax_inference.l2l.space import Space
 
@@ -79,7 +79,7 @@ def evaluate(
 
     def one(coordinates, key) -> tuple[Array, Evaluated]:
         found = evaluated(function(space.decode(coordinates), key))
-        return loss_of(found), found
+        return found.loss, found
 
     if not gradients:
         losses, found = jax.vmap(one)(candidates, keys)

@@ -10,7 +10,13 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float
 
-from tvbjax_inference.l2l.dimensions import AbstractDimension
+from tvbjax_inference.l2l.dimensions import (
+    AbstractDimension,
+    Categorical,
+    Integer,
+    Real,
+    Unbounded,
+)
 
 Values = dict[str, Array]  # by name; of several candidates with a first axis
 
@@ -140,6 +146,22 @@ class Space:
     def described(self) -> dict[str, Any]:
         """All of it, as JSON has it."""
         return {name: dimension.described() for name, dimension in self.dimensions}
+
+    @staticmethod
+    def from_description(described: Mapping[str, Any]) -> "Space":
+        """The space that `described` tells of. Raises `ValueError` for what tells of none."""
+        kinds = {kind.__name__: kind for kind in (Real, Unbounded, Integer, Categorical)}
+        found = {}
+        for name, part in described.items():
+            settings = {k: tuple(v) if k == "shape" else v for k, v in part.items()}
+            kind = kinds.get(settings.pop("type", None))
+            try:
+                if kind is None:
+                    raise ValueError("of no known type")
+                found[name] = kind(**settings)
+            except (TypeError, ValueError) as error:
+                raise ValueError(f"Space: '{name}' is described as {part}: {error}") from None
+        return Space(found)
 
     @property
     def _listed(self) -> str:

@@ -1,0 +1,102 @@
+"""Evaluations as jobs of SLURM through submitit: for those that take minutes to hours.
+
+A job that is preempted is put into the queue again, and its evaluation begins anew.
+"""
+
+import contextlib
+import dataclasses
+import pickle
+import time
+from typing import Any
+
+from tvbjax_inference.l2l.engines._engine import AGAIN, AbstractEngine, Report
+from tvbjax_inference.l2l.engines._futures import guarded
+
+_POLL = (0.1, 10.0)  # s, at first and at most
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Submitit(AbstractEngine):
+    """`executor`: of submitit, with its parameters set (`timeout_min`, `slurm_partition`,
+    `slurm_array_parallelism`). A generation is one array of jobs."""
+
+    executor: Any
+
+    def __post_init__(self):
+        if not hasattr(self.executor, "map_array"):
+            raise TypeError(
+                f"Submitit: {self.executor!r:.60} is no executor of submitit; give "
+                "submitit.AutoExecutor(folder), which the extra slurm brings: "
+                "pip install 'tvbjax[slurm]'."
+            )
+
+    @contextlib.contextmanager
+    def opened(self, work):
+        payload = pickle.dumps(work.payload)
+        running: dict[Any, tuple[Any, int]] = {}
+
+        def submit(tasks):
+            jobs = [job for job, _ in tasks]
+            columns = (
+                [payload] * len(jobs),
+                [job.values for job in jobs],
+                [job.seed for job in jobs],
+                [work.timeout] * len(jobs),
+            )
+            for started, task in zip(
+                self.executor.map_array(Requeued(), *columns), tasks, strict=True
+            ):
+                running[started] = task
+
+        def evaluate(jobs):
+            if not jobs:
+                return
+            submit([(job, 1) for job in jobs])
+            pause = _POLL[0]
+            while running:
+                ended = [started for started in running if started.done()]
+                pause = _POLL[0] if ended else min(1.5 * pause, _POLL[1])
+                again = []
+                for started in ended:
+                    job, attempt = running.pop(started)
+                    found = _found(started, work.name)
+                    if found["status"] in AGAIN and attempt <= work.retries:
+                        again.append((job, attempt + 1))
+                    else:
+                        yield Report(number=job.number, attempts=attempt, **found)
+                if again:
+                    submit(again)
+                elif not ended:
+                    time.sleep(pause)
+
+        try:
+            yield evaluate
+        finally:
+            for started in running:
+                with contextlib.suppress(Exception):
+                    started.cancel()
+
+
+class Requeued:
+    """An evaluation that begins anew when its job was preempted."""
+
+    def __call__(self, *arguments: Any) -> dict[str, Any]:
+        return guarded(*arguments)
+
+    def checkpoint(self, *arguments: Any) -> Any:
+        """What submitit puts into the queue in place of a job that is interrupted."""
+        from submitit.helpers import DelayedSubmission
+
+        return DelayedSubmission(self, *arguments)
+
+
+def _found(started: Any, name: str) -> dict[str, Any]:
+    """What came of a job that has ended."""
+    try:
+        found = started.result()
+    except Exception as error:  # submitit's own, of jobs that ended without a result
+        words = f"its job {started.job_id} ended without a result: {type(error).__name__}: {error}"
+        return {"status": "killed", "result": None, "error": words[:2000], "seconds": 0.0}
+    if found["status"] == "broken":
+        raise RuntimeError(f"Submitit: {name} cannot be loaded in a job:\n{found['error']}")
+    return found
