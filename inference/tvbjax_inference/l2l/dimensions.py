@@ -26,7 +26,7 @@ _EVEN = 0.3
 class AbstractDimension(abc.ABC):
     """What one name may be. `shape`: of an array whose elements vary each by itself."""
 
-    shape: tuple[int, ...]
+    shape: Any
 
     @property
     @abc.abstractmethod
@@ -98,10 +98,10 @@ class Real(AbstractDimension):
     """Numbers from `low` to `high`. `log`: steps are equal in the logarithm, for what may differ by
     orders of magnitude. `shape`: of an array of them."""
 
-    low: float
-    high: float
+    low: int | float
+    high: int | float
     log: bool = False
-    shape: tuple[int, ...] = ()
+    shape: Any = ()
 
     def __post_init__(self):
         _check_ends(self, "Real", 0.0)
@@ -158,12 +158,12 @@ class Unbounded(AbstractDimension):
     centre: float | tuple
     scale: float = 1.0
     log: bool = False
-    shape: tuple[int, ...] = ()
+    shape: Any = ()
 
     def __init__(
         self,
         centre: Any = 0.0,
-        scale: float = 1.0,
+        scale: int | float = 1.0,
         log: bool = False,
         shape: Sequence[int] | None = None,
     ):
@@ -237,10 +237,10 @@ class Unbounded(AbstractDimension):
 class Integer(AbstractDimension):
     """Whole numbers from `low` to `high`, both included. `log`: as in `Real`, from 1 on."""
 
-    low: int
-    high: int
+    low: Any
+    high: Any
     log: bool = False
-    shape: tuple[int, ...] = ()
+    shape: Any = ()
 
     def __post_init__(self):
         for name, value in (("low", self.low), ("high", self.high)):
@@ -309,8 +309,8 @@ class Categorical(AbstractDimension):
     Each option has a coordinate, and the greatest of them decides.
     """
 
-    options: tuple[Any, ...]
-    shape: tuple[int, ...] = ()
+    options: Sequence[Any]
+    shape: Any = ()
 
     def __post_init__(self):
         options = self.options
@@ -364,7 +364,7 @@ class Categorical(AbstractDimension):
     def plain(self, value):
         if self.shape == ():
             return self.options[int(value)]
-        return _chosen(self.options, np.asarray(value).tolist())
+        return _chosen(tuple(self.options), np.asarray(value).tolist())
 
     def fault(self, value):
         try:
@@ -413,7 +413,9 @@ def _short(value: Any) -> str:
     return f"{jax.device_get(value)!r:.60}"
 
 
-def _number_fault(value: Any, shape: tuple[int, ...], low: float, high: float) -> str | None:
+def _number_fault(
+    value: Any, shape: tuple[int, ...], low: int | float, high: int | float
+) -> str | None:
     try:
         values = np.asarray(value)
         numbers = values.astype(float)

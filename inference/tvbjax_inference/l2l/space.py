@@ -33,9 +33,9 @@ class Space:
 
     def __init__(
         self,
-        dimensions: Mapping[str, AbstractDimension] | None = None,
+        dimensions: Mapping[str, Any] | None = None,
         /,
-        **more: AbstractDimension,
+        **more: Any,
     ):
         if dimensions is not None and not isinstance(dimensions, Mapping):
             raise TypeError(f"Space: {dimensions!r:.60} is no mapping; give Space(G=Real(0, 5)).")

@@ -99,7 +99,8 @@ class _Session:
         waiting = [_Task(job) for job in jobs]
         while waiting or self.running:
             # What may have cost a worker runs with few others, then alone: so it is known which.
-            if not self.running or not any(task.losses for task in waiting):
+            alone = any(task.losses for task in waiting)
+            if waiting and not (alone and self.running):
                 batch = _next(waiting)
                 waiting = [task for task in waiting if task not in batch]
                 for task in batch:
