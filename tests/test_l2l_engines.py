@@ -12,8 +12,8 @@ from multiprocessing import get_context
 import jax.random as jr
 import numpy as np
 import pytest
-from l2l_optimisees import ENDS, bowl, noisy_bowl, of_all_ends
 
+from l2l_optimisees import ENDS, bowl, noisy_bowl, of_all_ends
 from tvbjax import l2l
 
 PLANE = l2l.Space(x=l2l.Real(-2.0, 2.0), y=l2l.Real(-2.0, 2.0))
