@@ -168,13 +168,13 @@ class Outcome:
             "loss": (("evaluation", "objective"), self.losses),
             "status": ("evaluation", self.statuses),
         }
-        for name, part in self._decoded().items():
+        for name, part in self.decoded().items():
             dims = tuple(f"{name}_{i}" for i in range(part.ndim - 1))
             found[f"value_{name}" if name in found else name] = (("evaluation", *dims), part)
         return xr.Dataset(found, attrs={"stopped": self.stopped})
 
-    def _decoded(self) -> dict[str, np.ndarray]:
-        """All values, options as they are named."""
+    def decoded(self) -> dict[str, np.ndarray]:
+        """The values of all evaluations by name, with a first axis; options as they are named."""
         decoded = jax.device_get(self.space.decode(jnp.asarray(self.coordinates)))
         found = {}
         for name, dimension in self.space.dimensions:
@@ -185,7 +185,7 @@ class Outcome:
 
     def _value_columns(self) -> dict[str, np.ndarray]:
         columns = {}
-        for name, part in self._decoded().items():
+        for name, part in self.decoded().items():
             if part.ndim == 1:
                 columns[name] = part
                 continue
