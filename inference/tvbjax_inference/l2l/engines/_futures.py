@@ -18,9 +18,9 @@ from tvbjax_inference.l2l.engines import _worker
 from tvbjax_inference.l2l.engines._engine import AGAIN, AbstractEngine, Job, Report, Work
 from tvbjax_inference.l2l.engines._processes import Processes
 
-# How often an evaluation may lose its worker before it counts as the reason.
-_LOSSES = 3
-_FEW = 8
+# How often an evaluation may lose its worker together with others; then it runs alone, and is
+# the reason if it loses it again. The second time it runs with few others.
+_TOGETHER, _FEW = 2, 8
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -131,15 +131,14 @@ class _Session:
         """What came of it; None where its worker was lost and it is to be done again."""
         try:
             found = future.result()
-        except concurrent.futures.BrokenExecutor as error:
-            if self.make is None:
-                self._replace(error)
-            task.losses += 1
-            return None if task.losses < _LOSSES else _killed(task, error)
         except (Exception, concurrent.futures.CancelledError) as error:
-            # dask's word for an evaluation that cost several workers.
-            if type(error).__name__ == "KilledWorker":
-                return _killed(task, error)
+            broken = isinstance(error, concurrent.futures.BrokenExecutor)
+            if broken and self.make is None:
+                self._replace(error)
+            # The other is dask's word for an evaluation that was with workers that died.
+            if broken or type(error).__name__ == "KilledWorker":
+                task.losses += 1
+                return _killed(task, error) if task.losses > _TOGETHER else None
             raise RuntimeError(
                 f"Futures: the executor failed ({type(error).__name__}: {error}). What was "
                 "finished is in the store: mend the executor, and resume."
@@ -176,15 +175,18 @@ def _killed(task: _Task, error: BaseException) -> dict[str, Any]:
     return {"status": "killed", "result": None, "error": words[:2000], "seconds": 0.0}
 
 
-def guarded(payload: bytes, values: dict, seed: Any, timeout: float | None) -> dict[str, Any]:
-    """One evaluation in an executor's worker, which it never harms by an exception."""
+def guarded(
+    payload: bytes, values: dict, seed: Any, timeout: float | None, *, may_exit: bool = False
+) -> dict[str, Any]:
+    """One evaluation in an executor's worker, which it never harms by an exception; nor by
+    `sys.exit`, unless it `may_exit`."""
     if timeout is not None:
         return _beside(payload, values, seed, timeout)
     try:
         function = _loaded(payload)
     except Exception as error:
         return {"status": "broken", "error": f"{type(error).__name__}: {error}"}
-    return _worker.call(function, values, seed)
+    return _worker.call(function, values, seed, may_exit=may_exit)
 
 
 @functools.lru_cache(maxsize=4)

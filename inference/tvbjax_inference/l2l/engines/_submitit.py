@@ -81,7 +81,8 @@ class Requeued:
     """An evaluation that begins anew when its job was preempted."""
 
     def __call__(self, *arguments: Any) -> dict[str, Any]:
-        return guarded(*arguments)
+        # submitit leaves a job that is put into the queue again by sys.exit.
+        return guarded(*arguments, may_exit=True)
 
     def checkpoint(self, *arguments: Any) -> Any:
         """What submitit puts into the queue in place of a job that is interrupted."""
