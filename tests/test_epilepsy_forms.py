@@ -66,15 +66,15 @@ def patient(form, pace, *, simulator=None, prior=PRIOR, **more):
 def check_gradient(program, rel=1e-5):
     """Where the source seizes, along three random directions, by differences of fourth order."""
     flat = flat_of(program)
-    potential = jax.jit(flat.potential)
+    both = jax.jit(jax.value_and_grad(flat.potential))  # one program, which takes long to compile
     values = dict(flat.unravel(flat.start))
     values["excitability_coordinate"] = epilepsy.Equilibrium().coordinate(jnp.asarray(TRUTH))
     start, _ = ravel_pytree(values)
-    slope = np.asarray(jax.jit(jax.grad(flat.potential))(start))
-    assert np.isfinite(float(potential(start))) and np.isfinite(slope).all()
+    value, slope = (np.asarray(part) for part in both(start))
+    assert np.isfinite(value) and np.isfinite(slope).all()
     for seed in range(3):
         way = np.random.default_rng(seed).normal(size=flat.size)
-        ahead = [float(potential(start + step * 1e-4 * way)) for step in (-2, -1, 1, 2)]
+        ahead = [float(both(start + step * 1e-4 * way)[0]) for step in (-2, -1, 1, 2)]
         found = (ahead[0] - 8 * ahead[1] + 8 * ahead[2] - ahead[3]) / (12 * 1e-4)
         assert slope @ way == pytest.approx(found, rel=rel)
 
