@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 PARITY := .venv-parity
 CONFORMANCE := .venv-conformance
 
-.PHONY: setup demo test test-all lint format bench bench-fit bench-recovery bench-people bench-epilepsy bench-scaling bench-memory bench-gpu bench-surface bench-lems bench-models parity conformance docs clean
+.PHONY: setup demo test test-all test-slurm lint format bench bench-fit bench-recovery bench-people bench-epilepsy bench-scaling bench-memory bench-gpu bench-surface bench-lems bench-models parity conformance docs clean
 
 setup: $(INSTALLED)
 
@@ -33,6 +33,10 @@ test: setup
 
 test-all: setup
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'slow or not slow'
+
+# A real SLURM of one node, started for the tests (Debian: apt-get install slurm-wlm munge; as root).
+test-slurm: setup
+	$(BIN)/python -m pytest -m slurm
 
 lint: setup
 	$(BIN)/ruff format --check .
