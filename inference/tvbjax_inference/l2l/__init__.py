@@ -1,5 +1,6 @@
 """Learning to learn: any optimiser on anything that has a loss, from a gradient to a cluster."""
 
+from tvbjax_inference.l2l import functions as functions
 from tvbjax_inference.l2l.dimensions import (
     Categorical as Categorical,
     Integer as Integer,
