@@ -14,5 +14,10 @@ from tvbjax_inference.l2l.optimiser import (
     Evaluations as Evaluations,
     Search as Search,
 )
-from tvbjax_inference.l2l.optimisers import SeparableNes as SeparableNes
+from tvbjax_inference.l2l.optimisers import (
+    Bipop as Bipop,
+    Cma as Cma,
+    Ipop as Ipop,
+    SeparableNes as SeparableNes,
+)
 from tvbjax_inference.l2l.space import Space as Space
