@@ -15,9 +15,25 @@ from tvbjax_inference.l2l.optimiser import (
     Search as Search,
 )
 from tvbjax_inference.l2l.optimisers import (
+    AbstractCrossover as AbstractCrossover,
+    AbstractMutation as AbstractMutation,
+    Adaptive as Adaptive,
     Bipop as Bipop,
+    Blend as Blend,
     Cma as Cma,
+    Differential as Differential,
+    ExponentialNes as ExponentialNes,
+    Fixed as Fixed,
+    Genetic as Genetic,
     Ipop as Ipop,
+    NormalMutation as NormalMutation,
+    OpenAiEs as OpenAiEs,
+    Pgpe as Pgpe,
+    PolynomialMutation as PolynomialMutation,
+    RandomOne as RandomOne,
     SeparableNes as SeparableNes,
+    SimulatedBinary as SimulatedBinary,
+    Swarm as Swarm,
+    ToBest as ToBest,
 )
 from tvbjax_inference.l2l.space import Space as Space
