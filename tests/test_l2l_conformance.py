@@ -66,10 +66,10 @@ CASES = {
     "Cma": Case(Cma(), 150, 1e-10, 1e-10, mixed=2),
     "Cma, Ipop": Case(Cma(size=6, restarts=Ipop(1)), 250, 1e-10, 1e-10),
     "Cma, Bipop": Case(Cma(size=6, restarts=Bipop(1)), 250, 1e-10, 1e-10, ends=False),
-    "SeparableNes": Case(SeparableNes(size=20), 150, 1e-10, 1e-8),
-    "ExponentialNes": Case(ExponentialNes(size=20), 200, 1e-10, 1e-8),
+    "SeparableNes": Case(SeparableNes(size=20), 300, 1e-10, 1e-8),
+    "ExponentialNes": Case(ExponentialNes(size=20), 400, 1e-10, 1e-8),
     "OpenAiEs": Case(OpenAiEs(size=20, decay=0.9), 320, 1e-10, 1e-3),
-    "Pgpe": Case(Pgpe(size=20), 150, 1e-10, 1e-8),
+    "Pgpe": Case(Pgpe(size=20), 300, 1e-10, 1e-8),
     "Differential": Case(Differential(size=20), 300, 1e-10, 1e-10),
     "Differential, RandomOne": Case(
         Differential(size=20, donors=RandomOne(), control=Fixed()), 300, 1e-10, 1e-10
@@ -82,7 +82,7 @@ CASES = {
         1e-3,
         ends=False,
     ),
-    "Swarm": Case(Swarm(size=20), 250, 1e-10, 1e-10),
+    "Swarm": Case(Swarm(size=20), 450, 1e-10, 1e-10),
     "Swarm, ring": Case(Swarm(size=20, reach=2), 250, 1e-10, 1e-10, ends=False),
 }
 
@@ -186,7 +186,7 @@ def done(name: str) -> Done:
         return told, (candidates, optimiser.should_stop(told), told.least)
 
     compiled = jax.jit(jax.vmap(step))
-    first = search = jax.vmap(begun)(seeds, factors)
+    first = search = jax.jit(jax.vmap(begun))(seeds, factors)
     noted, middle = [], None
     for generation in range(case.generations):
         if generation == 10:
@@ -194,11 +194,18 @@ def done(name: str) -> Done:
         search, seen = compiled(search, which, factors)
         noted.append(seen)
     candidates, stopped, least = (np.stack(column) for column in zip(*noted, strict=True))
-    again = functools.partial(compiled, which=which, factor=factors)
+
+    def again(search):
+        return compiled(search, which, factors)
+
     return Done(first, middle, search, candidates, stopped, least, again)
 
 
-every = pytest.mark.parametrize("name", CASES)
+# Each is compiled once, which takes its time; variants of others are for the long tests.
+every = pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=pytest.mark.slow) if "," in n else n for n in CASES],
+)
 
 
 @every
@@ -288,7 +295,9 @@ def test_a_state_on_disk_goes_on_with_the_same_numbers(name):
         np.testing.assert_array_equal(seen[0], found.candidates[generation])
 
 
-@every
+@pytest.mark.parametrize(
+    "name", [n if n == "Genetic" else pytest.param(n, marks=pytest.mark.slow) for n in CASES]
+)
 def test_it_searches_numbers_and_options_at_once(name):
     case = CASES[name]
     if case.optimiser.needs_continuous:
@@ -311,7 +320,8 @@ def test_it_searches_numbers_and_options_at_once(name):
         return optimiser.tell(asked, candidates, found)
 
     compiled = jax.jit(jax.vmap(step))
-    search = jax.vmap(lambda key: case.optimiser.init(MIXED, key))(jr.split(jr.key(2), 3))
+    begun = jax.jit(jax.vmap(lambda key: case.optimiser.init(MIXED, key)))
+    search = begun(jr.split(jr.key(2), 3))
     for _ in range(150):
         search = compiled(search)
     values = MIXED.decode(search.best)

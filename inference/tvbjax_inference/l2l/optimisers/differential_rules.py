@@ -7,6 +7,7 @@ import abc
 import math
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Bool, Float
@@ -140,12 +141,7 @@ class Adaptive(AbstractControl):
 
 def _others(key: Array, count: int, many: int) -> tuple[Array, ...]:
     """So many places for each member, none of them its own and no two alike."""
-    keys = jr.split(key, many)
-    taken = [jnp.arange(count)]
-    for number, one in enumerate(keys, start=1):
-        place = jr.randint(one, (count,), 0, count - number)
-        # Passing over what is taken, from the least on, leaves every other place as likely.
-        for other in jnp.sort(jnp.stack(taken), axis=0):
-            place = place + (place >= other).astype(place.dtype)
-        taken.append(place)
-    return tuple(taken[1:])
+    own = jnp.arange(count)
+    # The least numbers of a row without its own are at places in random order.
+    even = jr.uniform(key, (count, count)).at[own, own].set(2.0)
+    return tuple(jax.lax.top_k(-even, many)[1].T)
