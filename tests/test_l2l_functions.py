@@ -25,7 +25,7 @@ MINIMA = [
     (functions.step_ellipsoid, np.zeros(10), 0.0),
     (functions.lunacek, np.zeros(10), 0.0),
     (GALLAGHER, np.zeros(4), 0.0),
-    (functions.shekel, np.array([4.000747, 3.99951, 4.00075, 3.99951]), -10.5364),
+    (functions.shekel, np.array([4.00075, 4.00059, 3.99966, 3.99951]), -10.5364),
     (lambda x: functions.shekel(x, 7), np.array([4.000573, 3.99978, 3.99949, 3.9996]), -10.4029),
     (lambda x: functions.shekel(x, 5), np.array([4.000037, 4.00013, 4.00004, 4.00013]), -10.1532),
     (functions.michalewicz, np.array([2.202906, 1.570796]), -1.8013),
