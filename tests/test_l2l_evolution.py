@@ -204,7 +204,8 @@ def test_a_swarm_without_noise_in_its_draws_is_the_difference_equation():
     # Alone with its best place, a particle at x with velocity v moves by w v; no draw matters.
     optimiser = Swarm(size=4, own=0.0, others=0.0)
     states, asked_for = told(optimiser, bowl, generations=6)
-    moves = np.diff(np.stack(asked_for), axis=0)
+    places = np.stack(asked_for)
+    moves = places[1:] - places[:-1]
     np.testing.assert_allclose(moves[1:], 0.7298437881283576 * moves[:-1], rtol=1e-9)
 
 

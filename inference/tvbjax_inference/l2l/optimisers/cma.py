@@ -98,6 +98,7 @@ class Cma(AbstractOptimiser):
             population = jnp.asarray(len(losses), losses.dtype)
             after = self._after(space, inner, candidates, losses, population, self.sigma)
             return jax.tree.map(lambda old, new: jnp.where(inner.over, old, new), inner, after)
+        restarts = self.restarts
         place = inner.gathered * len(losses)
         gathering = _Gathering(
             state=inner.state,
@@ -110,7 +111,10 @@ class Cma(AbstractOptimiser):
         )
         whole = gathering.gathered >= gathering.run.batches
         return jax.lax.cond(
-            whole, lambda g: self._generation(space, g, len(losses), key), lambda g: g, gathering
+            whole,
+            lambda g: self._generation(space, restarts, g, len(losses), key),
+            lambda g: g,
+            gathering,
         )
 
     def exhausted(self, space, inner):
@@ -131,7 +135,7 @@ class Cma(AbstractOptimiser):
         over = stopped(normal, history, losses, population, scale, sigma, self.tolerance)
         return _State(normal, history, over)
 
-    def _generation(self, space, gathering, size, key) -> _Gathering:
+    def _generation(self, space, restarts, gathering, size, key) -> _Gathering:
         """One generation on, and to the next run where this one ends."""
         run, memory = gathering.run, gathering.memory
         population = (size * run.batches).astype(gathering.losses.dtype)
@@ -144,9 +148,9 @@ class Cma(AbstractOptimiser):
             self.sigma * run.share,
         )
         ends = after.over | (gathering.used >= run.limit)
-        over = gathering.state.over | (after.over & self.restarts.over(memory))
+        over = gathering.state.over | (after.over & restarts.over(memory))
         of_rule, of_place = jr.split(key)
-        following, remembered = self.restarts.following(memory, gathering.used, of_rule)
+        following, remembered = restarts.following(memory, gathering.used, of_rule)
         place = space.draw(of_place, 1)[0].astype(gathering.losses.dtype)
         begun = self._begun(space, place, self.sigma * following.share)
         state, run, memory, used = jax.tree.map(

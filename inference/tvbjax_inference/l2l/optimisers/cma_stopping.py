@@ -95,13 +95,14 @@ def _flat(recent, losses, wanted, tolerance) -> Bool[Array, ""]:
 def _stagnates(history: History) -> Bool[Array, ""]:
     """Stagnation: neither bests nor medians are less than they were."""
     share = int(0.3 * len(history.bests))
-    worse = [jnp.median(row[-share:]) >= jnp.median(row[:share]) for row in _rows(history)]
-    return jnp.isfinite(history.medians[0]) & worse[0] & worse[1]
 
+    def no_less(row):
+        # Before all are there, the median of infinities is not asked for.
+        row = jnp.where(jnp.isfinite(row), row, 0.0)
+        return jnp.median(row[-share:]) >= jnp.median(row[:share])
 
-def _rows(history: History) -> tuple[Array, Array]:
-    # Before all are there, the median of infinities is not asked for.
-    return tuple(jnp.where(jnp.isfinite(row), row, 0.0) for row in (history.bests, history.medians))
+    whole = jnp.isfinite(history.medians[0])
+    return whole & no_less(history.bests) & no_less(history.medians)
 
 
 def _collapsed(normal: Normal, scale, sigma) -> Bool[Array, ""]:

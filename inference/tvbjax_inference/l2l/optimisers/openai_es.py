@@ -66,7 +66,7 @@ class OpenAiEs(AbstractOptimiser):
         # Optax mixes whole and real numbers.
         with jax.numpy_dtype_promotion("standard"):
             moves, rule = self.rule.update(slope, inner.rule, inner.mean)
-        mean = inner.mean + self.rate * deviations * moves
+        mean = inner.mean + self.rate * deviations * jnp.asarray(moves)
         after = _State(mean, inner.sigma * self.decay, rule)
         return frozen(self.exhausted(space, inner), inner, after)
 

@@ -78,7 +78,7 @@ class Pgpe(AbstractOptimiser):
             share = (3.0 + jnp.log(1.0 * space.width)) / (5.0 * space.width**0.5)
         # In the logarithm, so that deviations stay above zero; and by a fifth at most.
         grown = jnp.clip(-share * widening, -0.2, 0.2)
-        mean = inner.mean + self.rate * inner.deviations * moves
+        mean = inner.mean + self.rate * inner.deviations * jnp.asarray(moves)
         after = _State(mean, inner.deviations * jnp.exp(grown), rule)
         return frozen(self.exhausted(space, inner), inner, after)
 
