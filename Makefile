@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 PARITY := .venv-parity
 CONFORMANCE := .venv-conformance
 
-.PHONY: setup demo test test-all test-slurm lint format bench bench-fit bench-recovery bench-people bench-epilepsy bench-scaling bench-memory bench-gpu bench-surface bench-lems bench-models parity conformance docs clean
+.PHONY: setup demo test test-all test-slurm lint format bench bench-fit bench-recovery bench-people bench-epilepsy bench-scaling bench-memory bench-gpu bench-surface bench-l2l bench-lems bench-models parity conformance docs clean
 
 setup: $(INSTALLED)
 
@@ -83,6 +83,10 @@ bench-epilepsy: setup
 # tvbjax alone: regions, delays, members, compile time.
 bench-scaling: setup
 	$(BIN)/python -m benchmarks.scaling
+
+# The optimisers of l2l beside pycma's and evosax's (half an hour).
+bench-l2l: setup $(BENCH)/pycma/.installed $(BENCH)/evosax/.installed
+	$(BIN)/python -m benchmarks.l2l_conformance
 
 # Needs an NVIDIA GPU and the extra gpu: agreement with the CPU, speed, memory.
 bench-gpu: setup
