@@ -27,12 +27,12 @@ PLANE = Space(x=Unbounded(shape=(2,)))
 def told(optimiser, space, loss, key=0, generations=1):
     """The search after so many generations, compiled as one program."""
 
+    def step(search, _):
+        candidates, search = optimiser.ask(search)
+        return optimiser.tell(search, candidates, Evaluations(jax.vmap(loss)(candidates))), None
+
     def run(key):
-        search = optimiser.init(space, key)
-        for _ in range(generations):
-            candidates, search = optimiser.ask(search)
-            search = optimiser.tell(search, candidates, Evaluations(jax.vmap(loss)(candidates)))
-        return search
+        return jax.lax.scan(step, optimiser.init(space, key), length=generations)[0]
 
     return jax.jit(run)(jr.key(key))
 

@@ -34,14 +34,14 @@ def posterior(noise):
 def ensemble(optimiser, generations, key=None, space=SPACE):
     """The search after so many generations, compiled as one program."""
 
+    def step(search, _):
+        candidates, search = optimiser.ask(search)
+        outputs = candidates @ jnp.asarray(FORWARD).T
+        losses = jax.vmap(optimiser.misfit)(outputs)
+        return optimiser.tell(search, candidates, Evaluations(losses, None, outputs)), None
+
     def run(key):
-        search = optimiser.init(space, key)
-        for _ in range(generations):
-            candidates, search = optimiser.ask(search)
-            outputs = candidates @ jnp.asarray(FORWARD).T
-            losses = jax.vmap(optimiser.misfit)(outputs)
-            search = optimiser.tell(search, candidates, Evaluations(losses, None, outputs))
-        return search
+        return jax.lax.scan(step, optimiser.init(space, key), length=generations)[0]
 
     return jax.jit(run)(jr.key(0) if key is None else key)
 
@@ -133,21 +133,20 @@ def test_without_end_it_comes_to_the_least_misfit():
 
 def test_members_that_fail_are_drawn_anew():
     optimiser = EnsembleKalman(DATA, NOISE, size=400, steps=FixedSteps(1.0))
+    tell = jax.jit(optimiser.tell)
     candidates, search = optimiser.ask(optimiser.init(SPACE, jr.key(0)))
     outputs = candidates @ jnp.asarray(FORWARD).T
     failed = jnp.arange(400) % 4 == 0
     outputs = jnp.where(failed[:, None], jnp.nan, outputs)
     losses = jnp.where(failed, jnp.nan, 0.0)
-    members = optimiser.tell(search, candidates, Evaluations(losses, None, outputs)).inner.members
+    members = tell(search, candidates, Evaluations(losses, None, outputs)).inner.members
     assert np.isfinite(members).all()
     mean, covariance = posterior(NOISE)
     drawn = np.asarray(members)[np.asarray(failed)]
     np.testing.assert_allclose(drawn.mean(axis=0), mean, atol=0.35)
     np.testing.assert_allclose(np.cov(drawn.T), covariance, atol=0.35 * np.trace(covariance))
     nothing = jnp.full_like(outputs, jnp.nan)
-    same = optimiser.tell(
-        search, candidates, Evaluations(jnp.full(400, jnp.nan), None, nothing)
-    ).inner
+    same = tell(search, candidates, Evaluations(jnp.full(400, jnp.nan), None, nothing)).inner
     np.testing.assert_array_equal(same.members, candidates)
     assert same.time == 0.0
 

@@ -65,23 +65,23 @@ def zdt(space, candidates):
 
 
 def test_tpe_finds_more_than_chance():
-    search = run(Tpe(size=4), MIXED, mixed, 20)
-    values = Tpe(size=4).best(search)
-    drawn = np.asarray(mixed(MIXED, MIXED.draw(jr.key(1), 80)))
-    assert float(search.least) < 0.7 * np.mean(np.sort(drawn)[:4])
-    assert int(values["m"]) == 2 and len(search.inner.losses) == 80
+    """The best of as many random draws is 5 in the median, and below 1 in one of 50 times."""
+    search = run(Tpe(), MIXED, mixed, 60)
+    drawn = np.asarray(mixed(MIXED, MIXED.draw(jr.key(1), 3000))).reshape(50, 60).min(axis=1)
+    assert np.median(drawn) > 3.0
+    assert float(search.least) < 1.0 and int(Tpe().best(search)["m"]) == 2
+    assert len(search.inner.losses) == 60
 
 
 def test_nsga2_comes_to_the_front():
-    optimiser = Nsga2(size=24)
-    search = run(optimiser, PLANE, zdt, 40)
+    optimiser = Nsga2(size=20)
+    search = run(optimiser, PLANE, zdt, 25)
     values, losses = optimiser.front(search)
     apart = np.asarray(losses[:, 1] - (1.0 - jnp.sqrt(losses[:, 0])))
-    assert (apart > -1e-12).all() and np.median(apart) < 0.1
+    assert (apart > -1e-12).all() and np.median(apart) < 0.2
     assert len(losses) >= 15 and np.ptp(losses[:, 0]) > 0.6
     np.testing.assert_allclose(two_objectives(values["x"]), losses, rtol=1e-12)
-    # Parents are those of the last generation, not those of the first.
-    assert search.inner.generations.tolist() == sorted(list(range(40)) * 24)
+    assert search.inner.generations.tolist() == sorted(list(range(25)) * 20)
 
 
 def test_it_asks_what_optunas_own_study_asks():

@@ -52,15 +52,16 @@ class Nsga2(AbstractOptimiser):
                 f"Nsga2: losses have {losses.shape[1]} objectives and it was made for "
                 f"{self.objectives}; give Nsga2(objectives={losses.shape[1]})."
             )
-        return grown(inner, candidates, losses)
+        return grown(space, inner, candidates, losses)
 
     def front(self, search: Search) -> tuple[Values, Float[Array, "front objective"]]:
         """The values of all candidates that no other is better than in everything, and their
         losses, from the least first one on."""
-        losses = search.inner.losses
+        losses = jnp.asarray(search.inner.losses)
         chosen = jnp.flatnonzero(undominated(losses))
         chosen = chosen[jnp.argsort(losses[chosen, 0], stable=True)]
-        return search.space.decode(search.inner.coordinates[chosen]), losses[chosen]
+        coordinates = jnp.asarray(search.inner.coordinates)
+        return search.space.decode(coordinates[chosen]), losses[chosen]
 
 
 def undominated(losses: Float[Array, "candidate objective"]) -> Bool[Array, " candidate"]:

@@ -19,38 +19,50 @@ from tvbjax_inference.l2l.space import Space
 
 
 class History(eqx.Module):
-    """All that was told, which grows. `generations`: which of the sampler's each belongs to, and
-    `asked` those of the candidates that were asked for; `parents`: who those descend from."""
+    """All that was told, which grows, and is therefore NumPy's: JAX would compile every length.
 
-    coordinates: Float[Array, "told width"]
-    losses: Float[Array, "told objective"]
-    generations: Int[Array, " told"]
-    asked: Int[Array, " candidate"]
-    parents: Int[Array, " parent"]
+    `parameters`: what Optuna calls the candidates. `generations`: which of the sampler's each
+    belongs to, and `asked` those of the candidates that were asked for; `parents`: who those
+    descend from.
+    """
+
+    coordinates: Float[np.ndarray | Array, "told width"]
+    parameters: Float[np.ndarray | Array, "told element"]
+    losses: Float[np.ndarray | Array, "told objective"]
+    generations: Int[np.ndarray | Array, " told"]
+    asked: Int[np.ndarray | Array, " candidate"]
+    parents: Int[np.ndarray | Array, " parent"]
 
 
 def empty(space: Space, size: int, objectives: int, dtype: Any) -> History:
     """Nothing told yet."""
-    none = jnp.zeros(0, jnp.int32)
+    none = np.zeros(0, np.int32)
     return History(
-        coordinates=jnp.zeros((0, space.width), dtype),
-        losses=jnp.zeros((0, objectives), dtype),
+        coordinates=np.zeros((0, space.width), dtype),
+        parameters=np.zeros((0, space.size), dtype),
+        losses=np.zeros((0, objectives), dtype),
         generations=none,
-        asked=jnp.zeros(size, jnp.int32),
+        asked=np.zeros(size, np.int32),
         parents=none,
     )
 
 
 def grown(
+    space: Space,
     history: History,
     candidates: Float[Array, "candidate width"],
     losses: Float[Array, "candidate objective"],
 ) -> History:
     """The history with what came of the candidates that were asked for."""
+
+    def longer(old, new):
+        return np.concatenate([np.asarray(old), np.asarray(new, old.dtype)])
+
     return History(
-        coordinates=jnp.concatenate([history.coordinates, candidates]),
-        losses=jnp.concatenate([history.losses, losses]),
-        generations=jnp.concatenate([history.generations, history.asked]),
+        coordinates=longer(history.coordinates, candidates),
+        parameters=longer(history.parameters, _parameters(space, candidates)),
+        losses=longer(history.losses, losses),
+        generations=longer(history.generations, history.asked),
         asked=history.asked,
         parents=history.parents,
     )
@@ -65,16 +77,16 @@ def asked(
     with _quiet(optuna):
         directions = ["minimize"] * history.losses.shape[1]
         study = optuna.create_study(sampler=sampler, directions=directions)
-        study.add_trials(_trials(optuna, space, history, distributions, sampler))
+        study.add_trials(_trials(optuna, history, distributions, sampler))
         ages = _remember_parents(study, history, sampler)
         trials = [study.ask(distributions) for _ in range(size)]
     candidates = np.stack([_coordinates(space, trial.params) for trial in trials])
     generations, parents = history.asked, history.parents
     if ages is not None:
-        found = [trial.system_attrs[ages] for trial in trials]
-        generations = jnp.asarray(found, jnp.int32)
+        found = [trial.system_attrs[ages] for trial in study.get_trials(deepcopy=False)[-size:]]
+        generations = np.asarray(found, np.int32)
         kin = sampler.get_parent_population(study, found[0])
-        parents = jnp.asarray([trial.number for trial in kin], jnp.int32)
+        parents = np.asarray([trial.number for trial in kin], np.int32)
     history = eqx.tree_at(lambda h: (h.asked, h.parents), history, (generations, parents))
     return jnp.asarray(candidates, history.coordinates.dtype), history
 
@@ -125,16 +137,23 @@ def _distributions(optuna: Any, space: Space) -> dict[str, Any]:
     return {name: one(dimension) for name, dimension in _elements(space)}
 
 
-def _trials(optuna: Any, space: Space, history: History, distributions: Any, sampler: Any) -> list:
+def _trials(optuna: Any, history: History, distributions: Any, sampler: Any) -> list:
     key = _generation_key(sampler)
-    rows = _parameters(space, np.asarray(history.coordinates))
+    rows = np.asarray(history.parameters).tolist()
     losses, ages = np.asarray(history.losses), np.asarray(history.generations)
-    states = optuna.trial.TrialState
+    states, real = optuna.trial.TrialState, optuna.distributions.FloatDistribution
+
+    def named(row):
+        return {
+            name: value if isinstance(kind, real) else int(value)
+            for (name, kind), value in zip(distributions.items(), row, strict=True)
+        }
+
     return [
         optuna.trial.create_trial(
             state=states.COMPLETE if (fine := bool(np.isfinite(values).all())) else states.FAIL,
             values=values.tolist() if fine else None,
-            params=row,
+            params=named(row),
             distributions=distributions,
             system_attrs={key: int(age)} if key else {},
         )
@@ -154,29 +173,30 @@ def _remember_parents(study: Any, history: History, sampler: Any) -> str | None:
     if key is not None and len(history.generations):
         place = f"{sampler._PARENT_CACHE_KEY_PREFIX}{int(history.generations[-1])}"
         numbers = np.asarray(history.parents).tolist()
-        identities = [study.trials[number]._trial_id for number in numbers]
+        trials = study.get_trials(deepcopy=False)
+        identities = [trials[number]._trial_id for number in numbers]
         study._storage.set_study_system_attr(study._study_id, place, identities)
     return key
 
 
-def _parameters(space: Space, coordinates: np.ndarray) -> list[dict[str, Any]]:
+def _parameters(
+    space: Space, coordinates: Float[Array, "candidate width"]
+) -> Float[np.ndarray, "candidate element"]:
     """Optuna's parameters of every candidate."""
     from scipy.stats import norm
 
     columns, first = [], 0
     for _, dimension in space.dimensions:
-        part = jnp.asarray(coordinates[:, first : first + dimension.width])
+        part = coordinates[:, first : first + dimension.width]
         first += dimension.width
         if isinstance(dimension, Categorical | Integer):
             column = np.asarray(dimension.decode(part)).reshape(len(part), dimension.size)
         elif dimension.bounded:
-            column = np.clip(np.asarray(mirrored(part), float), 0.0, 1.0)
+            column = np.asarray(mirrored(part))
         else:
             column = norm.cdf(np.asarray(part, float))
-        columns.extend(column.T.tolist())
-    names = [name for name, _ in _elements(space)]
-    rows = zip(*columns, strict=True) if len(coordinates) else ()
-    return [dict(zip(names, row, strict=True)) for row in rows]
+        columns.append(column.astype(float))
+    return np.concatenate(columns, axis=1)
 
 
 def _coordinates(space: Space, parameters: dict[str, Any]) -> np.ndarray:

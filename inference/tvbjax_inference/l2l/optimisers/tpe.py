@@ -47,4 +47,4 @@ class Tpe(AbstractOptimiser):
         return asked("Tpe", space, inner, sampler, self.size)
 
     def learn(self, space, inner, candidates, evaluations, key):
-        return grown(inner, candidates, evaluations.losses[:, None])
+        return grown(space, inner, candidates, evaluations.losses[:, None])
