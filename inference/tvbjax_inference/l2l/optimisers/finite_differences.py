@@ -65,6 +65,10 @@ class FiniteDifferences(AbstractOptimiser):
             upper, lower = others.reshape(shape), jnp.broadcast_to(middle[:, None], shape)
             before = inner.positions
         gradients = (upper - lower) / (after - before)
+        # A coordinate whose difference failed stays where it is, unless they all did.
+        known = jnp.isfinite(gradients)
+        some = known.any(axis=1, keepdims=True)
+        gradients = jnp.where(some & ~known, 0.0, gradients)
         return descended(space, self.rule, inner, middle, gradients, key)
 
     def exhausted(self, space, inner):

@@ -12,10 +12,9 @@ import jax.random as jr
 from jaxtyping import Array, Float
 
 from tvbjax.kinds import check_count
-from tvbjax_inference.l2l.optimiser import AbstractOptimiser, as_hyper, ranks
-
-# Deviations below this share of the first ones change nothing in float64's losses.
-_COLLAPSED = 1e-14
+from tvbjax_inference.l2l.optimiser import AbstractOptimiser, as_hyper
+from tvbjax_inference.l2l.optimisers.populations import frozen
+from tvbjax_inference.l2l.optimisers.shaping import is_over, shaped
 
 
 class _State(eqx.Module):
@@ -35,7 +34,7 @@ class SeparableNes(AbstractOptimiser):
         converter=lambda x: None if x is None else as_hyper(x), default=None
     )
 
-    stops_when = "all deviations are too small to change a loss"
+    stops_when = "deviations are too small to change a loss, or beyond all measure"
 
     def __check_init__(self):
         if self.size is not None:
@@ -53,21 +52,15 @@ class SeparableNes(AbstractOptimiser):
 
     def learn(self, space, inner, candidates, evaluations, key):
         steps = (candidates - inner.mean[None]) / inner.deviations[None]
-        utilities = _utilities(len(candidates))[ranks(evaluations.losses)]
+        shares = shaped(evaluations.losses)
         rate = self.deviation_rate
         if rate is None:
             rate = (3.0 + math.log(space.width)) / (5.0 * math.sqrt(space.width))
-        mean = inner.mean + self.mean_rate * inner.deviations * (utilities @ steps)
-        grown = utilities @ (steps**2 - 1.0)
-        return _State(mean, inner.deviations * jnp.exp(0.5 * rate * grown))
+        mean = inner.mean + self.mean_rate * inner.deviations * (shares @ steps)
+        grown = shares @ (steps**2 - 1.0)
+        after = _State(mean, inner.deviations * jnp.exp(0.5 * rate * grown))
+        return frozen(self.exhausted(space, inner), inner, after)
 
     def exhausted(self, space, inner):
-        first = jnp.asarray(space.deviations, inner.mean.dtype)
-        return jnp.all(inner.deviations < _COLLAPSED * first)
-
-
-def _utilities(count: int) -> Float[Array, " count"]:
-    """By place from best to worst; they sum to 0."""
-    places = jnp.arange(1, count + 1)
-    raw = jnp.maximum(0.0, math.log(count / 2 + 1) - jnp.log(places))
-    return raw / raw.sum() - 1.0 / count
+        first = self.sigma * jnp.asarray(space.deviations, inner.mean.dtype)
+        return is_over(inner.deviations, first)

@@ -87,8 +87,12 @@ class Spsa(AbstractOptimiser):
         shape = (2, self.starts, self.pairs)
         upper, lower = candidates.reshape(*shape, space.width)
         above, below = evaluations.losses.reshape(shape)
-        slopes = ((above - below)[:, :, None] / (upper - lower)).mean(axis=1)
-        losses = (0.5 * (above + below)).mean(axis=1)
+        # Of the pairs that did not fail; no number where all did.
+        fine = jnp.isfinite(above) & jnp.isfinite(below)
+        count = fine.sum(axis=1).astype(above.dtype)
+        rises = jnp.where(fine, above - below, 0.0)[:, :, None] / (upper - lower)
+        slopes = rises.sum(axis=1) / count[:, None]
+        losses = jnp.where(fine, 0.5 * (above + below), 0.0).sum(axis=1) / count
         moved = descended(space, self.rule, inner.descent, losses, slopes, key)
         return _State(moved, inner.told + 1)
 

@@ -1,0 +1,203 @@
+"""How many evaluations the optimisers of `tvbjax.l2l` need, beside pycma's and evosax's.
+
+`python -m benchmarks.l2l_conformance [--optimisers Cma,Genetic] [--functions sphere] [--no-peers]`:
+in ten dimensions, from eleven places that are even from -4 to 4 to an optimum that is even from -2
+to 2, with a first standard deviation of 2, until the loss is 1e-8 or 40,000 evaluations are over.
+Peers run in their own environments (`make bench-l2l`). Writes
+benchmarks/results/l2l_conformance.json and .md, in which what was not run is left as it was.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+
+from benchmarks.compare import BUILD, ENVIRONMENTS, RESULTS, keep, machine, reported
+from tvbjax.l2l import (
+    AbstractOptimiser,
+    Bipop,
+    Cma,
+    Differential,
+    ExponentialNes,
+    Fixed,
+    Genetic,
+    Ipop,
+    OpenAiEs,
+    Pgpe,
+    RandomOne,
+    SeparableNes,
+    SimulatedBinary,
+    Space,
+    Swarm,
+    Unbounded,
+    functions,
+    minimise,
+)
+
+WIDTH, SEEDS, BUDGET, TARGET, DEVIATION = 10, 11, 40_000, 1e-8, 2.0
+FUNCTIONS = {
+    "sphere": functions.sphere,
+    "ellipsoid": functions.ellipsoid,
+    "rotated ellipsoid": functions.rotated(functions.ellipsoid, jr.key(1)),
+    "discus": functions.discus,
+    "bent cigar": functions.bent_cigar,
+    "Rosenbrock": functions.rosenbrock,
+    "Ackley": functions.ackley,
+    "Rastrigin": functions.rastrigin,
+}
+# Name: the optimiser, and its budget.
+OPTIMISERS: dict[str, tuple[AbstractOptimiser, int]] = {
+    "Cma, 10": (Cma(size=10), BUDGET),
+    "Cma, 40": (Cma(size=40), BUDGET),
+    "Cma, 200": (Cma(size=200), 2 * BUDGET),
+    "Cma, 10, Ipop": (Cma(size=10, restarts=Ipop(6)), 100_000),
+    "Cma, 10, Bipop": (Cma(size=10, restarts=Bipop(6)), 100_000),
+    "SeparableNes, 40": (SeparableNes(size=40), BUDGET),
+    "ExponentialNes, 40": (ExponentialNes(size=40), BUDGET),
+    "OpenAiEs, 40": (OpenAiEs(), BUDGET),
+    "Pgpe, 40": (Pgpe(), BUDGET),
+    "Differential, 40": (Differential(), BUDGET),
+    "Differential, RandomOne, Fixed": (Differential(donors=RandomOne(), control=Fixed()), BUDGET),
+    "Genetic, Blend": (Genetic(), BUDGET),
+    "Genetic, SimulatedBinary": (Genetic(crossover=SimulatedBinary()), BUDGET),
+    "Swarm": (Swarm(), BUDGET),
+    "Swarm, ring": (Swarm(reach=2), BUDGET),
+}
+PEERS = {"pycma": "run_pycma.py", "evosax": "run_evosax.py"}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Conformance of the optimisers of l2l.")
+    parser.add_argument("--optimisers", help="names, or their beginnings")
+    parser.add_argument("--functions", default=",".join(FUNCTIONS))
+    parser.add_argument("--no-peers", action="store_true")
+    options = parser.parse_args()
+    jax.config.update("jax_enable_x64", True)
+    wanted = options.optimisers.split(";") if options.optimisers else [""]
+    names = options.functions.split(",")
+    rows = []
+    for name, (optimiser, budget) in OPTIMISERS.items():
+        if any(name.startswith(one) for one in wanted):
+            rows += measured(name, optimiser, budget, names)
+    if not options.no_peers:
+        rows += beside(names)
+    rows += kept(rows)
+    lines = table(rows)
+    print("\n".join(lines))
+    keep("l2l_conformance", {"machine": machine(), "rows": rows}, lines)
+
+
+def places() -> tuple[np.ndarray, np.ndarray]:
+    """Starts and optima, one each seed."""
+    draw = np.random.default_rng(0)
+    return draw.uniform(-4, 4, (SEEDS, WIDTH)), draw.uniform(-2, 2, (SEEDS, WIDTH))
+
+
+def measured(
+    name: str, optimiser: AbstractOptimiser, budget: int, names: list[str]
+) -> list[dict[str, Any]]:
+    """One optimiser on every function, all seeds at once in one program."""
+    space = Space(x=Unbounded(0.0, DEVIATION, shape=(WIDTH,)))
+    size = optimiser.population(space)
+    branches = list(FUNCTIONS.values())
+    starts, optima = places()
+
+    @jax.jit
+    def searched(which, keys, offsets):
+        def one(key, offset):
+            def loss(values, _):
+                # The search begins at 0 and the optimum is moved, which is the same.
+                return jax.lax.switch(which, branches, values["x"] - offset)
+
+            _, trace = minimise(loss, space, optimiser, key, generations=budget // size)
+            return trace.least
+
+        # Side by side the branches of a condition all run, one of which is long there.
+        if isinstance(optimiser, Cma) and optimiser.restarts:
+            return jax.lax.map(lambda pair: one(*pair), (keys, offsets))
+        return jax.vmap(one)(keys, offsets)
+
+    rows = []
+    for function in names:
+        which = jnp.asarray(list(FUNCTIONS).index(function))
+        began = time.perf_counter()
+        least = np.asarray(
+            searched(which, jr.split(jr.key(0), SEEDS), jnp.asarray(optima - starts))
+        )
+        seconds = time.perf_counter() - began
+        hits = least <= TARGET
+        evaluations = [int(size * (hit.argmax() + 1)) if hit.any() else None for hit in hits]
+        row = {"optimiser": name, "function": function, "evaluations": evaluations}
+        rows.append(row | {"least": least[:, -1].tolist(), "budget": budget})
+        print(f"{name:24} {function:18} {told(rows[-1]):24} {seconds:.1f} s", file=sys.stderr)
+    return rows
+
+
+def beside(names: list[str]) -> list[dict[str, Any]]:
+    """The same of the peers, as they report it."""
+    BUILD.mkdir(parents=True, exist_ok=True)
+    starts, optima = places()
+    turned = jr.orthogonal(jr.key(1), WIDTH)
+    path = BUILD / "l2l_conformance.npz"
+    np.savez(path, starts=starts, optima=optima, rotation=np.asarray(turned))
+    facts = {"deviation": DEVIATION, "target": TARGET, "budget": BUDGET, "functions": names}
+    rows = []
+    for name, script in PEERS.items():
+        python = ENVIRONMENTS / name / "bin" / "python"
+        if not python.is_file():
+            print(f"{name} is not there; run `make bench-l2l`", file=sys.stderr)
+            continue
+        rows += reported(str(python), script, str(path.resolve()), json.dumps(facts))["rows"]
+    return rows
+
+
+def kept(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those of an earlier run, of other optimisers and functions than these."""
+    anew = {(row["optimiser"], row["function"]) for row in rows}
+    path = RESULTS / "l2l_conformance.json"
+    before = json.loads(path.read_text())["rows"] if path.is_file() else []
+    return [row for row in before if (row["optimiser"], row["function"]) not in anew]
+
+
+def told(row: dict[str, Any]) -> str:
+    """The median of evaluations where more than half succeeded, and else of the least losses."""
+    found = [float("inf") if x is None else x for x in row["evaluations"]]
+    successes = sum(x is not None for x in row["evaluations"])
+    median = statistics.median(found)
+    if median < float("inf"):
+        return f"{median:,.0f}" + (f" ({successes}/{len(found)})" if successes < len(found) else "")
+    return f"{successes}/{len(found)}: {statistics.median(row['least']):.2g}"
+
+
+def table(rows: list[dict[str, Any]]) -> list[str]:
+    facts = machine()
+    lines = [
+        "# Optimisers beside their peers",
+        "",
+        f"{WIDTH} dimensions, {SEEDS} seeds; medians of evaluations until {TARGET:g}, successes in "
+        "brackets where some failed; where half or more failed, the successes and the median of "
+        f"the least losses. The budget is {BUDGET:,}, where no other is given. "
+        f"{facts['processor']}.",
+        "",
+        "| | " + " | ".join(FUNCTIONS) + " |",
+        "| --- |" + " ---: |" * len(FUNCTIONS),
+    ]
+    for name in dict.fromkeys([*OPTIMISERS, *(row["optimiser"] for row in rows)]):
+        cells = {row["function"]: row for row in rows if row["optimiser"] == name}
+        if cells:
+            budget = next(iter(cells.values()))["budget"]
+            label = name if budget == BUDGET else f"{name} ({budget // 1000} k)"
+            text = [told(cells[f]) if f in cells else "" for f in FUNCTIONS]
+            lines.append(f"| {label} | " + " | ".join(text) + " |")
+    return lines
+
+
+if __name__ == "__main__":
+    main()
