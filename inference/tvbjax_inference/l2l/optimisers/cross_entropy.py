@@ -20,6 +20,10 @@ from tvbjax_inference.l2l.optimisers.collapse import collapsed
 from tvbjax_inference.l2l.optimisers.distributions import AbstractDistribution, DiagonalNormal
 
 
+# How many times the least candidates Face draws at most.
+_MANY = 20
+
+
 class _State(eqx.Module):
     distribution: Any
     updates: Int[Array, ""]
@@ -99,12 +103,12 @@ class Face(AbstractOptimiser):
     Rubinstein & Kroese (2004), algorithm 5.2; de Boer et al. (2005). `least` candidates are drawn
     at once, and kept beside the last ones of the same distribution until the best of them, or the
     worst of the `elite` best, is better than after the last update. Where that is not so after
-    `most` of them, the search ends: it would not be reliable (told further losses, it updates with
+    `most` of them, by default 20 times as many, the search ends: it would not be reliable (told further losses, it updates with
     what there is). The other numbers are those of `CrossEntropy`, the noise's decay by update.
     """
 
     least: int = eqx.field(static=True, default=50)
-    most: int = eqx.field(static=True, default=1000)
+    most: int | None = eqx.field(static=True, default=None)
     elite: int = eqx.field(static=True, default=10)
     distribution: AbstractDistribution = eqx.field(default_factory=DiagonalNormal)
     smoothing: Array = eqx.field(converter=as_hyper, default=0.9)
@@ -116,14 +120,16 @@ class Face(AbstractOptimiser):
 
     def __check_init__(self):
         check_count("Face: least", self.least, 2)
-        check_count("Face: most", self.most, self.least)
         check_count("Face: elite", self.elite, 2)
         _check_distribution("Face", self.distribution)
-        if self.most % self.least:
-            near = self.least * -(-self.most // self.least)
-            raise ValueError(
-                f"Face: most {self.most} is no multiple of least {self.least}; give e.g. {near}."
-            )
+        if self.most is not None:
+            check_count("Face: most", self.most, self.least)
+            if self.most % self.least:
+                near = self.least * -(-self.most // self.least)
+                raise ValueError(
+                    f"Face: most {self.most} is no multiple of least {self.least}; give e.g. "
+                    f"{near}."
+                )
         if self.elite > self.least:
             raise ValueError(
                 f"Face: elite {self.elite} is above least {self.least}; give at most that many."
@@ -135,11 +141,12 @@ class Face(AbstractOptimiser):
     def begin(self, space, start, key):
         deviations = self.sigma * jnp.asarray(space.deviations, start.dtype)
         infinite = jnp.asarray(jnp.inf, start.dtype)
+        most = self.most or _MANY * self.least
         return _Gathered(
             distribution=self.distribution.begin(start, deviations, key),
             updates=jnp.zeros((), jnp.int32),
-            candidates=jnp.zeros((self.most, space.width), start.dtype),
-            losses=jnp.full(self.most, jnp.inf, start.dtype),
+            candidates=jnp.zeros((most, space.width), start.dtype),
+            losses=jnp.full(most, jnp.inf, start.dtype),
             filled=jnp.zeros((), jnp.int32),
             best=infinite,
             level=infinite,
@@ -160,7 +167,7 @@ class Face(AbstractOptimiser):
         order = jnp.sort(losses)
         best, level = order[0], order[self.elite - 1]
         better = (best < inner.best) | (level < inner.level)
-        full = filled >= self.most
+        full = filled >= len(losses)
         noise = self.noise * self.noise_decay ** inner.updates.astype(candidates.dtype)
         updated = _updated(
             self.distribution,

@@ -141,7 +141,7 @@ class Grid(AbstractDesign):
             return np.eye(dimension.each)
         if isinstance(dimension, Integer):
             one = dataclasses.replace(dimension, shape=())
-            values = _even(math.log(one.low) if one.log else one.low, _high(one), count)
+            values = _even(math.log(one.low) if one.log else float(one.low), _high(one), count)
             whole = np.unique(np.rint(np.exp(values) if one.log else values).astype(int))
             return np.stack([one.encode(int(value)) for value in whole])
         return _even(0.0, 1.0, count)[:, None]
