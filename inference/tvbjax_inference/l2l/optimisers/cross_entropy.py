@@ -19,7 +19,6 @@ from tvbjax_inference.l2l.optimiser import AbstractOptimiser, as_hyper, ranks
 from tvbjax_inference.l2l.optimisers.collapse import collapsed
 from tvbjax_inference.l2l.optimisers.distributions import AbstractDistribution, DiagonalNormal
 
-
 # How many times the least candidates Face draws at most.
 _MANY = 20
 
@@ -103,8 +102,9 @@ class Face(AbstractOptimiser):
     Rubinstein & Kroese (2004), algorithm 5.2; de Boer et al. (2005). `least` candidates are drawn
     at once, and kept beside the last ones of the same distribution until the best of them, or the
     worst of the `elite` best, is better than after the last update. Where that is not so after
-    `most` of them, by default 20 times as many, the search ends: it would not be reliable (told further losses, it updates with
-    what there is). The other numbers are those of `CrossEntropy`, the noise's decay by update.
+    `most` of them, by default 20 times as many, the search ends: it would not be reliable (told
+    further losses, it updates with what there is). The other numbers are those of `CrossEntropy`,
+    the noise's decay by update.
     """
 
     least: int = eqx.field(static=True, default=50)
