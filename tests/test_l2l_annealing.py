@@ -2,6 +2,7 @@
 
 import math
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -100,7 +101,7 @@ def test_without_heat_it_is_hill_climbing():
     optimiser = Annealing(size=3, cooling=cooling, step=0.7, adaptation=0.0)
     search = optimiser.init(space, jr.key(4))
     places, losses = np.zeros((3, 2)), np.full(3, np.inf)
-    ask, tell = jax.jit(optimiser.ask), jax.jit(optimiser.tell)
+    ask, tell = eqx.filter_jit(optimiser.ask), eqx.filter_jit(optimiser.tell)
     for _ in range(60):
         candidates, search = ask(search)
         new = jax.vmap(loss)(candidates)

@@ -1,5 +1,6 @@
 """Bayesian optimisation: NumPy's process, SciPy's quadrature, two functions of the literature."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -224,7 +225,7 @@ def test_one_place_stands_for_all_of_the_same_values():
 def test_it_ends_when_full_and_goes_on_whole():
     optimiser = Bayesian(most=6, first=3, sweeps=5)
     search = optimiser.init(BRANIN, jr.key(0))
-    ask, tell = jax.jit(optimiser.ask), jax.jit(optimiser.tell)
+    ask, tell = eqx.filter_jit(optimiser.ask), eqx.filter_jit(optimiser.tell)
     for told in range(9):
         assert bool(optimiser.should_stop(search)) == (told >= 6)
         candidates, search = ask(search)

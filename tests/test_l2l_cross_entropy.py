@@ -1,5 +1,6 @@
 """Cross-entropy: updates in closed form, expectation maximisation against NumPy, adaptive sizes."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -166,7 +167,7 @@ def test_two_valleys_keep_a_component_each():
 def test_face_gathers_until_its_elite_improves():
     optimiser = Face(least=4, most=12, elite=2, smoothing=1.0)
     search = optimiser.init(LINE, jr.key(0))
-    ask, learn = jax.jit(optimiser.ask), jax.jit(optimiser.tell)
+    ask, learn = eqx.filter_jit(optimiser.ask), eqx.filter_jit(optimiser.tell)
     seen = []
 
     def tell(search, losses):

@@ -1,5 +1,6 @@
 """Ensemble Kalman inversion against Kalman's posterior in closed form."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -133,7 +134,7 @@ def test_without_end_it_comes_to_the_least_misfit():
 
 def test_members_that_fail_are_drawn_anew():
     optimiser = EnsembleKalman(DATA, NOISE, size=400, steps=FixedSteps(1.0))
-    tell = jax.jit(optimiser.tell)
+    tell = eqx.filter_jit(optimiser.tell)
     candidates, search = optimiser.ask(optimiser.init(SPACE, jr.key(0)))
     outputs = candidates @ jnp.asarray(FORWARD).T
     failed = jnp.arange(400) % 4 == 0

@@ -1,5 +1,6 @@
 """Parallel tempering against what statistical mechanics says of its rungs and swaps."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -88,7 +89,7 @@ def test_swaps_exchange_places_and_nothing_else():
     """A cold rung that is worse always swaps; even and odd pairs take turns."""
     optimiser = ParallelTempering((1e-6, 2e-6, 3e-6, 4e-6), step=1e-3, adaptation=0.0)
     search = optimiser.init(Space(x=Unbounded()), jr.key(0))
-    ask, tell = jax.jit(optimiser.ask), jax.jit(optimiser.tell)
+    ask, tell = eqx.filter_jit(optimiser.ask), eqx.filter_jit(optimiser.tell)
     for generation in range(3):
         candidates, search = ask(search)
         before = search.inner.positions
@@ -105,16 +106,18 @@ def test_swaps_exchange_places_and_nothing_else():
 
 
 def test_it_finds_the_deepest_of_many_valleys():
+    """100 of them; the coldest rung has the mean loss 0.02, and the best of many is below."""
+
     def loss(values, key):
         apart = values["x"] - 0.7
-        return 30.0 + (apart**2 - 10.0 * jnp.cos(2.0 * jnp.pi * apart)).sum()
+        return 20.0 + (apart**2 - 10.0 * jnp.cos(2.0 * jnp.pi * apart)).sum()
 
-    space = Space(x=Real(-5.0, 5.0, shape=(3,)))
-    optimiser = ParallelTempering(ladder(1e-3, 20.0, 10))
+    space = Space(x=Real(-5.0, 5.0, shape=(2,)))
+    optimiser = ParallelTempering(ladder(0.02, 20.0, 10))
     found = jax.jit(
-        jax.vmap(lambda key: minimise(loss, space, optimiser, key, generations=600)[0].least)
+        jax.vmap(lambda key: minimise(loss, space, optimiser, key, generations=800)[0].least)
     )(jr.split(jr.key(0), 5))
-    assert (np.asarray(found) < 0.05).sum() >= 4
+    assert (np.asarray(found) < 0.1).sum() >= 4
 
 
 def test_ladders_are_geometric_and_checked():

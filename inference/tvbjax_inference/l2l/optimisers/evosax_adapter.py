@@ -51,7 +51,8 @@ class Evosax(AbstractOptimiser):
     @staticmethod
     def defaults(algorithm: type, size: int, space: Any) -> Any:
         """The algorithm's own parameters, to change and hand in."""
-        return _made(algorithm, size, space.width, jnp.result_type(float)).default_params
+        with _lenient():
+            return _made(algorithm, size, space.width, jnp.result_type(float)).default_params
 
     def population(self, space):
         return self.size
@@ -106,7 +107,10 @@ class Evosax(AbstractOptimiser):
         return _made(self.algorithm, self.size, space.width, start.dtype)
 
     def _parameters(self, made):
-        return made.default_params if self.parameters is None else self.parameters
+        if self.parameters is not None:
+            return self.parameters
+        with _lenient():
+            return made.default_params
 
 
 # evosax compiles by an algorithm's identity: one made anew at every call would be compiled anew.
