@@ -254,7 +254,7 @@ def pull_slopes(window: int) -> tuple[float, float]:
     return found[0], found[1]
 
 
-def pull_study(gradient) -> MetaStudy:
+def pull_study(gradient, **more) -> MetaStudy:
     inner = Inner(lambda h: optax.sgd(0.2), STEPS, {"pull": Hyper(PULL, Real())}, penalty=pull)
     return MetaStudy(
         pulled,
@@ -264,12 +264,13 @@ def pull_study(gradient) -> MetaStudy:
         validation=lambda params, task, key: params**2 / 2,
         gradient=gradient,
         along=True,
+        **more,
     )
 
 
 @pytest.mark.parametrize("window", [STEPS, 5, 3])
 def test_truncation_loses_what_was_before_windows(window):
-    slope, _ = slope_of(pull_study(Truncated(window)))
+    slope = slope_of(pull_study(Truncated(window)))
     np.testing.assert_allclose(
         [slope.gradient.hyper["pull"], slope.gradient.start], pull_slopes(window), rtol=1e-12
     )
@@ -315,7 +316,8 @@ def test_persistent_strategy_is_unbiased_where_truncation_is_not():
 
 
 def test_persistent_strategy_begins_anew_after_the_last_window():
-    study = pull_study(PersistentEs(deviation=1e-3, pairs=1, window=4))
+    still = optax.sgd(0.0)
+    study = pull_study(PersistentEs(deviation=1e-3, pairs=1, window=4), outer=still)
     losses = study.run(6, key=KEY, progress=False).progress.loss
     p, seen = 0.5, []
     for _ in range(STEPS):
