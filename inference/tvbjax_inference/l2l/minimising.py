@@ -57,9 +57,10 @@ def minimise(
         over = optimiser.should_stop(search)
         told = jax.tree.map(lambda new, old: jnp.where(over, old, new), told, search)
         losses = jnp.where(over, jnp.nan, found.losses)
-        return told, Trace(told.least, losses)
+        return told, (told.least, losses)
 
-    return jax.lax.scan(step, search, length=generations)
+    search, (least, losses) = jax.lax.scan(step, search, length=generations)
+    return search, Trace(least, losses)
 
 
 def candidate_keys(key: Array, generation: Any, count: int) -> Array:
