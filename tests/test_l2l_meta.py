@@ -385,21 +385,21 @@ def test_what_cannot_be_studied_is_refused(change, error, message):
     [
         (lambda: Inner(rule, 0, {"rate": 0.1}), ValueError, "steps is 0; give a whole number"),
         (lambda: Inner(rule, 2), ValueError, "asks for the hyper-parameter 'rate'"),
-        (lambda: Inner(lambda h: 0.1, 2), TypeError, "rule gives 0.1"),
+        (lambda: Inner(lambda h: 0.1, 2), TypeError, "rule gives 0.1"),  # type: ignore[arg-type]
         (lambda: Inner(rule, 2, {"rate": -0.1}), ValueError, r"is -0.1, .* outside of Positive"),
         (lambda: Hyper(2.0, Interval(0.0, 1.0)), ValueError, "is 2, which is outside of Interval"),
         (lambda: Hyper({"a": np.array([1.0, 0.0])}), ValueError, r"at \['a'\]\[1\] is 0"),
         (lambda: Hyper({}), TypeError, "has no numbers"),
-        (lambda: Hyper(1.0, Positive), TypeError, "give an instance"),
+        (lambda: Hyper(1.0, Positive), TypeError, "give an instance"),  # type: ignore[arg-type]
         (lambda: Family(np.ones(2), ["a"]), ValueError, "1 labels for 2 tasks"),
         (lambda: Family(np.ones(2), ["a", "a"]), ValueError, "names 'a' twice"),
         (lambda: Family(np.ones(2)).task("c"), KeyError, "there is no task 'c'"),
         (lambda: Family.of([{"a": np.ones(1)}, {"b": np.ones(1)}]), ValueError, "has none"),
         (lambda: Family.of({"p": (1, np.ones(1)), "q": (2, np.ones(1))}), ValueError, "differ in"),
         (lambda: small(Unrolled()).run(0, key=KEY), ValueError, "steps is 0"),
-        (lambda: small(Unrolled()).run(1, key=3), TypeError, "give a key of JAX"),
+        (lambda: small(Unrolled()).run(1, key=3), TypeError, "give a key of JAX"),  # type: ignore[arg-type]
         (lambda: small(Unrolled()).run(1, key=KEY, checkpoint="a.txt"), ValueError, "end in .npz"),
-        (lambda: small(Unrolled()).run(1, key=KEY, checkpoint=3), TypeError, "give a path"),
+        (lambda: small(Unrolled()).run(1, key=KEY, checkpoint=3), TypeError, "give a path"),  # type: ignore[arg-type]
         (lambda: small(Unrolled()).run(1, key=KEY, checkpoint="no/a.npz"), ValueError, "no folder"),
     ],
 )
