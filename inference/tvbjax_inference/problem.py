@@ -17,7 +17,7 @@ from jax.tree_util import keystr
 from jaxtyping import Array, ArrayLike, Bool, Float, Shaped
 
 from tvbjax import Forward, Free, Result, Reverse, Simulator, simulate
-from tvbjax.arrays import is_traced, strong
+from tvbjax.arrays import is_key, is_traced, strong
 from tvbjax.delays import Nearest
 from tvbjax.engine import Carry, Derivatives
 from tvbjax.ensemble import begin_side_by_side, side_by_side
@@ -77,8 +77,9 @@ class AbstractProblem(eqx.Module):
         derivatives: Derivatives = Reverse(),
         carries: Any = None,
     ) -> Evaluation:
-        """Losses of positions along a first axis, all with this key. Differentiable. A run that
-        diverges has the loss NaN. `carries`: of an earlier evaluation, to go on from."""
+        """Losses of positions along a first axis, all with this key; a `Problem` takes one for each
+        as well. Differentiable. A run that diverges has the loss NaN. `carries`: of an earlier
+        evaluation, to go on from."""
 
     @abc.abstractmethod
     def check(self, position: Position, key: Array | None) -> None:
@@ -276,9 +277,8 @@ class Problem(AbstractProblem):
 
         `duration`: ms, by default the problem's.
         """
-        check_key(self.simulator, key, "Problem")
         count = len(next(iter(positions.values())))
-        keys = None if key is None else jnp.broadcast_to(key, (count, *key.shape))
+        keys = _one_each(self.simulator, key, count)
         duration = self.duration if duration is None else duration
         return side_by_side(
             self.simulator,
@@ -371,6 +371,19 @@ class Problem(AbstractProblem):
         # Of other versions and devices the same fit may go on.
         said = describe(simulator, None, versions=None, backend=None)
         return (said, free, self.objective, self.past, self.duration, self.first, self.penalty)
+
+
+def _one_each(simulator: Simulator, key: Array | None, count: int) -> Array | None:
+    """A key for each of several runs: the one for all, or those that are given."""
+    if key is None or not is_key(key):
+        check_key(simulator, key, "Problem")
+        return None
+    typed = jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
+    if key.ndim > (0 if typed else 1) and len(key) == count:
+        check_key(simulator, key[0], "Problem")
+        return key
+    check_key(simulator, key, "Problem")
+    return jnp.broadcast_to(key, (count, *key.shape))
 
 
 def _flat(comparison: Comparison, values: Array) -> Shaped[Array, " value"]:
