@@ -85,8 +85,10 @@ bench-scaling: setup
 	$(BIN)/python -m benchmarks.scaling
 
 # The optimisers of l2l beside pycma's and evosax's (half an hour).
-bench-l2l: setup $(BENCH)/pycma/.installed $(BENCH)/evosax/.installed
+bench-l2l: setup $(BENCH)/pycma/.installed $(BENCH)/evosax/.installed $(BENCH)/l2l/.installed
 	$(BIN)/python -m benchmarks.l2l_conformance
+	$(BIN)/python -m benchmarks.l2l_overhead
+	$(BIN)/python -m benchmarks.l2l_subjects
 
 # Needs an NVIDIA GPU and the extra gpu: agreement with the CPU, speed, memory.
 bench-gpu: setup
