@@ -15,6 +15,7 @@ LONG = (
     "bayes",
     "epilepsy_patient",
     "identifiability",
+    "l2l",
     "objectives",
     "analysis",
     "observation",
