@@ -1,8 +1,11 @@
 """How many evaluations the optimisers of `tvbjax.l2l` need, beside pycma's and evosax's.
 
-`python -m benchmarks.l2l_conformance [--optimisers Cma,Genetic] [--functions sphere] [--no-peers]`:
-in ten dimensions, from eleven places that are even from -4 to 4 to an optimum that is even from -2
+In ten dimensions, from eleven places that are even from -4 to 4 to an optimum that is even from -2
 to 2, with a first standard deviation of 2, until the loss is 1e-8 or 40,000 evaluations are over.
+
+    python -m benchmarks.l2l_conformance [--optimisers "Cma, 10;Genetic"] [--functions sphere]
+        [--peers pycma]
+
 Peers run in their own environments (`make bench-l2l`). Writes
 benchmarks/results/l2l_conformance.json and .md, in which what was not run is left as it was.
 """
@@ -75,23 +78,27 @@ PEERS = {"pycma": "run_pycma.py", "evosax": "run_evosax.py"}
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Conformance of the optimisers of l2l.")
-    parser.add_argument("--optimisers", help="names, or their beginnings")
+    parser.add_argument("--optimisers", help="names, or their beginnings, with ; between")
     parser.add_argument("--functions", default=",".join(FUNCTIONS))
-    parser.add_argument("--no-peers", action="store_true")
+    parser.add_argument("--peers", default=",".join(PEERS))
     options = parser.parse_args()
     jax.config.update("jax_enable_x64", True)
     wanted = options.optimisers.split(";") if options.optimisers else [""]
     names = options.functions.split(",")
-    rows = []
     for name, (optimiser, budget) in OPTIMISERS.items():
         if any(name.startswith(one) for one in wanted):
-            rows += measured(name, optimiser, budget, names)
-    if not options.no_peers:
-        rows += beside(names)
-    rows += kept(rows)
-    lines = table(rows)
-    print("\n".join(lines))
-    keep("l2l_conformance", {"machine": machine(), "rows": rows}, lines)
+            written(measured(name, optimiser, budget, names))
+    for name in options.peers.split(",") if options.peers else []:
+        written(beside(name, names))
+
+
+def written(rows: list[dict[str, Any]]) -> None:
+    """Puts rows among those of an earlier run, of other optimisers and functions than these."""
+    anew = {(row["optimiser"], row["function"]) for row in rows}
+    path = RESULTS / "l2l_conformance.json"
+    before = json.loads(path.read_text())["rows"] if path.is_file() else []
+    rows = [row for row in before if (row["optimiser"], row["function"]) not in anew] + rows
+    keep("l2l_conformance", {"machine": machine(), "rows": rows}, table(rows))
 
 
 def places() -> tuple[np.ndarray, np.ndarray]:
@@ -140,30 +147,19 @@ def measured(
     return rows
 
 
-def beside(names: list[str]) -> list[dict[str, Any]]:
-    """The same of the peers, as they report it."""
+def beside(peer: str, names: list[str]) -> list[dict[str, Any]]:
+    """The same of a peer's optimisers, as it reports it."""
     BUILD.mkdir(parents=True, exist_ok=True)
     starts, optima = places()
-    turned = jr.orthogonal(jr.key(1), WIDTH)
     path = BUILD / "l2l_conformance.npz"
-    np.savez(path, starts=starts, optima=optima, rotation=np.asarray(turned))
+    np.savez(path, starts=starts, optima=optima, rotation=jr.orthogonal(jr.key(1), WIDTH))
     facts = {"deviation": DEVIATION, "target": TARGET, "budget": BUDGET, "functions": names}
-    rows = []
-    for name, script in PEERS.items():
-        python = ENVIRONMENTS / name / "bin" / "python"
-        if not python.is_file():
-            print(f"{name} is not there; run `make bench-l2l`", file=sys.stderr)
-            continue
-        rows += reported(str(python), script, str(path.resolve()), json.dumps(facts))["rows"]
-    return rows
-
-
-def kept(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Those of an earlier run, of other optimisers and functions than these."""
-    anew = {(row["optimiser"], row["function"]) for row in rows}
-    path = RESULTS / "l2l_conformance.json"
-    before = json.loads(path.read_text())["rows"] if path.is_file() else []
-    return [row for row in before if (row["optimiser"], row["function"]) not in anew]
+    python = ENVIRONMENTS / peer / "bin" / "python"
+    if not python.is_file():
+        print(f"{peer} is not there; run `make bench-l2l`", file=sys.stderr)
+        return []
+    script = PEERS[peer]
+    return reported(str(python.absolute()), script, str(path.absolute()), json.dumps(facts))["rows"]
 
 
 def told(row: dict[str, Any]) -> str:

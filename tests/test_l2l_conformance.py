@@ -82,7 +82,7 @@ CASES = {
     "SeparableNes": Case(SeparableNes(size=20), 300, 1e-10, 1e-8),
     "ExponentialNes": Case(ExponentialNes(size=20), 400, 1e-10, 1e-8),
     "OpenAiEs": Case(OpenAiEs(size=20, decay=0.9), 320, 1e-10, 1e-3),
-    "Pgpe": Case(Pgpe(size=20), 300, 1e-10, 1e-8),
+    "Pgpe": Case(Pgpe(size=20), 500, 1e-10, 1e-8),
     "Differential": Case(Differential(size=20), 300, 1e-10, 1e-10),
     "Differential, RandomOne": Case(
         Differential(size=20, donors=RandomOne(), control=Fixed()), 300, 1e-10, 1e-10

@@ -1,9 +1,9 @@
 """evosax: its algorithms with their own defaults, populations of 40, all seeds at once."""
 # pyright: reportMissingImports=false
 
+import importlib.metadata
 import json
 
-import evosax
 import jax
 import jax.numpy as jnp
 import l2l_tasks
@@ -35,7 +35,7 @@ def main() -> None:
             least = np.asarray(searched(which, keys, arrays["starts"], arrays["optima"]))
             label = f"evosax {algorithm.__name__}, {SIZE}"
             rows.append(l2l_tasks.row(label, name, least, SIZE, facts["target"], facts["budget"]))
-    print(json.dumps({"rows": rows, "version": evosax.__version__}))
+    print(json.dumps({"rows": rows, "version": importlib.metadata.version("evosax")}))
 
 
 def searcher(algorithm, facts, arrays):

@@ -36,11 +36,11 @@ class SimulatedBinary(AbstractCrossover):
     """SBX: children apart by a random multiple of the parents' distance, with their middle.
 
     `index`: the greater, the nearer to parents; `share`: of coordinates that are crossed. Deb &
-    Agrawal (1995), Complex Systems 9:115, equations 5 to 9.
+    Agrawal (1995), Complex Systems 9:115, equations 5 to 9, where it is a half.
     """
 
     index: Array = eqx.field(converter=as_hyper, default=2.0)
-    share: Array = eqx.field(converter=as_hyper, default=0.5)
+    share: Array = eqx.field(converter=as_hyper, default=1.0)
 
     def cross(self, key, first, second):
         of_spread, of_share = jr.split(key)

@@ -30,8 +30,9 @@ class _State(eqx.Module):
 class Genetic(AbstractOptimiser):
     """A genetic algorithm. `size`: children in a generation, by default 40. `crossover`, and how
     many pairs do it (`crossing`); `mutation`, and of how many coordinates (`mutating`; by default
-    of one in a child, on average). `entrants`: in a tournament. `elite`: parents that live on.
-    `famous`: how many are kept in the hall of fame. `sigma`: first deviation, in the space's.
+    of one in a child on average, and a tenth at most: with more of them steps would widen what
+    selection narrows). `entrants`: in a tournament. `elite`: parents that live on. `famous`: how
+    many are kept in the hall of fame. `sigma`: first deviation, in the space's.
     """
 
     size: int = eqx.field(static=True, default=40)
@@ -108,7 +109,7 @@ class Genetic(AbstractOptimiser):
         children = children.reshape(2 * pairs, space.width)[: self.size]
         scale = jnp.asarray(space.deviations, members.dtype)
         steps = self.mutation.steps(mutated, members, scale)
-        share = 1.0 / space.width if self.mutating is None else self.mutating
+        share = min(0.1, 1.0 / space.width) if self.mutating is None else self.mutating
         moves = jr.uniform(where, children.shape, children.dtype) < share
         return within(space, jnp.where(moves, children + steps, children))
 

@@ -27,7 +27,7 @@ class NormalMutation(AbstractMutation):
     """Normal steps, `sigma` times as wide as the members are spread: as they draw together, steps
     become smaller. Schwefel (1981), Numerical Optimization of Computer Models, Wiley."""
 
-    sigma: Array = eqx.field(converter=as_hyper, default=1.0)
+    sigma: Array = eqx.field(converter=as_hyper, default=2.0)
 
     def steps(self, key, members, scale):
         spread = jnp.std(members, axis=0)
