@@ -150,7 +150,7 @@ def test_noise_keeps_a_narrow_start_from_collapsing():
         jnp.array([0.0, 0.1]), jr.split(jr.key(1), 5)
     )
     plain, noisy = np.median(np.asarray(found), axis=1)
-    assert plain > 1e-3 and noisy < 1e-6
+    assert plain > 1e-3 and noisy < 1e-4
 
 
 def test_two_valleys_keep_a_component_each():

@@ -83,5 +83,5 @@ def test_parameters_may_be_given(algorithms):
     defaults = Evosax.defaults(algorithms.SNES, 8, SPACE)
     narrow = Evosax(algorithms.SNES, 8, defaults.replace(std_init=1e-3))
     candidates, _ = narrow.ask(narrow.init(SPACE, jr.key(0)))
-    spread = np.asarray((candidates - SPACE.middle) / SPACE.deviations).std()
+    spread = ((np.asarray(candidates) - SPACE.middle) / SPACE.deviations).std()
     assert 3e-4 < spread < 3e-3

@@ -69,4 +69,4 @@ class Annealing(AbstractOptimiser):
         )
 
     def exhausted(self, space, inner):
-        return collapsed(inner.steps, jnp.ones((), inner.steps.dtype))
+        return collapsed(inner.steps, jnp.ones_like(inner.steps))

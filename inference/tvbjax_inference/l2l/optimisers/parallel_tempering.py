@@ -93,7 +93,7 @@ class ParallelTempering(AbstractOptimiser):
         )
 
     def exhausted(self, space, inner):
-        return collapsed(inner.steps, jnp.ones((), inner.steps.dtype))
+        return collapsed(inner.steps, jnp.ones_like(inner.steps))
 
     def swap_rates(self, search: Search) -> Float[Array, " pair"]:
         """How often each rung and the next hotter one swapped, of the times they could; good
