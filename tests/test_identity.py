@@ -172,8 +172,10 @@ def test_another_program_says_the_same(tmp_path):
     """Also where the order of sets and the addresses of objects are others."""
     text = """
 from tvbjax.identity import named
+from tvbjax.regions import Regions
+regions = Regions(["left", "right"])
 def f(x, s=frozenset({"a", "b", "c"})):
-    return x in {"some", "other", "names"} and s
+    return x in {"some", "other", "names"} and s and regions
 print(named(f))
 """
     script = tmp_path / "script.py"

@@ -82,7 +82,9 @@ def _said(value: Any, seen: dict[int, tuple[int, Any]]) -> str:
         return _digest_of(value)
     kind = type(value)
     if dataclasses.is_dataclass(value):
-        held = [getattr(value, field.name) for field in dataclasses.fields(value)]
+        # A hash that is kept is another in every program.
+        kept = [field.name for field in dataclasses.fields(value) if field.compare]
+        held = [getattr(value, name) for name in kept]
     elif isinstance(value, eqx.Module | SimpleNamespace) or not _of_library(kind.__module__):
         held = list(getattr(value, "__dict__", {}).values())
     else:

@@ -36,7 +36,7 @@ class Regions:
     orientations: Float[np.ndarray, "region 3"] | None
     """Average normal of each region's surface, one row (x, y, z) per region; no unit."""
     _value: tuple = dataclasses.field(repr=False)
-    _hash: int = dataclasses.field(repr=False)
+    _hash: int = dataclasses.field(repr=False, compare=False)
 
     def __init__(
         self,

@@ -37,7 +37,7 @@ class Surface:
     closed: bool
     name: str
     winding: Int[np.ndarray, " triangle"]
-    _hash: int = dataclasses.field(repr=False)
+    _hash: int = dataclasses.field(repr=False, compare=False)
 
     def __init__(
         self, vertices: Values, triangles: Values, *, closed: bool = True, name: str = "surface"
