@@ -94,8 +94,8 @@ def test_the_cells_voltage_is_scipys(call, values):
     assert len(spikes(expected)) >= 1
     # Arbor's steps of 0.01 ms are of first order: what they cost adds up from spike to spike.
     np.testing.assert_allclose(spikes(found), spikes(expected), atol=0.2)
-    before = slice(0, 310)  # the first spike
-    np.testing.assert_allclose(found[before], expected[before], atol=0.1)
+    before = slice(0, 300)  # it is driven, 1.1 ms before the first spike
+    np.testing.assert_allclose(found[before], expected[before], atol=0.02)
 
 
 def test_features_are_those_of_a_drawn_trace():
@@ -117,34 +117,22 @@ def test_features_are_those_of_a_drawn_trace():
     assert (silent["spikes"], silent["latency"], silent["interval"]) == (0.0, 40.0, 40.0)
 
 
-START = {"sodium": 0.06, "potassium": 0.1, "leak": 0.0007, "dendrite": 0.0003}
-
-
-def search(evaluations):
-    """From values that are two to three times off."""
+def test_conductances_are_found_again():
+    """From values that are two to three times off, by CMA-ES: each within a tenth of itself."""
     task = single_cell.SingleCell()
     study = l2l.Study(
         l2l.Python(task, task.space, timeout=30.0),
-        l2l.SeparableNes(16),
-        jax.random.key(0),
-        l2l.MaxEvaluations(evaluations),
-        start=START,
+        l2l.Cma(12),
+        jax.random.key(1),
+        l2l.MaxEvaluations(720),
+        start={"sodium": 0.06, "potassium": 0.1, "leak": 0.0007, "dendrite": 0.0003},
         engine=l2l.Processes(1),
     )
-    return study.run(progress=False)
-
-
-def test_a_short_search_comes_near():
-    found = search(320)
+    found = study.run(progress=False)
     assert not found.failures
-    assert found.loss < 0.05 * np.median(found.losses[:16])
-
-
-@pytest.mark.slow
-def test_conductances_are_found_again():
-    found = search(1440)
+    assert found.loss < 0.02 * np.median(found.losses[:12])
     for name, known in single_cell.TRUE.items():
-        assert found.values[name] == pytest.approx(known, rel=0.05)
+        assert found.values[name] == pytest.approx(known, rel=0.1)
 
 
 def _of_known(task):

@@ -1,5 +1,7 @@
 """Control tasks: Gymnasium's cart in JAX step by step, spiking neurons, and tasks solved."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -33,9 +35,9 @@ def search(task, generations, size=10, target=None, key=0):
 
 def _gymnasium_run(actions, seed):
     """States and whether the episode is over, of Gymnasium's environment."""
-    import gymnasium  # type: ignore[import-not-found]
+    import gymnasium  # pyright: ignore[reportMissingImports]
 
-    environment = gymnasium.make("CartPole-v1").unwrapped
+    environment: Any = gymnasium.make("CartPole-v1").unwrapped
     environment.reset(seed=seed)
     found = [np.asarray(environment.state, float).tolist()]
     over = []
@@ -79,11 +81,12 @@ def test_an_episode_lasts_as_long_as_gymnasiums(call):
 
 
 def _length(task, values, seed):
-    import gymnasium  # type: ignore[import-not-found]
+    import gymnasium  # pyright: ignore[reportMissingImports]
 
     environment = gymnasium.make("CartPole-v1")
     environment.reset(seed=seed)
-    start = np.asarray(environment.unwrapped.state, float).tolist()
+    bare: Any = environment.unwrapped
+    start = np.asarray(bare.state, float).tolist()
     return [start, task.episode(environment, values, seed)[1]]
 
 

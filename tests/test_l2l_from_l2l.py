@@ -110,6 +110,7 @@ from l2l.utils.trajectory import Trajectory
 from tvbjax import l2l
 from tvbjax.l2l import examples
 
+jax.config.update("jax_enable_x64", True)
 (name, function), _ = BenchmarkedFunctions().get_function_by_index(4, noise=False)
 traj = Trajectory()
 optimizee = FunctionGeneratorOptimizee(traj, function, 1)
@@ -137,5 +138,5 @@ def test_its_own_benchmark_runs_unchanged():
     assert done.returncode == 0, done.stderr
     name, *_, first, loss, direct, failures = done.stdout.split()
     assert failures == "{}"
-    assert float(loss) == pytest.approx(float(direct))
+    assert float(loss) == pytest.approx(float(direct), abs=1e-9)
     assert float(loss) < 0.05 * float(first), name

@@ -9,7 +9,7 @@ import sys
 import jax
 import numpy as np
 import pytest
-from lxml import etree  # type: ignore[attr-defined]
+from lxml import etree  # pyright: ignore[reportAttributeAccessIssue]
 
 from tvbjax import l2l
 from tvbjax.l2l import examples

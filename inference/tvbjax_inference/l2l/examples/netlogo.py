@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from lxml import etree  # type: ignore[attr-defined]
+from lxml import etree  # pyright: ignore[reportAttributeAccessIssue]
 
 from tvbjax.kinds import check_count, check_kind, names_of
 from tvbjax_inference.l2l.space import Space
