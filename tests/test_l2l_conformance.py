@@ -100,7 +100,7 @@ CASES = {
         CrossEntropy(size=60, distribution=FullNormal()), 150, 1e-10, 1e-10
     ),
     "CrossEntropy, NormalMixture": Case(
-        CrossEntropy(size=100, distribution=NormalMixture()), 150, 1e-6, 1e-6, ends=False
+        CrossEntropy(size=100, distribution=NormalMixture()), 150, 1e-4, 1e-4, ends=False, mixed=2
     ),
     "Face": Case(Face(least=30), 150, 1e-10, 1e-10),
     "Annealing": Case(Annealing(size=20), 300, 1e-4, 1e-3, by_rank=False, ends=False, hyper="step"),
