@@ -101,12 +101,12 @@ CASES = {
         CrossEntropy(size=60, distribution=FullNormal()), 150, 1e-10, 1e-10
     ),
     "CrossEntropy, NormalMixture": Case(
-        CrossEntropy(size=100, distribution=NormalMixture()), 100, 1e-8, 1e-8, ends=False
+        CrossEntropy(size=100, distribution=NormalMixture()), 150, 1e-4, 1e-4, ends=False, mixed=2
     ),
     "Face": Case(Face(least=30), 150, 1e-10, 1e-10),
     "Annealing": Case(Annealing(size=20), 300, 1e-4, 1e-3, by_rank=False, ends=False, hyper="step"),
     "ParallelTempering": Case(
-        ParallelTempering(ladder(1e-6, 10.0, 10)),
+        ParallelTempering(ladder(1e-3, 1.0, 6)),
         300,
         1e-2,
         1e-2,
@@ -124,7 +124,7 @@ CASES = {
         ends=False,
     ),
     "GradientDescent": Case(
-        GradientDescent(optax.sgd(4e-3, momentum=0.5), starts=2),
+        GradientDescent(optax.sgd(8e-3, momentum=0.5), starts=2),
         300,
         1e-10,
         1e-10,
@@ -132,8 +132,8 @@ CASES = {
         hyper="",
     ),
     "FiniteDifferences": Case(
-        FiniteDifferences(optax.sgd(4e-3, momentum=0.5)),
-        300,
+        FiniteDifferences(optax.sgd(8e-3, momentum=0.5), starts=2),
+        200,
         1e-10,
         1e-8,
         by_rank=False,
@@ -141,10 +141,10 @@ CASES = {
         hyper="step",
     ),
     "Spsa": Case(
-        Spsa(optax.sgd(1e-3, momentum=0.8), pairs=2),
+        Spsa(optax.sgd(2e-3, momentum=0.5), pairs=4),
         300,
         1e-4,
-        1e-3,
+        1e-2,
         by_rank=False,
         ends=False,
         hyper="step",

@@ -125,7 +125,8 @@ def fitted(
             moved: Any = optax.apply_updates(hyper, change)  # type: ignore[arg-type]
             return moved, memory
 
-    found, _ = jax.lax.fori_loop(0, sweeps, step, (hyper, rule.init(hyper)))
+    memory = rule.init(hyper)  # type: ignore[arg-type]
+    found, _ = jax.lax.fori_loop(0, sweeps, step, (hyper, memory))
     numbers = jax.tree.map(lambda x: jnp.isfinite(x).all(), found)
     fine = jax.tree.reduce(jnp.logical_and, numbers)
     return jax.tree.map(lambda new, old: jnp.where(fine, new, old), found, hyper)
