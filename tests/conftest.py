@@ -1,9 +1,7 @@
 """Every test runs in float64 and under JAX's strict rules: no silent broadcast, no promotion.
 
-Compiling is much of what tests do; programs are compiled in three quarters of the time by XLA's
-older ways, and gradients in about half of that without LLVM's optimisations, which change how long
-a program runs and how its last digits are rounded. With XLA_FLAGS in the environment (it may be
-empty) they are compiled as for users.
+Compiling is most of what tests do; programs are compiled in three quarters of the time, by XLA's
+older ways. With XLA_FLAGS in the environment (it may be empty) they are compiled as for users.
 """
 
 import importlib.metadata
@@ -14,10 +12,9 @@ import jax
 import jaxtyping
 import pytest
 
-# XLA ends the process where it does not know a flag; these versions know these.
+# XLA ends the process where it does not know a flag; these versions know this one.
 if importlib.metadata.version("jaxlib").startswith("0.10."):
-    _QUICK = "--xla_cpu_use_fusion_emitters=false --xla_backend_optimization_level=0"
-    os.environ.setdefault("XLA_FLAGS", _QUICK)
+    os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")
 
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")

@@ -55,12 +55,9 @@ def test_gradients_are_those_of_differences(distance):
 def test_gradients_do_not_depend_on_how_it_is_compiled():
     """Without optimisation XLA rounds a value that it computes twice in two ways."""
     slope = jax.grad(objectives.KolmogorovSmirnov(width=0.2))
-    plain, optimised = (
-        jax.jit(slope, compiler_options={"xla_backend_optimization_level": level})
-        for level in (0, 3)
-    )
+    plain = jax.jit(slope, compiler_options={"xla_backend_optimization_level": 0})
     one, other = jnp.asarray(ONE), jnp.asarray(OTHER)
-    np.testing.assert_allclose(plain(one, other), optimised(one, other), rtol=1e-9, atol=1e-14)
+    np.testing.assert_allclose(plain(one, other), jax.jit(slope)(one, other), rtol=1e-9, atol=1e-14)
 
 
 @pytest.mark.parametrize("distance", DISTRIBUTIONS)
