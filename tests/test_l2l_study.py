@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import warnings
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -26,7 +27,7 @@ NOISY = l2l.Function(lambda values, key: bowl(values, key) + 0.1 * jr.normal(key
 SIX = l2l.MaxGenerations(6)
 
 
-def study(optimisee=BOWL, stop=SIX, **more):
+def study(optimisee: Any = BOWL, stop: Any = SIX, **more: Any):
     settings = {"optimiser": l2l.SeparableNes(8), "key": jr.key(1)} | more
     return l2l.Study(optimisee, stop=stop, **settings)
 

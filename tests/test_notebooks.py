@@ -8,9 +8,15 @@ import pytest
 from nbclient import NotebookClient
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
+# These take minutes, nearly all for compiling; what they show is tested piece by piece.
+LONG = ("05_epilepsy_patient.ipynb",)
+NOTEBOOKS = [
+    pytest.param(path, id=path.name, marks=[pytest.mark.slow] if path.name in LONG else [])
+    for path in sorted(FOLDER.glob("*.ipynb"))
+]
 
 
-@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.ipynb")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", NOTEBOOKS)
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:jupyter_client")
 def test_a_notebook_runs(path, tmp_path, monkeypatch):
     monkeypatch.setenv("MPLBACKEND", "agg")

@@ -1,4 +1,5 @@
 """An optimizee of L2L's that can fail, in a module of its own, which L2L's workers import."""
+# pyright: reportMissingImports=false
 
 import os
 import signal

@@ -3,6 +3,7 @@
 `python run_l2l.py FAULT POPULATION GENERATIONS WORKERS`; FAULT is `none` for Rastrigin's function.
 Prints seconds and evaluations as JSON. Imports L2LforHPC, of an environment of its own.
 """
+# pyright: reportMissingImports=false
 
 import json
 import os

@@ -58,7 +58,7 @@ def generated(name: str, folder: Path) -> Model:
     """RateML's Python model of that name, configured."""
     text, _ = Renderer(name).render()
     path = folder / f"rateml_{name}.py"
-    path.write_text(text)
+    path.write_text(str(text))
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)

@@ -111,7 +111,7 @@ def _part_of_batch(
             f"Function: the loss has {losses.shape[1]} numbers, and the optimisee has objectives="
             f"{optimisee.objectives}; give Function(..., objectives={losses.shape[1]})."
         )
-    fine = np.isfinite(losses).all(axis=1)
+    fine: np.ndarray = np.asarray(np.isfinite(losses).all(axis=1))
     words = [None if ok else f"the loss is {row}" for ok, row in zip(fine, losses, strict=True)]
 
     def rows(values: Any) -> np.ndarray | None:

@@ -205,7 +205,7 @@ class Outcome:
             if isinstance(value, float):
                 parts.append(f"{name} = {value:.5g}")
             else:
-                shape = np.shape(value)
+                shape = np.asarray(value, object).shape
                 parts.append(f"{name} = {value!r}" if few else f"{name} = {shape} values")
         return f"Outcome: loss {self.loss:.5g} of {head}; {', '.join(parts)}"
 

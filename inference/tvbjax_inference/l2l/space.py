@@ -153,8 +153,8 @@ class Space:
         kinds = {kind.__name__: kind for kind in (Real, Unbounded, Integer, Categorical)}
         found = {}
         for name, part in described.items():
-            settings = {k: tuple(v) if k == "shape" else v for k, v in part.items()}
-            kind = kinds.get(settings.pop("type", None))
+            settings: dict[str, Any] = {k: tuple(v) if k == "shape" else v for k, v in part.items()}
+            kind: Any = kinds.get(str(settings.pop("type", None)))
             try:
                 if kind is None:
                     raise ValueError("of no known type")

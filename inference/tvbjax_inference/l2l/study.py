@@ -8,7 +8,7 @@ import contextlib
 import dataclasses
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -198,7 +198,7 @@ class _Run:
         self.begun = time.monotonic()
         self.at = jax.device_get(_place(study.optimiser, self.search))
 
-    def generations(self, again: bool) -> Iterator[tuple[str, float]]:
+    def generations(self, again: bool) -> Generator[tuple[str, float], None, None]:
         """Go on until there is a reason to stop; yields words on the way, and how far it is."""
         study, optimiser, records = self.study, self.study.optimiser, self.store.records
         with evaluator(study.optimisee, optimiser, study.engine) as evaluate:
