@@ -255,7 +255,7 @@ def table(rows: list[dict[str, Any]], outer: int, count: int) -> list[str]:
         "of fits*: from the mean of the others' fits, with the rate that is best for the person. "
         f"*Learned*: from that mean, {outer} outer steps of first-order MAML, of {batch} of the "
         f"others each and {INNER} inner steps; the start alone, with the cold start's rate, or "
-        "with the learned rates. *At first*: the loss of the first evaluation. *Held out*: the loss "
+        "with the learned rates. *At first*: the loss of the first evaluation. *Held out*: that "
         "at the end of the fit with noise that it has not seen.",
         "",
         f"| person | {' | '.join(ways)} | at first: cold, mean, learned | "
