@@ -76,6 +76,7 @@ def test_the_density_is_the_analytic_one():
     assert one.shape == () and float(one) == pytest.approx(found[0])
 
 
+@pytest.mark.slow
 def test_amortised_posteriors_are_calibrated():
     truths, data = linear(150, 5)
     draws = [of_linear().sample(one, jr.key(i), DRAWS)[:99] for i, one in enumerate(data)]

@@ -35,6 +35,7 @@ def test_tempered_particles_find_both_modes_in_their_shares():
     assert np.abs(np.abs(x) - 3.0).max() < 1.2
 
 
+@pytest.mark.slow
 def test_tempering_goes_on_with_equal_particles(tmp_path):
     method = bayes.Tempered(populations=1, particles=50, moves=1)
     key, path = jax.random.key(2), tmp_path / "particles.npz"

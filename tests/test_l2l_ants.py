@@ -88,6 +88,7 @@ def _mesa(values, seed):
     return found[[149, 299]].tolist()
 
 
+@pytest.mark.slow
 def test_a_search_feeds_the_colony(colonies):
     """Less of the food is out, as a mean over time, than with NetLogo's defaults."""
     colony = ant_colony.AntColony(SMALL)

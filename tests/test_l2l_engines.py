@@ -79,6 +79,7 @@ def _seeds(found):
     return [more["seed"] for more in seen.more]
 
 
+@pytest.mark.slow
 def test_an_executor_that_breaks_is_replaced_and_only_the_reason_fails():
     """Of one worker's death `concurrent.futures` gives up everything that waits."""
 

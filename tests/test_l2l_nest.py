@@ -84,6 +84,7 @@ def test_an_unconnected_neuron_fires_as_theory_says(call, current):
     assert counts.tolist() == [1 + (50.0 - first) // (first + 2.0)] * 8
 
 
+@pytest.mark.slow
 def test_a_reservoirs_numbers_are_found():
     """The readout errs less than half as much as at the ends, where nothing fires."""
     task = reservoir.ReservoirNumbers(reservoir.Digits(3, 8, 8), reservoir.Reservoir(40))

@@ -64,6 +64,7 @@ def zdt(space, candidates):
     return two_objectives(candidates)
 
 
+@pytest.mark.slow
 def test_tpe_finds_more_than_chance():
     """The best of as many random draws is 5 in the median, and below 1 in one of 50 times."""
     search = run(Tpe(), MIXED, mixed, 60)

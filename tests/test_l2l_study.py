@@ -315,7 +315,7 @@ def test_what_always_fails_is_an_error():
     def broken(values, seed):
         raise KeyError("no such thing")
 
-    with pytest.raises(l2l.StudyError, match="(?s)all 8 .* no such thing"):
+    with pytest.raises(l2l.StudyError, match="(?s)all 8 .*no such thing"):
         study(l2l.Python(broken, PLANE), engine=l2l.Inline()).run(progress=False)
 
 
