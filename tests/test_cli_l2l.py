@@ -11,7 +11,8 @@ import jax.random as jr
 from tvbjax import l2l
 
 space = l2l.Space(x=l2l.Real(-2.0, 2.0), kind=l2l.Categorical(["a", "b"]))
-bowl = l2l.Function(lambda values, key: values["x"] ** 2 + jnp.array([0.0, 0.1])[values["kind"]], space)
+kinds = jnp.array([0.0, 0.1])
+bowl = l2l.Function(lambda values, key: values["x"] ** 2 + kinds[values["kind"]], space)
 stop = l2l.MaxGenerations({generations})
 study = l2l.Study(bowl, l2l.SeparableNes(8), jr.key(0), stop)
 other = 3
