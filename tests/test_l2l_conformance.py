@@ -77,7 +77,7 @@ class Case:
 
 CASES = {
     "Cma": Case(Cma(), 150, 1e-10, 1e-10, mixed=2),
-    "Cma, Ipop": Case(Cma(size=6, restarts=Ipop(1)), 250, 1e-10, 1e-10),
+    "Cma, Ipop": Case(Cma(size=6, restarts=Ipop(1)), 600, 1e-10, 1e-10),
     "Cma, Bipop": Case(Cma(size=6, restarts=Bipop(1)), 250, 1e-10, 1e-10, ends=False),
     "SeparableNes": Case(SeparableNes(size=20), 300, 1e-10, 1e-8),
     "ExponentialNes": Case(ExponentialNes(size=20), 400, 1e-10, 1e-8),
