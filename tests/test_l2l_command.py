@@ -1,12 +1,12 @@
 """Commands as optimisees: what goes to them, what is read of them, and how they end."""
 
 import sys
-import time
 
 import jax.random as jr
 import numpy as np
 import pytest
 
+from processes import await_ends
 from tvbjax import l2l
 
 SPACE = l2l.Space(
@@ -86,18 +86,7 @@ def test_a_command_that_hangs_is_ended_with_all_that_it_started(tmp_path):
     assert set(found.statuses) == {"ok", "timeout"}
     pids = [int(path.name) for path in tmp_path.iterdir()]
     assert pids
-    until = time.monotonic() + 30
-    while any(_alive(pid) for pid in pids):
-        assert time.monotonic() < until, "a process is left"
-        time.sleep(0.05)
-
-
-def _alive(pid):
-    try:
-        with open(f"/proc/{pid}/stat") as file:
-            return file.read().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
+    await_ends(pids)
 
 
 def test_a_result_that_is_not_written_is_told():

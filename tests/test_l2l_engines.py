@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from l2l_optimisees import ENDS, bowl, noisy_bowl, of_all_ends
+from processes import await_ends, is_alive
 from tvbjax import l2l
 
 PLANE = l2l.Space(x=l2l.Real(-2.0, 2.0), y=l2l.Real(-2.0, 2.0))
@@ -189,20 +190,10 @@ def test_no_process_is_left_when_the_driver_is_killed(tmp_path):
         assert time.monotonic() < until and driver.poll() is None
         time.sleep(0.05)
     pids = [int(path.name) for path in tmp_path.iterdir() if path.name.isdigit()]
-    assert len(pids) == 4 and all(map(_alive, pids))
+    assert len(pids) == 4 and all(map(is_alive, pids))
     driver.send_signal(signal.SIGKILL)
     driver.wait()
-    while any(map(_alive, pids)):
-        assert time.monotonic() < until, "a process is left"
-        time.sleep(0.05)
-
-
-def _alive(pid):
-    try:
-        with open(f"/proc/{pid}/stat") as file:
-            return file.read().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
+    await_ends(pids)
 
 
 def test_a_time_limit_needs_a_process():

@@ -198,7 +198,7 @@ def test_a_run_goes_on_from_its_file_bit_for_bit(tmp_path, monkeypatch, gradient
     # What is over stays as it is.
     over = study.run(24, key=KEY, checkpoint=path, progress=False)
     np.testing.assert_array_equal(over.start, whole.start)
-    with pytest.raises(ValueError, match="checkpoint of another study"):
+    with pytest.raises(ValueError, match="checkpoint of another meta-study"):
         study.run(30, key=jr.key(1), checkpoint=path, progress=False)
     path.write_bytes(b"no such thing")
     with pytest.raises(ValueError, match="is no checkpoint of a meta-study"):

@@ -14,7 +14,7 @@ from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Float
 
 from tvbjax import engine
-from tvbjax.arrays import check_one_key, is_traced, strong
+from tvbjax.arrays import check_one_key, is_key, is_traced, strong
 from tvbjax.connections import fitted
 from tvbjax.engine import Carry, Derivatives, Reverse
 from tvbjax.identity import digest
@@ -227,6 +227,18 @@ def check_key(simulator: Simulator, key: Array | None, who: str) -> None:
             raise ValueError(f"{who}: the simulator has noise; give a key, e.g. jax.random.key(0).")
         return
     check_one_key(who, key)
+
+
+def keys_of_runs(simulator: Simulator, key: Array | None, count: int, who: str) -> Array | None:
+    """A key for each of several runs: the one for all, or those that are given."""
+    if is_key(key):
+        assert key is not None
+        one = () if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) else (2,)
+        if key.ndim > len(one) and len(key) == count:
+            check_key(simulator, key[0], who)
+            return key
+    check_key(simulator, key, who)
+    return None if key is None else jnp.broadcast_to(key, (count, *key.shape))
 
 
 def whole_steps(duration: float, dt: float) -> int:

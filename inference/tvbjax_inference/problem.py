@@ -17,12 +17,12 @@ from jax.tree_util import keystr
 from jaxtyping import Array, ArrayLike, Bool, Float, Shaped
 
 from tvbjax import Forward, Free, Result, Reverse, Simulator, simulate
-from tvbjax.arrays import is_key, is_traced, strong
+from tvbjax.arrays import is_traced, strong
 from tvbjax.delays import Nearest
 from tvbjax.engine import Carry, Derivatives
 from tvbjax.ensemble import begin_side_by_side, side_by_side
 from tvbjax.provenance import describe
-from tvbjax.simulation import check_key, continued, past_of, whole_steps
+from tvbjax.simulation import continued, keys_of_runs, past_of, whole_steps
 from tvbjax.stimulus import check_times
 from tvbjax.supports import AbstractSupport, Positive, Real, Weights
 from tvbjax.sweep_dataset import labels_of
@@ -278,7 +278,7 @@ class Problem(AbstractProblem):
         `duration`: ms, by default the problem's.
         """
         count = len(next(iter(positions.values())))
-        keys = _one_each(self.simulator, key, count)
+        keys = keys_of_runs(self.simulator, key, count, "Problem")
         duration = self.duration if duration is None else duration
         return side_by_side(
             self.simulator,
@@ -371,19 +371,6 @@ class Problem(AbstractProblem):
         # Of other versions and devices the same fit may go on.
         said = describe(simulator, None, versions=None, backend=None)
         return (said, free, self.objective, self.past, self.duration, self.first, self.penalty)
-
-
-def _one_each(simulator: Simulator, key: Array | None, count: int) -> Array | None:
-    """A key for each of several runs: the one for all, or those that are given."""
-    if key is None or not is_key(key):
-        check_key(simulator, key, "Problem")
-        return None
-    typed = jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
-    if key.ndim > (0 if typed else 1) and len(key) == count:
-        check_key(simulator, key[0], "Problem")
-        return key
-    check_key(simulator, key, "Problem")
-    return jnp.broadcast_to(key, (count, *key.shape))
 
 
 def _flat(comparison: Comparison, values: Array) -> Shaped[Array, " value"]:

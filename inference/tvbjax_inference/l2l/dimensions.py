@@ -10,7 +10,7 @@ import dataclasses
 import json
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -24,14 +24,21 @@ _EVEN = 0.3
 
 
 class AbstractDimension(abc.ABC):
-    """What one name may be. `shape`: of an array whose elements vary each by itself."""
+    """What one name may be. `shape`: of an array whose elements vary each by itself.
+
+    `bounded`: whether coordinates are 0 to 1; else they are any number, of a size of about 1.
+    `continuous`: whether values change smoothly with coordinates, so that losses may have
+    gradients.
+    """
 
     shape: Any
+    bounded: ClassVar[bool] = True
+    continuous: ClassVar[bool] = False
 
     @property
-    @abc.abstractmethod
     def each(self) -> int:
         """How many coordinates an element has."""
+        return 1
 
     @property
     def size(self) -> int:
@@ -44,16 +51,6 @@ class AbstractDimension(abc.ABC):
         return self.each * self.size
 
     @property
-    @abc.abstractmethod
-    def bounded(self) -> bool:
-        """Whether coordinates are 0 to 1; else they are any number, of a size of about 1."""
-
-    @property
-    @abc.abstractmethod
-    def continuous(self) -> bool:
-        """Whether values change smoothly with coordinates, so that losses may have gradients."""
-
-    @property
     def deviation(self) -> float:
         """How far coordinates go at first, as a standard deviation."""
         return _EVEN if self.bounded else 1.0
@@ -64,9 +61,9 @@ class AbstractDimension(abc.ABC):
         return 0.5 if self.bounded else 0.0
 
     @property
-    @abc.abstractmethod
     def levels(self) -> int | None:
         """How many values an element may have; None where they are not counted."""
+        return None
 
     @abc.abstractmethod
     def decode(self, coordinates: Float[Array, "*batch width"]) -> Array:
@@ -103,24 +100,10 @@ class Real(AbstractDimension):
     log: bool = False
     shape: Any = ()
 
+    continuous = True
+
     def __post_init__(self):
         _check_ends(self, "Real", 0.0)
-
-    @property
-    def each(self) -> int:
-        return 1
-
-    @property
-    def bounded(self) -> bool:
-        return True
-
-    @property
-    def continuous(self) -> bool:
-        return True
-
-    @property
-    def levels(self) -> None:
-        return None
 
     def decode(self, coordinates):
         share = mirrored(coordinates)
@@ -160,6 +143,9 @@ class Unbounded(AbstractDimension):
     log: bool = False
     shape: Any = ()
 
+    bounded = False
+    continuous = True
+
     def __init__(
         self,
         centre: Any = 0.0,
@@ -188,22 +174,6 @@ class Unbounded(AbstractDimension):
         object.__setattr__(self, "scale", float(scale))
         object.__setattr__(self, "log", log)
         object.__setattr__(self, "shape", shape)
-
-    @property
-    def each(self) -> int:
-        return 1
-
-    @property
-    def bounded(self) -> bool:
-        return False
-
-    @property
-    def continuous(self) -> bool:
-        return True
-
-    @property
-    def levels(self) -> None:
-        return None
 
     def decode(self, coordinates):
         centre = jnp.asarray(self.centre, coordinates.dtype)
@@ -253,18 +223,6 @@ class Integer(AbstractDimension):
                 f"Integer: {self.low} to {self.high} is more than whole numbers of 32 bits hold; "
                 "give a Real."
             )
-
-    @property
-    def each(self) -> int:
-        return 1
-
-    @property
-    def bounded(self) -> bool:
-        return True
-
-    @property
-    def continuous(self) -> bool:
-        return False
 
     @property
     def levels(self) -> int:
@@ -334,14 +292,6 @@ class Categorical(AbstractDimension):
     @property
     def each(self) -> int:
         return len(self.options)
-
-    @property
-    def bounded(self) -> bool:
-        return True
-
-    @property
-    def continuous(self) -> bool:
-        return False
 
     @property
     def levels(self) -> int:

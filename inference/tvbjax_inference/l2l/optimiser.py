@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
@@ -18,6 +17,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from tvbjax.arrays import check_one_key
 from tvbjax.kinds import check_kind
+from tvbjax_inference.l2l.dimensions import mirrored
 from tvbjax_inference.l2l.space import Space, Values
 
 
@@ -217,8 +217,6 @@ def within(
     space: Space, coordinates: Float[np.ndarray | Array, "*batch width"]
 ) -> Float[Array, "*batch width"]:
     """Coordinates mirrored at the ends of what has ends: those that stand for the same values."""
-    from tvbjax_inference.l2l.dimensions import mirrored
-
     coordinates = jnp.asarray(coordinates)
     bounded = jnp.broadcast_to(jnp.asarray(space.bounded, bool), coordinates.shape)
     return jnp.where(bounded, mirrored(coordinates), coordinates)
@@ -226,4 +224,9 @@ def within(
 
 def as_hyper(value: Any) -> Array:
     """A number that may be tuned: as a converter of fields."""
-    return jax.numpy.asarray(value, jnp.result_type(float))
+    return jnp.asarray(value, jnp.result_type(float))
+
+
+def as_optional_hyper(value: Any) -> Array | None:
+    """The same where None stands for what follows from the space."""
+    return None if value is None else as_hyper(value)

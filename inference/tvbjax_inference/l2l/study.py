@@ -183,11 +183,11 @@ class Study:
 
 
 class _Run:
-    """A study as it runs. `search`: as of the last generation that was told; `at`: how far that is;
-    `exhausted`: whether the optimiser has come to its end."""
+    """A study as it runs. `search`: as of the last generation that was told; `at`: its numbers."""
 
     def __init__(self, study: Study, store: Memory):
         self.study, self.store = study, store
+        self.stops: Sequence[AbstractStop] = study.stop  # type: ignore[assignment]
         searched, self.evaluated_with = jr.split(study._typed)
         begun = study.optimiser.init(study.optimisee.space, searched, study.start)
         self.search: Search = store.state(begun) if isinstance(store, Store) else begun
@@ -268,8 +268,7 @@ class _Run:
 
     def _over(self) -> bool:
         progress = self._progress()
-        stops: Sequence[AbstractStop] = self.study.stop  # type: ignore[assignment]
-        self.reason = next((r for stop in stops if (r := stop.reason(progress))), "")
+        self.reason = next((r for stop in self.stops if (r := stop.reason(progress))), "")
         # Before the first generation there is nothing that an optimiser could have come to.
         if not self.reason and progress.generations and self.at.over:
             self.reason = self.study.optimiser.stops_when
@@ -285,9 +284,8 @@ class _Run:
         )
 
     def _share(self) -> float:
-        stops: Sequence[AbstractStop] = self.study.stop  # type: ignore[assignment]
         progress = self._progress()
-        shares = [share for stop in stops if (share := stop.share(progress)) is not None]
+        shares = [share for stop in self.stops if (share := stop.share(progress)) is not None]
         return min(1.0, max(shares, default=0.0))
 
     def _words(self) -> str:

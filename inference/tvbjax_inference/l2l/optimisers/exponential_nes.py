@@ -12,7 +12,7 @@ import jax.random as jr
 from jaxtyping import Array, Float
 
 from tvbjax.kinds import check_count
-from tvbjax_inference.l2l.optimiser import AbstractOptimiser, as_hyper
+from tvbjax_inference.l2l.optimiser import AbstractOptimiser, as_hyper, as_optional_hyper
 from tvbjax_inference.l2l.optimisers.populations import frozen
 from tvbjax_inference.l2l.optimisers.shaping import is_over, shaped, symmetric_exponential
 
@@ -33,12 +33,8 @@ class ExponentialNes(AbstractOptimiser):
     size: int | None = eqx.field(static=True, default=None)
     sigma: Array = eqx.field(converter=as_hyper, default=1.0)
     mean_rate: Array = eqx.field(converter=as_hyper, default=1.0)
-    sigma_rate: Array | None = eqx.field(
-        converter=lambda x: None if x is None else as_hyper(x), default=None
-    )
-    shape_rate: Array | None = eqx.field(
-        converter=lambda x: None if x is None else as_hyper(x), default=None
-    )
+    sigma_rate: Array | None = eqx.field(converter=as_optional_hyper, default=None)
+    shape_rate: Array | None = eqx.field(converter=as_optional_hyper, default=None)
 
     stops_when = "the distribution is too narrow to change a loss, too thin, or beyond all measure"
 

@@ -10,7 +10,7 @@ import jax.random as jr
 from jaxtyping import Array, Float
 
 from tvbjax.kinds import check_count, check_kind
-from tvbjax_inference.l2l.optimiser import AbstractOptimiser, as_hyper, within
+from tvbjax_inference.l2l.optimiser import AbstractOptimiser, as_hyper, as_optional_hyper, within
 from tvbjax_inference.l2l.optimisers.crossover import AbstractCrossover, Blend
 from tvbjax_inference.l2l.optimisers.mutation import AbstractMutation, NormalMutation
 from tvbjax_inference.l2l.optimisers.populations import about, frozen, is_over
@@ -39,9 +39,7 @@ class Genetic(AbstractOptimiser):
     crossover: AbstractCrossover = eqx.field(default_factory=Blend)
     mutation: AbstractMutation = eqx.field(default_factory=NormalMutation)
     crossing: Array = eqx.field(converter=as_hyper, default=0.9)
-    mutating: Array | None = eqx.field(
-        converter=lambda x: None if x is None else as_hyper(x), default=None
-    )
+    mutating: Array | None = eqx.field(converter=as_optional_hyper, default=None)
     sigma: Array = eqx.field(converter=as_hyper, default=1.0)
     entrants: int = eqx.field(static=True, default=2)
     elite: int = eqx.field(static=True, default=1)

@@ -12,13 +12,14 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
-from tvbjax_inference.l2l.optimiser import AbstractOptimiser, as_hyper
+from tvbjax_inference.l2l.optimiser import AbstractOptimiser, as_hyper, as_optional_hyper
 from tvbjax_inference.l2l.optimisers.populations import frozen
 from tvbjax_inference.l2l.optimisers.shaping import (
     centred_ranks,
     check_even,
     is_over,
     mirrored_steps,
+    usual_deviation_rate,
 )
 
 # One for all, so that optimisers are alike.
@@ -41,9 +42,7 @@ class Pgpe(AbstractOptimiser):
     sigma: Array = eqx.field(converter=as_hyper, default=1.0)
     rule: optax.GradientTransformation = eqx.field(static=True, default=_PLAIN)
     rate: Array = eqx.field(converter=as_hyper, default=2.0)
-    deviation_rate: Array | None = eqx.field(
-        converter=lambda x: None if x is None else as_hyper(x), default=None
-    )
+    deviation_rate: Array | None = eqx.field(converter=as_optional_hyper, default=None)
 
     stops_when = "deviations are too small to change a loss, or beyond all measure"
 
@@ -75,7 +74,7 @@ class Pgpe(AbstractOptimiser):
             moves, rule = self.rule.update(slope, inner.rule, inner.mean)
         share = self.deviation_rate
         if share is None:
-            share = (3.0 + jnp.log(1.0 * space.width)) / (5.0 * space.width**0.5)
+            share = usual_deviation_rate(space.width)
         # In the logarithm, so that deviations stay above zero; and by a fifth at most.
         grown = jnp.clip(-share * widening, -0.2, 0.2)
         mean = inner.mean + self.rate * inner.deviations * jnp.asarray(moves)

@@ -12,9 +12,9 @@ import jax.random as jr
 from jaxtyping import Array, Float
 
 from tvbjax.kinds import check_count
-from tvbjax_inference.l2l.optimiser import AbstractOptimiser, as_hyper
+from tvbjax_inference.l2l.optimiser import AbstractOptimiser, as_hyper, as_optional_hyper
 from tvbjax_inference.l2l.optimisers.populations import frozen
-from tvbjax_inference.l2l.optimisers.shaping import is_over, shaped
+from tvbjax_inference.l2l.optimisers.shaping import is_over, shaped, usual_deviation_rate
 
 
 class _State(eqx.Module):
@@ -30,9 +30,7 @@ class SeparableNes(AbstractOptimiser):
     size: int | None = eqx.field(static=True, default=None)
     sigma: Array = eqx.field(converter=as_hyper, default=1.0)
     mean_rate: Array = eqx.field(converter=as_hyper, default=1.0)
-    deviation_rate: Array | None = eqx.field(
-        converter=lambda x: None if x is None else as_hyper(x), default=None
-    )
+    deviation_rate: Array | None = eqx.field(converter=as_optional_hyper, default=None)
 
     stops_when = "deviations are too small to change a loss, or beyond all measure"
 
@@ -55,7 +53,7 @@ class SeparableNes(AbstractOptimiser):
         shares = shaped(evaluations.losses)
         rate = self.deviation_rate
         if rate is None:
-            rate = (3.0 + math.log(space.width)) / (5.0 * math.sqrt(space.width))
+            rate = usual_deviation_rate(space.width)
         mean = inner.mean + self.mean_rate * inner.deviations * (shares @ steps)
         grown = shares @ (steps**2 - 1.0)
         after = _State(mean, inner.deviations * jnp.exp(0.5 * rate * grown))

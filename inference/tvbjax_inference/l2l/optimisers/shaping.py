@@ -18,6 +18,11 @@ def utilities(count: int) -> Float[Array, " count"]:
     return raw / raw.sum() - 1.0 / count
 
 
+def usual_deviation_rate(width: int) -> float:
+    """By which deviations along coordinates are learned: the same paper's, table 1."""
+    return (3.0 + math.log(width)) / (5.0 * math.sqrt(width))
+
+
 def centred_ranks(losses: Float[Array, " candidate"]) -> Float[Array, " candidate"]:
     """From -1/2 for the best to 1/2 for the worst; equals have their ranks' mean. Salimans et al.
     (2017), arXiv:1703.03864, section 2.1."""
