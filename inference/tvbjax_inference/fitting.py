@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from jaxtyping import Array, Bool, Float, Int
 from tvbjax.arrays import check_one_key
 from tvbjax.kinds import check_count, check_number
 from tvbjax.progress import progress_bar
+from tvbjax_inference import gradient_step
 from tvbjax_inference.checkpoint import Checkpoint
 from tvbjax_inference.fitted import Fit, History
 from tvbjax_inference.gradients import AbstractGradient, Slope, best_for
@@ -180,15 +182,10 @@ def _step(problem, optimiser, gradient, state: State, key, resample, tolerance):
         several = jax.tree.map(lambda x: x[None], position)
         return problem.evaluate(several, own).losses[0]
 
-    update = optax.with_extra_args_support(optimiser).update
-
     def moved(position, loss, slopes, memory):
-        # optax mixes whole numbers and floats.
-        with jax.numpy_dtype_promotion("standard"):
-            changes, memory = update(
-                slopes, memory, position, value=loss, grad=slopes, value_fn=value
-            )
-            return optax.apply_updates(position, changes), memory
+        return gradient_step.moved(
+            optimiser, slopes, memory, position, value=loss, grad=slopes, value_fn=value
+        )
 
     arguments = (state.positions, slope.losses, slope.gradients, state.optimiser)
     if len(slope.losses) == 1:  # a line search of one start need not wait for others
@@ -223,7 +220,7 @@ def _begun(problem, optimiser, gradient, positions: Position) -> State:
     return State(
         jnp.zeros((), jnp.int32),
         positions,
-        jax.vmap(optimiser.init)(positions),
+        jax.vmap(partial(gradient_step.begun, optimiser))(positions),
         gradient.init(problem, positions),
         positions,
         jnp.full(count, jnp.inf, dtype),

@@ -7,9 +7,9 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-import optax
 from jaxtyping import Array, Float
 
+from tvbjax_inference import gradient_step
 from tvbjax_inference.l2l.meta.inner import Inner, length
 
 Loss = Callable[[Any, Any, Array], Array]
@@ -63,9 +63,7 @@ class Levels(eqx.Module):
     def begin(self, meta: Meta) -> Moving:
         """Params at the start, and a fresh memory."""
         start = self.start(meta)
-        with jax.numpy_dtype_promotion("standard"):
-            memory = self.inner.made(self.hyper(meta)).init(start)
-        return Moving(start, jax.tree.map(jnp.asarray, memory))
+        return Moving(start, gradient_step.begun(self.inner.made(self.hyper(meta)), start))
 
     def whole(self, meta: Meta, params: Any, task: Any, key: Array) -> tuple[Array, Array]:
         """The inner loss with its penalty, and without."""
@@ -94,11 +92,15 @@ class Levels(eqx.Module):
         if first_order:
             slopes = jax.lax.stop_gradient(slopes)
         rule = self.inner.made(self.hyper(meta))
-        with jax.numpy_dtype_promotion("standard"):  # optax mixes whole numbers and floats
-            changes, after = rule.update(
-                slopes, memory, params, value=value, grad=slopes, value_fn=lambda p: whole(p)[0]
-            )
-            moved = optax.apply_updates(params, changes)
+        moved, after = gradient_step.moved(
+            rule,
+            slopes,
+            memory,
+            params,
+            value=value,
+            grad=slopes,
+            value_fn=lambda p: whole(p)[0],
+        )
         # The same types go in and out.
         moved, after = jax.tree.map(
             lambda new, old: jnp.asarray(new, old.dtype), (moved, after), (params, memory)

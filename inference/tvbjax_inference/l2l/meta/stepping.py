@@ -9,9 +9,9 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-import optax
 from jaxtyping import Array, Int
 
+from tvbjax_inference import gradient_step
 from tvbjax_inference.l2l.meta.inner import length
 from tvbjax_inference.l2l.meta.learned import named
 from tvbjax_inference.l2l.meta.levels import Meta
@@ -46,10 +46,8 @@ def begun(study: "MetaStudy") -> State:
     carried = study.gradient.init(study.levels, study.meta)
     count = len(study.family)
     carried = jax.tree.map(lambda x: jnp.broadcast_to(x, (count, *jnp.shape(x))), carried)
-    with jax.numpy_dtype_promotion("standard"):
-        learned: Any = study.meta
-        memory = jax.tree.map(jnp.asarray, study.outer.init(learned))
-    return State(jnp.zeros((), jnp.int32), learned, memory, carried)
+    memory = gradient_step.begun(study.outer, study.meta)
+    return State(jnp.zeros((), jnp.int32), study.meta, memory, carried)
 
 
 def keys_of(key: Array, step: Any, tasks: Array) -> tuple[Array, Array]:
@@ -76,11 +74,7 @@ def outer_step(study: "MetaStudy", state: State, key: Array) -> tuple[State, Row
         return told.sum(axis=0) / jnp.maximum(fine.sum(), 1).astype(x.dtype)
 
     gradient = jax.tree.map(mean, slopes.gradient)
-    with jax.numpy_dtype_promotion("standard"):  # optax mixes whole numbers and floats
-        changes, memory = optax.with_extra_args_support(study.outer).update(
-            gradient, state.memory, state.meta
-        )
-        meta = optax.apply_updates(state.meta, changes)
+    meta, memory = gradient_step.moved(study.outer, gradient, state.memory, state.meta)
     meta, memory = jax.tree.map(
         lambda new, old: jnp.where(fine.any(), jnp.asarray(new, old.dtype), old),
         (meta, memory),

@@ -18,7 +18,7 @@ from tvbjax_inference.l2l.meta.inner import Inner
 from tvbjax_inference.l2l.meta.learned import Learned
 from tvbjax_inference.l2l.meta.levels import Levels, Loss, Meta
 from tvbjax_inference.l2l.meta.running import Rows, Run
-from tvbjax_inference.l2l.meta.stepping import begun
+from tvbjax_inference.l2l.meta.stepping import Row, State, begun, outer_step
 
 
 class MetaStudy(eqx.Module):
@@ -91,6 +91,22 @@ class MetaStudy(eqx.Module):
         self.gradient, self.outer = gradient, outer
         self.batch, self.together = batch, together
 
+    def begin(self) -> State:
+        """The state before the first outer step, a tree of arrays."""
+        return begun(self)
+
+    def step(self, state: State, key: Array) -> tuple[State, Row]:
+        """The state after one more outer step, and what it met; of what failed nothing is told.
+
+        Pure: `jax.vmap` over families, keys or hyper-parameters runs several outer loops at once,
+        `jax.lax.scan` a whole one. `key`: the same in every step.
+        """
+        return outer_step(self, state, key)[:2]
+
+    def start(self, state: State) -> Any:
+        """Params from which tasks are adapted, as far as they are learned."""
+        return self.levels.start(state.meta)
+
     def run(
         self,
         steps: int,
@@ -108,7 +124,7 @@ class MetaStudy(eqx.Module):
         """
         check_count("MetaStudy: steps", steps)
         check_one_key("MetaStudy: run", key)
-        state, rows = begun(self), Rows(self.family.labels)
+        state, rows = self.begin(), Rows(self.family.labels)
         store = None
         if checkpoint is not None:
             store = Checkpoint(checkpoint, (self, key))

@@ -1,5 +1,7 @@
 """When steps have become too small to change a loss."""
 
+from typing import Any
+
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
@@ -7,9 +9,12 @@ from jaxtyping import Array, Bool, Float
 _SPACINGS = 64.0
 
 
-def collapsed(
-    deviations: Float[Array, "*batch width"], first: Float[Array, " width"]
-) -> Bool[Array, ""]:
+def rounding(dtype: Any) -> float:
+    """The least share of the space that a step may be: below it losses are rounding's."""
+    return _SPACINGS * float(jnp.finfo(dtype).eps)
+
+
+def collapsed(deviations: Float[Array, "..."], first: Float[Array, "..."]) -> Bool[Array, ""]:
     """Whether no deviation is above rounding, measured in the first ones, those of the space."""
-    least = _SPACINGS * jnp.finfo(deviations.dtype).eps
-    return jnp.all(deviations < jnp.broadcast_to(least * first, deviations.shape))
+    least = rounding(deviations.dtype) * first
+    return jnp.all(deviations < jnp.broadcast_to(least, deviations.shape))

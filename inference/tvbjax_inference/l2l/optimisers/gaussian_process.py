@@ -6,7 +6,6 @@ they have the mean 0 and the variance 1.
 """
 
 import math
-from typing import Any
 
 import equinox as eqx
 import jax
@@ -14,6 +13,8 @@ import jax.numpy as jnp
 import optax
 from jax.scipy.linalg import cho_solve, solve_triangular
 from jaxtyping import Array, Bool, Float
+
+from tvbjax_inference import gradient_step
 
 # Of the logarithm of a length about sqrt(2) + ln(width)/2, so that what is expected to be simple
 # stays so in many coordinates: Hvarfner, Hellsten & Nardi (2024), Proc. ICML 235.
@@ -119,14 +120,9 @@ def fitted(
     def step(_, state):
         hyper, memory = state
         slope = jax.grad(loss)(hyper)
-        # optax mixes whole numbers and floats.
-        with jax.numpy_dtype_promotion("standard"):
-            change, memory = rule.update(slope, memory)
-            moved: Any = optax.apply_updates(hyper, change)  # type: ignore[arg-type]
-            return moved, memory
+        return gradient_step.moved(rule, slope, memory, hyper)
 
-    memory = rule.init(hyper)  # type: ignore[arg-type]
-    found, _ = jax.lax.fori_loop(0, sweeps, step, (hyper, memory))
+    found, _ = jax.lax.fori_loop(0, sweeps, step, (hyper, gradient_step.begun(rule, hyper)))
     numbers = jax.tree.map(lambda x: jnp.isfinite(x).all(), found)
     fine = jax.tree.reduce(jnp.logical_and, numbers)
     return jax.tree.map(lambda new, old: jnp.where(fine, new, old), found, hyper)

@@ -1,5 +1,6 @@
 """Steps by a rule of optax from several starts, shared by exact and estimated gradients."""
 
+from functools import partial
 from typing import Any
 
 import equinox as eqx
@@ -9,6 +10,7 @@ import optax
 from jaxtyping import Array, Bool, Float
 
 from tvbjax.kinds import check_kind
+from tvbjax_inference import gradient_step
 from tvbjax_inference.l2l.space import Space
 
 # A step below so many spacings of numbers about 1 is none.
@@ -36,7 +38,7 @@ def begun(
         fine=positions,
         known=jnp.zeros(starts, bool),
         still=jnp.zeros(starts, bool),
-        memory=jax.vmap(rule.init)(positions),
+        memory=jax.vmap(partial(gradient_step.begun, rule))(positions),
     )
 
 
@@ -54,13 +56,9 @@ def descended(
     drawn anew where they never were; the rule does not learn of it.
     """
     fine = jnp.isfinite(losses) & jnp.isfinite(gradients).all(axis=1)
-    update = optax.with_extra_args_support(rule).update
 
     def moved(position: Array, memory: Any, loss: Array, slope: Array) -> Any:
-        # optax mixes whole numbers and floats.
-        with jax.numpy_dtype_promotion("standard"):
-            change, memory = update(slope, memory, position, value=loss)
-            return optax.apply_updates(position, change), memory
+        return gradient_step.moved(rule, slope, memory, position, value=loss)
 
     safe_losses = jnp.where(fine, losses, 0.0)
     slopes = jnp.where(fine[:, None], gradients, 0.0)
@@ -102,11 +100,10 @@ def check_rule(who: str, rule: object) -> None:
 def check_gradients_suffice(who: str, rule: Any, space: Space) -> None:
     """Raises `ValueError` for a rule that must evaluate losses by itself."""
     position = jnp.zeros(space.width, jnp.result_type(float))
-    update = optax.with_extra_args_support(rule).update
 
     def once(position):
-        with jax.numpy_dtype_promotion("standard"):
-            return update(position, rule.init(position), position, value=position[0])
+        memory = gradient_step.begun(rule, position)
+        return gradient_step.changes(rule, position, memory, position, value=position[0])
 
     try:
         jax.eval_shape(once, position)

@@ -7,12 +7,13 @@ samples after Brockhoff et al. (2010), PPSN XI, LNCS 6238:11.
 from typing import Any
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
+from tvbjax_inference import gradient_step
 from tvbjax_inference.l2l.optimiser import AbstractOptimiser, as_hyper
+from tvbjax_inference.l2l.optimisers.collapse import collapsed
 from tvbjax_inference.l2l.optimisers.populations import frozen
 from tvbjax_inference.l2l.optimisers.shaping import (
     centred_ranks,
@@ -52,7 +53,7 @@ class OpenAiEs(AbstractOptimiser):
 
     def begin(self, space, start, key):
         sigma = jnp.asarray(self.sigma, start.dtype)
-        return _State(start, sigma, self.rule.init(start))
+        return _State(start, sigma, gradient_step.begun(self.rule, start))
 
     def propose(self, space, inner, key):
         steps = mirrored_steps(key, self.size, space.width, inner.mean.dtype)
@@ -63,15 +64,13 @@ class OpenAiEs(AbstractOptimiser):
         steps = (candidates - inner.mean[None]) / deviations[None]
         # Ranks grow with losses: this is the slope of a smoothed loss, per deviation.
         slope = centred_ranks(evaluations.losses) @ steps / self.size
-        # Optax mixes whole and real numbers.
-        with jax.numpy_dtype_promotion("standard"):
-            moves, rule = self.rule.update(slope, inner.rule, inner.mean)
-        mean = inner.mean + self.rate * deviations * jnp.asarray(moves)
+        moves, rule = gradient_step.changes(self.rule, slope, inner.rule, inner.mean)
+        mean = inner.mean + self.rate * deviations * moves
         after = _State(mean, inner.sigma * self.decay, rule)
         return frozen(self.exhausted(space, inner), inner, after)
 
     def exhausted(self, space, inner):
-        return inner.sigma < 1e-14 * self.sigma
+        return collapsed(inner.sigma, self.sigma)
 
     def _deviations(self, space, inner) -> Float[Array, " width"]:
         return inner.sigma * jnp.asarray(space.deviations, inner.mean.dtype)

@@ -7,11 +7,11 @@ section 3.3 (symmetric sampling), with losses as ranks.
 from typing import Any
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
+from tvbjax_inference import gradient_step
 from tvbjax_inference.l2l.optimiser import AbstractOptimiser, as_hyper, as_optional_hyper
 from tvbjax_inference.l2l.optimisers.populations import frozen
 from tvbjax_inference.l2l.optimisers.shaping import (
@@ -54,7 +54,7 @@ class Pgpe(AbstractOptimiser):
 
     def begin(self, space, start, key):
         deviations = self.sigma * jnp.asarray(space.deviations, start.dtype)
-        return _State(start, deviations, self.rule.init(start))
+        return _State(start, deviations, gradient_step.begun(self.rule, start))
 
     def propose(self, space, inner, key):
         steps = mirrored_steps(key, self.size, space.width, inner.mean.dtype)
@@ -69,15 +69,13 @@ class Pgpe(AbstractOptimiser):
         together = 0.5 * (placed[:half] + placed[half:])
         slope = apart @ steps[:half] / half
         widening = together @ (steps[:half] ** 2 - 1.0) / half
-        # Optax mixes whole and real numbers.
-        with jax.numpy_dtype_promotion("standard"):
-            moves, rule = self.rule.update(slope, inner.rule, inner.mean)
+        moves, rule = gradient_step.changes(self.rule, slope, inner.rule, inner.mean)
         share = self.deviation_rate
         if share is None:
             share = usual_deviation_rate(space.width)
         # In the logarithm, so that deviations stay above zero; and by a fifth at most.
         grown = jnp.clip(-share * widening, -0.2, 0.2)
-        mean = inner.mean + self.rate * inner.deviations * jnp.asarray(moves)
+        mean = inner.mean + self.rate * inner.deviations * moves
         after = _State(mean, inner.deviations * jnp.exp(grown), rule)
         return frozen(self.exhausted(space, inner), inner, after)
 

@@ -8,6 +8,7 @@ import jax.random as jr
 from jaxtyping import Array, Bool, Float
 
 from tvbjax_inference.l2l.optimiser import within
+from tvbjax_inference.l2l.optimisers.collapse import rounding
 from tvbjax_inference.l2l.space import Space
 
 
@@ -29,7 +30,7 @@ def is_over(space: Space, population: Float[Array, "member width"]) -> Bool[Arra
     extent = jnp.max(population, axis=0) - jnp.min(population, axis=0)
     least = 4.0 * jnp.finfo(population.dtype).eps * jnp.max(jnp.abs(population), axis=0)
     scale = jnp.asarray(space.deviations, least.dtype)
-    together = jnp.all(extent <= jnp.maximum(least, 1e-14 * scale))
+    together = jnp.all(extent <= jnp.maximum(least, rounding(least.dtype) * scale))
     return together | jnp.any(jnp.abs(population) > 1e14)
 
 

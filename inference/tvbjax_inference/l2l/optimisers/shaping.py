@@ -8,6 +8,7 @@ from jaxtyping import Array, Bool, Float
 
 from tvbjax.kinds import check_count
 from tvbjax_inference.l2l.optimiser import ranks
+from tvbjax_inference.l2l.optimisers.collapse import collapsed
 
 
 def utilities(count: int) -> Float[Array, " count"]:
@@ -57,7 +58,6 @@ def symmetric_exponential(matrix: Float[Array, "width width"]) -> Float[Array, "
 
 
 def is_over(deviations: Float[Array, " width"], first: Float[Array, " width"]) -> Bool[Array, ""]:
-    """Whether deviations are so small that they change no loss in float64, or beyond all measure,
-    each beside its first one."""
-    shares = deviations / first
-    return jnp.all(shares < 1e-14) | jnp.any(shares > 1e14)
+    """Whether deviations are so small that they change no loss, or beyond all measure, each beside
+    its first one."""
+    return collapsed(deviations, first) | jnp.any(deviations > 1e14 * first)
