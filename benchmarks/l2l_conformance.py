@@ -2,6 +2,7 @@
 
 In ten dimensions, from eleven places that are even from -4 to 4 to an optimum that is even from -2
 to 2, with a first standard deviation of 2, until the loss is 1e-8 or 40,000 evaluations are over.
+Designs of points know no start, and fill the cube from -6 to 6 in which the optima are.
 
     python -m benchmarks.l2l_conformance [--optimisers "Cma, 10;Genetic"] [--functions sphere]
         [--peers pycma]
@@ -21,28 +22,52 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+import optax
 
 from benchmarks.compare import BUILD, ENVIRONMENTS, RESULTS, keep, machine, reported
 from tvbjax.l2l import (
     AbstractOptimiser,
+    Annealing,
+    Bayesian,
     Bipop,
     Cma,
+    CrossEntropy,
     Differential,
+    EnsembleKalman,
+    Evaluated,
     ExponentialNes,
+    Face,
+    FiniteDifferences,
     Fixed,
+    FixedSteps,
+    FullNormal,
     Genetic,
+    GradientDescent,
+    Grid,
+    Halton,
     Ipop,
+    LatinHypercube,
+    NormalMixture,
+    Nsga2,
     OpenAiEs,
+    ParallelTempering,
     Pgpe,
+    Random,
     RandomOne,
+    Real,
     SeparableNes,
     SimulatedBinary,
+    Sobol,
     Space,
+    Spsa,
     Swarm,
+    Tpe,
     Unbounded,
     functions,
+    ladder,
     minimise,
 )
+from tvbjax_inference.l2l.minimising import candidate_keys, evaluate
 
 WIDTH, SEEDS, BUDGET, TARGET, DEVIATION = 10, 11, 40_000, 1e-8, 2.0
 FUNCTIONS = {
@@ -55,6 +80,9 @@ FUNCTIONS = {
     "Ackley": functions.ackley,
     "Rastrigin": functions.rastrigin,
 }
+SPACE = Space(x=Unbounded(0.0, DEVIATION, shape=(WIDTH,)))
+CUBE = Space(x=Real(-6.0, 6.0, shape=(WIDTH,)))
+RESIDUALS = 2 * (WIDTH - 1)
 # Name: the optimiser, and its budget.
 OPTIMISERS: dict[str, tuple[AbstractOptimiser, int]] = {
     "Cma, 10": (Cma(size=10), BUDGET),
@@ -72,7 +100,34 @@ OPTIMISERS: dict[str, tuple[AbstractOptimiser, int]] = {
     "Genetic, SimulatedBinary": (Genetic(crossover=SimulatedBinary()), BUDGET),
     "Swarm": (Swarm(), BUDGET),
     "Swarm, ring": (Swarm(reach=2), BUDGET),
+    "CrossEntropy": (CrossEntropy(), BUDGET),
+    "CrossEntropy, FullNormal": (CrossEntropy(distribution=FullNormal()), BUDGET),
+    "CrossEntropy, NormalMixture": (
+        CrossEntropy(size=200, distribution=NormalMixture()),
+        BUDGET,
+    ),
+    "Face": (Face(), BUDGET),
+    "Annealing": (Annealing(), BUDGET),
+    "ParallelTempering": (ParallelTempering(ladder(1e-3, 10.0, 16)), BUDGET),
+    "EnsembleKalman, 40": (
+        EnsembleKalman(
+            np.zeros(RESIDUALS), np.full(RESIDUALS, 1e-10), size=40, steps=FixedSteps(1.0)
+        ),
+        BUDGET,
+    ),
+    "GradientDescent, Adam": (GradientDescent(optax.adam(0.1)), BUDGET),
+    "FiniteDifferences, Adam": (FiniteDifferences(optax.adam(0.1)), BUDGET),
+    "Spsa, Adam": (Spsa(optax.adam(0.1)), BUDGET),
+    "Bayesian": (Bayesian(most=100), 100),
+    "Tpe": (Tpe(), 200),
+    "Nsga2, one objective": (Nsga2(objectives=1, size=40), 2_000),
+    "Random": (Random(BUDGET, size=2000), BUDGET),
+    "Sobol": (Sobol(2**15, size=2**12), 2**15),
+    "Halton": (Halton(BUDGET, size=2000), BUDGET),
+    "LatinHypercube": (LatinHypercube(BUDGET, size=2000), BUDGET),
+    "Grid, 2 levels": (Grid(2), 2**WIDTH),
 }
+DESIGNS = (Random, Sobol, Halton, LatinHypercube, Grid)
 PEERS = {"pycma": "run_pycma.py", "evosax": "run_evosax.py"}
 
 
@@ -87,7 +142,8 @@ def main() -> None:
     names = options.functions.split(",")
     for name, (optimiser, budget) in OPTIMISERS.items():
         if any(name.startswith(one) for one in wanted):
-            written(measured(name, optimiser, budget, names))
+            by_hand = not optimiser.compiled or isinstance(optimiser, DESIGNS)
+            written((asked if by_hand else measured)(name, optimiser, budget, names))
     for name in options.peers.split(",") if options.peers else []:
         written(beside(name, names))
 
@@ -111,9 +167,14 @@ def measured(
     name: str, optimiser: AbstractOptimiser, budget: int, names: list[str]
 ) -> list[dict[str, Any]]:
     """One optimiser on every function, all seeds at once in one program."""
-    space = Space(x=Unbounded(0.0, DEVIATION, shape=(WIDTH,)))
-    size = optimiser.population(space)
+    size = optimiser.population(SPACE)
     branches = list(FUNCTIONS.values())
+    if optimiser.needs_outputs:
+        quadratic = list(FUNCTIONS)[:5]
+        with_residuals = {name: of_squares(FUNCTIONS[name]) for name in quadratic}
+        with_residuals["Rosenbrock"] = of_rosenbrock
+        names = [name for name in names if name in with_residuals]
+        branches = [residuals(with_residuals.get(name, jnp.asarray)) for name in FUNCTIONS]
     starts, optima = places()
 
     @jax.jit
@@ -123,7 +184,7 @@ def measured(
                 # The search begins at 0 and the optimum is moved, which is the same.
                 return jax.lax.switch(which, branches, values["x"] - offset)
 
-            _, trace = minimise(loss, space, optimiser, key, generations=budget // size)
+            _, trace = minimise(loss, SPACE, optimiser, key, generations=budget // size)
             return trace.least
 
         # Side by side the branches of a condition all run, one of which is long there.
@@ -139,12 +200,76 @@ def measured(
             searched(which, jr.split(jr.key(0), SEEDS), jnp.asarray(optima - starts))
         )
         seconds = time.perf_counter() - began
-        hits = least <= TARGET
-        evaluations = [int(size * (hit.argmax() + 1)) if hit.any() else None for hit in hits]
-        row = {"optimiser": name, "function": function, "evaluations": evaluations}
-        rows.append(row | {"least": least[:, -1].tolist(), "budget": budget})
-        print(f"{name:24} {function:18} {told(rows[-1]):24} {seconds:.1f} s", file=sys.stderr)
+        rows.append(row_of(name, function, least, size, budget, seconds))
     return rows
+
+
+def asked(
+    name: str, optimiser: AbstractOptimiser, budget: int, names: list[str]
+) -> list[dict[str, Any]]:
+    """The same, seed by seed and generation by generation, of what cannot be compiled whole."""
+    space = CUBE if isinstance(optimiser, DESIGNS) else SPACE
+    size = optimiser.population(space)
+    starts, optima = places()
+    # Designs fill the space about its middle, whatever the start.
+    offsets = optima if isinstance(optimiser, DESIGNS) else optima - starts
+    rows = []
+    for function in names:
+        f = FUNCTIONS[function]
+
+        @jax.jit
+        def losses(offset, candidates, keys, f=f):
+            def loss(values, _):
+                return f(values["x"] - offset)
+
+            return evaluate(loss, space, candidates, keys)[0]
+
+        began = time.perf_counter()
+        least = np.full((SEEDS, budget // size), np.inf)
+        for seed, offset in enumerate(jnp.asarray(offsets)):
+            search = optimiser.init(space, jr.key(seed))
+            for generation in range(budget // size):
+                candidates, search = optimiser.ask(search)
+                keys = candidate_keys(jr.key(0), generation, size)
+                search = optimiser.tell(search, candidates, losses(offset, candidates, keys))
+                least[seed, generation] = search.least
+        seconds = time.perf_counter() - began
+        rows.append(row_of(name, function, least, size, budget, seconds))
+    return rows
+
+
+def row_of(
+    name: str, function: str, least: np.ndarray, size: int, budget: int, seconds: float
+) -> dict[str, Any]:
+    """What the least losses (seed, generation) come to."""
+    hits = least <= TARGET
+    evaluations = [int(size * (hit.argmax() + 1)) if hit.any() else None for hit in hits]
+    row = {"optimiser": name, "function": function, "evaluations": evaluations}
+    row |= {"least": least[:, -1].tolist(), "budget": budget}
+    print(f"{name:28} {function:18} {told(row):24} {seconds:.1f} s", file=sys.stderr, flush=True)
+    return row
+
+
+def of_squares(function: functions.Function) -> functions.Function:
+    """The numbers whose squares a quadratic function is the sum of."""
+    root = jnp.linalg.cholesky(jax.hessian(function)(jnp.zeros(WIDTH)) / 2.0)
+    return lambda x: root.T @ x
+
+
+def of_rosenbrock(x: jax.Array) -> jax.Array:
+    """The same of Rosenbrock's function."""
+    return jnp.concatenate([10.0 * (x[1:] - x[:-1] ** 2), 1.0 - x[:-1]])
+
+
+def residuals(numbers: functions.Function) -> functions.Function:
+    """A loss with the numbers whose squares it is the sum of; as many for every function."""
+
+    def found(x):
+        outputs = numbers(x)
+        padded = jnp.concatenate([outputs, jnp.zeros(RESIDUALS - len(outputs))])
+        return Evaluated(jnp.sum(outputs**2), outputs=padded)
+
+    return found
 
 
 def beside(peer: str, names: list[str]) -> list[dict[str, Any]]:

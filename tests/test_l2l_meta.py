@@ -264,6 +264,26 @@ def test_tasks_one_after_another_are_as_side_by_side():
     np.testing.assert_allclose(found[0].start, found[1].start, rtol=1e-12)
 
 
+def test_outer_loops_side_by_side_are_those_that_run_one_by_one():
+    study, keys = small(Unrolled(), 2), jr.split(KEY, 3)
+
+    @jax.jit
+    @jax.vmap
+    def learned(key):
+        def step(state, _):
+            state, row = study.step(state, key)
+            return state, row.losses
+
+        state, losses = jax.lax.scan(step, study.begin(), length=5)
+        return study.start(state), losses
+
+    starts, losses = learned(keys)
+    for key, start, of_one in zip(keys, starts, losses, strict=True):
+        alone = study.run(5, key=key, progress=False)
+        np.testing.assert_allclose(start, alone.start, rtol=1e-12)
+        np.testing.assert_allclose(of_one, alone.progress.losses, rtol=1e-12)
+
+
 def test_adapting_is_the_inner_loop_from_the_learned_start():
     study = small(Unrolled())
     learned = study.run(5, key=KEY, progress=False)
