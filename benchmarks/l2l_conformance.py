@@ -119,7 +119,7 @@ OPTIMISERS: dict[str, tuple[AbstractOptimiser, int]] = {
     "FiniteDifferences, Adam": (FiniteDifferences(optax.adam(0.1)), BUDGET),
     "Spsa, Adam": (Spsa(optax.adam(0.1)), BUDGET),
     "Bayesian": (Bayesian(most=100), 100),
-    "Tpe": (Tpe(), 200),
+    "Tpe": (Tpe(), 100),
     "Nsga2, one objective": (Nsga2(objectives=1, size=40), 2_000),
     "Random": (Random(BUDGET, size=2000), BUDGET),
     "Sobol": (Sobol(2**15, size=2**12), 2**15),
