@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 PARITY := .venv-parity
 CONFORMANCE := .venv-conformance
 
-.PHONY: setup demo test test-all test-slurm lint format bench bench-fit bench-recovery bench-people bench-epilepsy bench-scaling bench-memory bench-gpu bench-surface bench-l2l bench-lems bench-models parity conformance docs clean
+.PHONY: setup demo test test-all test-times test-slurm lint format bench bench-fit bench-recovery bench-people bench-epilepsy bench-scaling bench-memory bench-gpu bench-surface bench-l2l bench-l2l-subjects bench-l2l-gpu bench-lems bench-models parity conformance docs clean
 
 setup: $(INSTALLED)
 
@@ -33,6 +33,12 @@ test: setup
 
 test-all: setup
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'slow or not slow'
+
+# Chooses the slow tests anew (an hour).
+test-times: setup
+	mkdir -p build
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'slow or not slow' --durations=0 --durations-min=0.3 > build/durations.txt || true
+	$(BIN)/python tests/slow_tests.py build/durations.txt
 
 # A real SLURM of one node, started for the tests (Debian: apt-get install slurm-wlm munge; as root).
 test-slurm: setup
@@ -88,7 +94,13 @@ bench-scaling: setup
 bench-l2l: setup $(BENCH)/pycma/.installed $(BENCH)/evosax/.installed $(BENCH)/l2l/.installed
 	$(BIN)/python -m benchmarks.l2l_conformance
 	$(BIN)/python -m benchmarks.l2l_overhead
+
+# Unseen people from a learned start (minutes on a GPU, hours without); a study's speed on a GPU.
+bench-l2l-subjects: setup
 	$(BIN)/python -m benchmarks.l2l_subjects
+
+bench-l2l-gpu: setup
+	$(BIN)/python -m benchmarks.l2l_gpu
 
 # Needs an NVIDIA GPU and the extra gpu: agreement with the CPU, speed, memory.
 bench-gpu: setup

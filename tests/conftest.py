@@ -22,11 +22,13 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 
 # Its equations alone take seconds to compile, in whatever is tested of every model.
 _LARGEST_MODEL = "ZerlautAdaptationSecondOrder"
+# Chosen by slow_tests.py, from what tests took.
+_SLOW = frozenset(Path(__file__).with_name("slow_tests.txt").read_text().splitlines())
 
 
 def pytest_collection_modifyitems(items):
     for item in items:
-        if _LARGEST_MODEL in item.name:
+        if _LARGEST_MODEL in item.name or item.nodeid.removeprefix("tests/") in _SLOW:
             item.add_marker(pytest.mark.slow)
 
 
