@@ -69,6 +69,9 @@ from tvbjax.l2l import (
 )
 from tvbjax_inference.l2l.minimising import candidate_keys, evaluate
 
+# Before optimisers are made, whose numbers are arrays.
+jax.config.update("jax_enable_x64", True)
+
 WIDTH, SEEDS, BUDGET, TARGET, DEVIATION = 10, 11, 40_000, 1e-8, 2.0
 FUNCTIONS = {
     "sphere": functions.sphere,
@@ -137,7 +140,6 @@ def main() -> None:
     parser.add_argument("--functions", default=",".join(FUNCTIONS))
     parser.add_argument("--peers", default=",".join(PEERS))
     options = parser.parse_args()
-    jax.config.update("jax_enable_x64", True)
     wanted = options.optimisers.split(";") if options.optimisers else [""]
     names = options.functions.split(",")
     for name, (optimiser, budget) in OPTIMISERS.items():

@@ -89,6 +89,29 @@ def test_a_command_that_hangs_is_ended_with_all_that_it_started(tmp_path):
     await_ends(pids)
 
 
+def test_a_command_has_ended_when_it_has_and_leaves_no_folder(tmp_path, monkeypatch):
+    """What it leaves behind holds its output open; what is killed cannot remove its folder."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    code = (
+        "import subprocess, sys, time\n"
+        "subprocess.Popen(['sleep', '600'])\n"
+        "print(1.0, flush=True)\n"
+        "time.sleep(600 * (float(sys.argv[1]) > 0.1))\n"
+    )
+    command = l2l.Command(python(code, "{x}"), X, timeout=5.0)
+    found = run(command, size=4, engine=l2l.Processes(4))
+    assert set(found.statuses) == {"ok", "timeout"}
+    assert not list(tmp_path.iterdir())
+
+
+def test_names_that_are_no_words_have_their_places():
+    space = l2l.Space({"e/i": l2l.Real(1.0, 2.0)})
+    command = l2l.Command(python("import sys; print(sys.argv[1])", "{e/i}", '{"a": 1}'), space)
+    found = run(command, engine=l2l.Inline())
+    assert found.failures == {} and 1.0 <= found.loss <= 2.0
+
+
 def test_a_result_that_is_not_written_is_told():
     command = l2l.Command(python("pass", "{x}"), X, result="out.json")
     with pytest.raises(l2l.StudyError, match="out.json is not to be read"):

@@ -96,14 +96,14 @@ CASES = {
         ends=False,
     ),
     "Swarm": Case(Swarm(size=20), 450, 1e-10, 1e-10),
-    "CrossEntropy": Case(CrossEntropy(size=40), 150, 1e-10, 1e-10),
+    "CrossEntropy": Case(CrossEntropy(size=40), 650, 1e-10, 1e-10),
     "CrossEntropy, FullNormal": Case(
-        CrossEntropy(size=60, distribution=FullNormal()), 150, 1e-10, 1e-10
+        CrossEntropy(size=60, distribution=FullNormal()), 650, 1e-10, 1e-10
     ),
     "CrossEntropy, NormalMixture": Case(
         CrossEntropy(size=100, distribution=NormalMixture()), 150, 1e-4, 1e-4, ends=False, mixed=2
     ),
-    "Face": Case(Face(least=30), 150, 1e-10, 1e-10),
+    "Face": Case(Face(least=30), 1000, 1e-10, 1e-10),
     "Annealing": Case(Annealing(size=20), 300, 1e-4, 1e-3, by_rank=False, ends=False, hyper="step"),
     "ParallelTempering": Case(
         ParallelTempering(ladder(1e-3, 1.0, 6)),

@@ -42,7 +42,7 @@ def test_the_update_of_a_linear_loss_is_that_of_a_truncated_normal():
     """The best share rho of N(0, 1) has the mean -phi(z)/rho and the variance 1 - z phi(z)/rho -
     (phi(z)/rho)^2, with z its quantile; to 5 standard errors of 20 000 in the elite."""
     share = 0.2
-    optimiser = CrossEntropy(size=100_000, elite=share, smoothing=1.0)
+    optimiser = CrossEntropy(size=100_000, elite=share, smoothing=1.0, noise=0.0)
     state = told(optimiser, LINE, lambda x: x[0]).inner.distribution
     z = norm.ppf(share)
     mean = -norm.pdf(z) / share
@@ -123,10 +123,10 @@ BOX = Space(x=Real(-5.0, 5.0, shape=(5,)))
 @pytest.mark.parametrize(
     "optimiser, generations, gate",
     [
-        (CrossEntropy(size=60), 80, 1e-10),
-        (CrossEntropy(size=100, distribution=FullNormal()), 80, 1e-10),
-        (CrossEntropy(size=200, distribution=NormalMixture()), 80, 1e-6),
-        (Face(), 200, 1e-10),
+        (CrossEntropy(size=60), 300, 1e-10),
+        (CrossEntropy(size=100, distribution=FullNormal()), 300, 1e-10),
+        (CrossEntropy(size=200, distribution=NormalMixture()), 200, 1e-6),
+        (Face(), 500, 1e-10),
     ],
     ids=["diagonal", "full", "mixture", "face"],
 )
@@ -165,7 +165,7 @@ def test_two_valleys_keep_a_component_each():
 
 
 def test_face_gathers_until_its_elite_improves():
-    optimiser = Face(least=4, most=12, elite=2, smoothing=1.0)
+    optimiser = Face(least=4, most=12, elite=2, smoothing=1.0, noise=0.0)
     search = optimiser.init(LINE, jr.key(0))
     ask, learn = eqx.filter_jit(optimiser.ask), eqx.filter_jit(optimiser.tell)
     seen = []

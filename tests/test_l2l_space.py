@@ -2,6 +2,7 @@
 
 import json
 
+import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
@@ -135,6 +136,8 @@ def test_missing_values_are_told():
         (lambda: Real(0.0, np.inf), ValueError, "finite"),
         (lambda: Integer(0, 2.5), TypeError, "whole number"),  # type: ignore[arg-type]
         (lambda: Integer(0, 2**40), ValueError, "32 bits"),
+        (lambda: Real(-1e308, 1e308), ValueError, "beyond what float64 holds"),
+        (lambda: Real(1e-320, 1.0, log=True), ValueError, "beyond what float64 holds"),
         (lambda: Categorical(["a"]), ValueError, "two or more"),
         (lambda: Categorical(["a", "a"]), ValueError, "twice"),
         (lambda: Categorical("ab"), TypeError, "give a list"),  # type: ignore[arg-type]
@@ -148,3 +151,12 @@ def test_missing_values_are_told():
 def test_spaces_that_make_no_sense_are_told(make, kind, words):
     with pytest.raises(kind, match=words):
         make()
+
+
+def test_ends_are_those_that_the_precision_tells_apart():
+    with jax.enable_x64(False):
+        assert Integer(0, 2**23 - 2).levels == 2**23 - 1
+        with pytest.raises(ValueError, match=r"tell apart \(2\^23\)"):
+            Integer(0, 2**27)
+        with pytest.raises(ValueError, match="beyond what float32 holds"):
+            Real(0.0, 1e39)

@@ -139,6 +139,18 @@ def test_a_journal_cut_anywhere_goes_on(tmp_path, cut, whole):
     same(study(NOISY).resume(store, progress=False), whole)
 
 
+@pytest.mark.parametrize("lines", [1, 4, 7])
+def test_a_journal_shorter_than_the_state_goes_on_whole(tmp_path, lines, whole):
+    """As after a line that was damaged, from which on the journal was cut off."""
+    store = tmp_path / "kept"
+    study(NOISY).run(store, progress=False)
+    journal = store / "journal.jsonl"
+    kept = journal.read_text().splitlines(keepends=True)[:lines]
+    journal.write_text("".join(kept))
+    with pytest.warns(UserWarning, match="journal does not have all before it"):
+        same(study(NOISY).resume(store, progress=False), whole)
+
+
 def test_only_what_is_missing_is_evaluated(tmp_path):
     marks = tmp_path / "marks"
     marks.mkdir()
@@ -244,6 +256,10 @@ def test_ctrl_c_ends_a_study_well(tmp_path, whole):
     "change, words",
     [
         ({"optimisee": l2l.Function(BOWL.function, l2l.Space(x=l2l.Real(-2.0, 3.0)))}, "space 'x'"),
+        (
+            {"optimisee": l2l.Function(BOWL.function, l2l.Space(dict(PLANE.dimensions[::-1])))},
+            "another order of names",
+        ),
         ({"optimiser": l2l.SeparableNes(9)}, "another optimiser"),
         ({"key": jr.key(2)}, "another key"),
         ({"start": {"x": 0.0, "y": 1.0}}, "another start"),
@@ -299,6 +315,73 @@ def test_damaged_stores_are_told(tmp_path, damage):
         words = "format 99"
     with pytest.raises(ValueError, match=words):
         study().resume(store, progress=False)
+
+
+@pytest.mark.parametrize(
+    "old, new, words",
+    [
+        ('"places": [0, 1,', '"places": [0, 99,', "of 8 candidates"),
+        ('"places": [0, 1,', '"places": [0, 0,', "of 8 candidates"),
+        ('"generation": 1', '"generation": 77', "77 has not been asked for"),
+        ('"asked": 1', '"asked": 0', "asked for twice"),
+    ],
+)
+def test_a_journal_that_was_edited_is_told(tmp_path, old, new, words):
+    store = tmp_path / "kept"
+    study(stop=l2l.MaxGenerations(2)).run(store, progress=False)
+    text = (store / "journal.jsonl").read_text()
+    assert old in text
+    (store / "journal.jsonl").write_text(text.replace(old, new, 1))
+    for read in (l2l.load_outcome, lambda path: study().resume(path, progress=False)):
+        with pytest.raises(ValueError, match=rf"journal.jsonl:\d is damaged .*{words}"):
+            read(store)
+
+
+def test_a_store_without_its_arrays_is_told(tmp_path):
+    store = tmp_path / "kept"
+    study(stop=l2l.MaxGenerations(1)).run(store, progress=False)
+    (store / "arrays.bin").unlink()
+    with pytest.raises(ValueError, match="has no arrays.bin"):
+        l2l.load_outcome(store)
+
+
+def test_numbers_that_json_does_not_have_are_kept(tmp_path):
+    def function(values, seed):
+        return {"loss": values["x"], "more": {"q": float("-inf"), "rows": [1.0, float("nan")]}}
+
+    made = study(l2l.Python(function, PLANE), l2l.MaxGenerations(1), engine=l2l.Inline())
+    found = made.run(tmp_path / "kept", progress=False)
+    kept = l2l.load_outcome(tmp_path / "kept")
+    assert found.more[0]["q"] == kept.more[0]["q"] == -np.inf
+    np.testing.assert_array_equal(kept.more[0]["rows"], [1.0, np.nan])
+
+
+def test_names_of_columns_may_be_values(tmp_path):
+    space = l2l.Space(loss=l2l.Real(5.0, 6.0), error=l2l.Real(7.0, 8.0))
+    table = study(l2l.Function(lambda v, k: v["loss"] - 5.0, space)).run(progress=False).table()
+    np.testing.assert_allclose(table["loss"], table["value_loss"] - 5.0, rtol=1e-12)
+    assert table["value_error"].between(7.0, 8.0).all() and table["error"].isna().all()
+
+
+def test_outputs_of_another_length_are_invalid_and_only_where_they_are_needed():
+    def function(values, seed):
+        return {"loss": values["x"] ** 2, "outputs": [values["x"]] * (2 if values["x"] > 0 else 1)}
+
+    optimisee = l2l.Python(function, PLANE)
+    plain = study(optimisee, engine=l2l.Inline()).run(progress=False)
+    assert set(plain.statuses) == {"ok"}
+    kalman = l2l.EnsembleKalman(np.zeros(1), np.ones(1), size=8)
+    found = study(optimisee, l2l.MaxGenerations(1), optimiser=kalman, engine=l2l.Inline()).run(
+        progress=False
+    )
+    assert set(found.statuses) == {"ok", "invalid"}
+    assert "there are 2 outputs, and EnsembleKalman has 1 data" in found.errors
+
+
+@pytest.mark.parametrize("loss", [None, "0.5", {"loss": 0.5}, 1j, True])
+def test_a_jax_function_without_a_loss_is_told(loss):
+    with pytest.raises(TypeError, match="for a loss; return a real number"):
+        study(l2l.Function(lambda values, key: loss, PLANE)).run(progress=False)
 
 
 def test_two_processes_do_not_write_to_one_store(tmp_path):

@@ -223,6 +223,13 @@ class Integer(AbstractDimension):
                 f"Integer: {self.low} to {self.high} is more than whole numbers of 32 bits hold; "
                 "give a Real."
             )
+        limits = jnp.finfo(jnp.result_type(float))
+        if max(abs(self.low), abs(self.high) + 1, self.levels) > 2**limits.nmant:
+            raise ValueError(
+                f"Integer: {self.low} to {self.high} are more whole numbers than coordinates of "
+                f"{limits.dtype} tell apart (2^{limits.nmant}); give fewer, a Real, or use "
+                "jax_enable_x64."
+            )
 
     @property
     def levels(self) -> int:
@@ -406,6 +413,12 @@ def _check_ends(dimension: Any, who: str, above: float) -> None:
     _check_log(who, dimension.log)
     if dimension.log and low <= above:
         raise ValueError(f"{who}: low is {low}; with log=True give one above zero.")
+    limits = jnp.finfo(jnp.result_type(float))
+    if max(abs(low), abs(high)) > limits.max / 4 or (dimension.log and low < limits.tiny):
+        raise ValueError(
+            f"{who}: {low} to {high} is beyond what {limits.dtype} holds ({limits.tiny:.2g} to "
+            f"{limits.max:.2g}); give other ends, or use jax_enable_x64."
+        )
     object.__setattr__(dimension, "shape", _checked_shape(who, dimension.shape))
     if who == "Real":
         object.__setattr__(dimension, "low", float(low))

@@ -24,6 +24,15 @@ def evaluated(value: Any, *, batched: bool = False) -> Evaluated:
     if not isinstance(value, Evaluated):
         value = Evaluated(value)
     dtype = jnp.result_type(float)
+    try:
+        kind = jnp.asarray(value.loss).dtype.kind
+    except (TypeError, ValueError):
+        kind = ""
+    if kind not in "fiu" or not kind:
+        raise TypeError(
+            f"l2l: the function returned {value.loss!r:.60} for a loss; return a real number, a "
+            "row of objectives, or Evaluated(loss, outputs, more)."
+        )
     loss, first = jnp.asarray(value.loss, dtype), int(batched)
     if loss.ndim not in (first, first + 1):
         raise TypeError(

@@ -46,24 +46,38 @@ def evaluator(
             own = {name: part[place] for name, part in values.items()}
             yield Job(int(place), space.plain(own), int(seeds[place]))
 
-    return _by_engine(optimisee, optimisee.work(), engine, jobs)
+    return _by_engine(optimisee, optimiser, optimisee.work(), engine, jobs)
 
 
 @contextlib.contextmanager
-def _by_engine(optimisee: AbstractOptimisee, work: Work, engine: AbstractEngine, jobs: Callable):
+def _by_engine(
+    optimisee: AbstractOptimisee,
+    optimiser: AbstractOptimiser,
+    work: Work,
+    engine: AbstractEngine,
+    jobs: Callable,
+):
     with engine.opened(work) as run:
 
         def evaluate_parts(coordinates, keys, places):
             for report in run(list(jobs(coordinates, keys, places))):
-                yield _part(report, optimisee.objectives)
+                yield _part(report, optimisee.objectives, optimiser)
 
         yield evaluate_parts
 
 
-def _part(report: Report, objectives: int) -> Part:
-    """A report as a part of one."""
+def _part(report: Report, objectives: int, optimiser: AbstractOptimiser) -> Part:
+    """A report as a part of one. Outputs are kept for optimisers that need them."""
     status, error, result = report.status, report.error, report.result or {}
     losses = result.get("loss", [])
+    if not optimiser.needs_outputs:
+        result = {name: part for name, part in result.items() if name != "outputs"}
+    elif status == "ok" and optimiser.outputs not in (None, len(result.get("outputs", []))):
+        status = "invalid"
+        error = (
+            f"there are {len(result.get('outputs', []))} outputs, and {type(optimiser).__name__} "
+            f"has {optimiser.outputs} data"
+        )
     if status == "ok" and len(losses) != objectives:
         status = "invalid"
         error = f"the loss has {len(losses)} numbers, and the optimisee has objectives={objectives}"
@@ -228,4 +242,4 @@ def _far(optimisee: Function, optimiser: AbstractOptimiser, engine: AbstractEngi
             values = {"coordinates": coordinates[place], "key": data[place], "impl": impl}
             yield Job(int(place), values, 0)
 
-    return _by_engine(optimisee, work, engine, jobs)
+    return _by_engine(optimisee, optimiser, work, engine, jobs)

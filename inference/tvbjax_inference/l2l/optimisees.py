@@ -102,7 +102,8 @@ class Command(AbstractOptimisee):
     that they are read again as they are; options as they are, arrays as JSON. `result`: a file that
     the command writes: JSON of a number, a row of objectives, or what `Python` takes; without one,
     the last line that it prints is the loss. `environment`: more variables. `timeout`, `retries`:
-    as of `Python`; the command and all that it started are ended.
+    as of `Python`; the command and all that it started are ended, but for what has begun a session
+    of its own.
     """
 
     argv: Sequence[str]
@@ -129,6 +130,11 @@ class Command(AbstractOptimisee):
             )
         if "{" not in argv[0] and shutil.which(argv[0]) is None:
             raise ValueError(f"Command: there is no program '{argv[0]}'.")
+        bad = [(k, v) for k, v in self.environment.items() if not isinstance(v, str)]
+        if bad:
+            raise TypeError(
+                f"Command: environment has {bad[0][0]} = {bad[0][1]!r:.60}; give texts."
+            )
         self._check_places()
         object.__setattr__(self, "argv", tuple(map(_absolute, argv)))
 
@@ -146,8 +152,8 @@ class Command(AbstractOptimisee):
         for name in self.space.names:
             if name in _GIVEN:
                 raise ValueError(f"Command: '{name}' has another meaning here; rename it.")
-        found = set(re.findall(r"\{(\w+)\}", " ".join(self.argv)))
-        unknown = sorted(found - known)
+        found = set(re.findall(r"\{([^{}]+)\}", " ".join(self.argv)))
+        unknown = sorted(name for name in found - known if re.fullmatch(r"\w+", name))
         if unknown:
             raise ValueError(
                 f"Command: argv has {{{unknown[0]}}}, and there are {', '.join(sorted(known))}."

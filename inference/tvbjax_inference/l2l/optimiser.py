@@ -70,6 +70,11 @@ class AbstractOptimiser(eqx.Module):
     # Why `should_stop` says so.
     stops_when: ClassVar[str] = "the search has converged to working precision"
 
+    @property
+    def outputs(self) -> int | None:
+        """How many outputs a candidate must have, where outputs are needed."""
+        return None
+
     def init(self, space: Space, key: Array, start: Mapping[str, Any] | None = None) -> Search:
         """The state at the beginning. `start`: values to begin about, in place of the middle.
 

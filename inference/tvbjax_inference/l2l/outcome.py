@@ -150,11 +150,12 @@ class Outcome:
         for i, losses in enumerate(self.losses.T):
             columns[f"loss_{i}" if several else "loss"] = losses
         columns |= {"seconds": self.seconds, "attempts": self.attempts}
-        columns |= self._value_columns()
+        for name, column in self._value_columns().items():
+            columns[f"value_{name}" if name in (*columns, "error") else name] = column
         for name in dict.fromkeys(name for more in self.more for name in more):
             column = [more.get(name) for more in self.more]
             if all(one is None or isinstance(one, int | float | str) for one in column):
-                columns[f"more_{name}" if name in columns else name] = column
+                columns[f"more_{name}" if name in (*columns, "error") else name] = column
         columns["error"] = list(self.errors)
         return pd.DataFrame(columns)
 

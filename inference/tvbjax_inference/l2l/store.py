@@ -32,6 +32,7 @@ from tvbjax_inference.l2l.parts import Part
 
 FORMAT = 1
 _EVERY = 10.0  # s between two states on disk
+_FLOAT = "$float"
 _STUDY, _JOURNAL, _ARRAYS, _STATE, _LOCK = (
     "study.json",
     "journal.jsonl",
@@ -69,6 +70,13 @@ class Records:
         """The places of candidates that are done."""
         found = [part.places for part in self.parts.get(generation, [])]
         return np.concatenate(found) if found else np.zeros(0, int)
+
+    def whole(self, generation: int) -> bool:
+        """Whether all candidates of all generations before this one are done."""
+        return all(
+            number in self.asked and len(self.finished(number)) == len(self.asked[number])
+            for number in range(generation)
+        )
 
     def failed(self, generation: int) -> np.ndarray:
         """The places of candidates that failed."""
@@ -131,7 +139,8 @@ class Store(Memory):
     def state(self, like: Search) -> Search:
         """The state that was kept, or this one where none was. `like`: the optimiser's first.
 
-        Warns where the file is damaged: the journal holds all that leads to the state.
+        Warns where the file is damaged, or newer than what the journal holds, which leads to the
+        state.
         """
         path = self.path / _STATE
         if not path.exists():
@@ -147,7 +156,16 @@ class Store(Memory):
                 stacklevel=3,
             )
             return like
-        return structure.unflatten(found)
+        search: Search = structure.unflatten(found)
+        if not self.records.whole(int(search.generation)):
+            warnings.warn(
+                f"l2l: {path} is of generation {int(search.generation)}, and the journal does not "
+                "have all before it; the state is found again from the journal, and what is "
+                "missing is evaluated.",
+                stacklevel=3,
+            )
+            return like
+        return search
 
     def _line(self, record: Mapping[str, Any]) -> None:
         _write(self._journal, (json.dumps(record, allow_nan=False) + "\n").encode())
@@ -221,8 +239,12 @@ def check_same(path: Path, about: Mapping[str, Any]) -> None:
     begun, now = _about(path)["same"], json.loads(json.dumps(about["same"]))
     for name in sorted(begun.keys() | now.keys()):
         old, new = begun.get(name), now.get(name)
-        if old == new:
+        if old == new and name != "space":
             continue
+        if old == new:  # of dictionaries: coordinates go by their order, too
+            if list(old) == list(new):
+                continue
+            old, new, name = list(old), list(new), "order of names"
         if isinstance(old, dict) and isinstance(new, dict):
             part = next(k for k in [*old, *new] if old.get(k) != new.get(k))
             old, new, name = old.get(part), new.get(part), f"{name} '{part}'"
@@ -265,7 +287,9 @@ def _lay_out(path: Path, about: Mapping[str, Any]) -> None:
             f"l2l: {path} {what}; resume({str(path)!r}) goes on with a study, or name another."
         )
     if not path.parent.is_dir():
-        raise FileNotFoundError(f"l2l: there is no folder {path.parent} for the store {path.name}.")
+        raise FileNotFoundError(
+            f"l2l: there is no folder {path.parent} for the store {path.name}; make it first."
+        )
     path.mkdir(exist_ok=True)
     for name in (_JOURNAL, _ARRAYS, _LOCK):
         (path / name).touch()
@@ -289,6 +313,11 @@ def _locked(path: Path) -> Iterator[None]:
 def _read(path: Path) -> tuple[Records, int, int]:
     """What the journal says, and how many bytes of both files are whole."""
     records = Records()
+    for name in (_JOURNAL, _ARRAYS):
+        if not (path / name).is_file():
+            raise ValueError(
+                f"l2l: {path} has no {name}, without which the study is lost; put it back."
+            )
     with open(path / _JOURNAL, "rb") as file:
         text = file.read()
     length = text.rfind(b"\n") + 1  # a last line without its end was not finished
@@ -323,9 +352,18 @@ def _note(records: Records, record: dict[str, Any], arrays: Any) -> int:
         return np.frombuffer(data, dtype).reshape(shape).copy()
 
     if "asked" in record:
-        records.asked[int(record["asked"])] = get(record["coordinates"])
+        generation = int(record["asked"])
+        if generation < 0 or generation in records.asked:
+            raise ValueError(f"generation {generation} is asked for twice, or is none")
+        records.asked[generation] = get(record["coordinates"])
     else:
-        records.add(int(record["generation"]), _from_line(record, get))
+        generation, part = int(record["generation"]), _from_line(record, get)
+        if generation not in records.asked:
+            raise ValueError(f"generation {generation} has not been asked for")
+        count = len(records.asked[generation])
+        if len(set(part.places)) < len(part.places) or not set(part.places) <= set(range(count)):
+            raise ValueError(f"places {part.places.tolist()} of {count} candidates")
+        records.add(generation, part)
     return max(ends)
 
 
@@ -352,12 +390,21 @@ def _as_line(generation: int, part: Part, put: Any) -> dict[str, Any]:
 
 
 def _finite(value: Any) -> Any:
-    """JSON has no NaN; texts stand for it."""
+    """JSON has no NaN; an object of this one name stands for it."""
     if isinstance(value, dict):
         return {name: _finite(part) for name, part in value.items()}
     if isinstance(value, list):
         return [_finite(part) for part in value]
-    return repr(value) if isinstance(value, float) and not np.isfinite(value) else value
+    return {_FLOAT: repr(value)} if isinstance(value, float) and not np.isfinite(value) else value
+
+
+def _as_float(value: Any) -> Any:
+    """The same from JSON."""
+    if isinstance(value, dict):
+        if list(value) == [_FLOAT]:
+            return float(value[_FLOAT])
+        return {name: _as_float(part) for name, part in value.items()}
+    return [_as_float(part) for part in value] if isinstance(value, list) else value
 
 
 def _from_line(line: dict[str, Any], get: Any) -> Part:
@@ -373,7 +420,7 @@ def _from_line(line: dict[str, Any], get: Any) -> Part:
         tuple(errors.get(str(i)) for i in range(count)),
         get(line["outputs"]) if "outputs" in line else None,
         get(line["gradients"]) if "gradients" in line else None,
-        tuple(line.get("more", ())),
+        tuple(_as_float(more) for more in line.get("more", ())),
     )
 
 

@@ -8,6 +8,7 @@ import contextlib
 import dataclasses
 import os
 import selectors
+import shutil
 import signal
 import subprocess
 import sys
@@ -68,12 +69,14 @@ class _Worker:
 
     def __init__(self, work: Work, threads: int):
         self.log = tempfile.TemporaryFile()
+        # Of all that it writes for a while, so that nothing of an evaluation that is killed stays.
+        self.folder = tempfile.mkdtemp(prefix="tvbjax-l2l-")
         self.process = subprocess.Popen(
             [sys.executable, str(Path(_worker.__file__))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.log,
-            env=_environment(threads),
+            env=_environment(threads) | {"TMPDIR": self.folder},
             start_new_session=True,  # a group to kill, and no Ctrl-C that was meant for the driver
         )
         assert self.process.stdin is not None and self.process.stdout is not None
@@ -125,6 +128,7 @@ class _Worker:
             self.said.close()
         self.heard.close()
         self.log.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
         return status
 
 
@@ -249,7 +253,7 @@ class _Pool:
     def _tell_watchdog(self, sign: str, worker: _Worker) -> None:
         if self.watchdog.stdin is not None:
             with contextlib.suppress(BrokenPipeError):
-                self.watchdog.stdin.write(f"{sign}{worker.process.pid}\n".encode())
+                self.watchdog.stdin.write(f"{sign}{worker.process.pid} {worker.folder}\n".encode())
                 self.watchdog.stdin.flush()
 
 

@@ -140,24 +140,28 @@ class Shell:
             return self._read(places.get("result"), printed)
 
     def _run(self, argv: list[str], folder: str) -> str:
-        try:
-            done = subprocess.run(
-                argv,
-                cwd=folder,
-                env=os.environ | self.environment,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                errors="replace",
-            )
-        except OSError as error:
-            raise Ended("raised", f"{argv[0]} cannot be started: {error}") from None
+        # Files, for the end of a pipe would wait for all that the command leaves behind.
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+            try:
+                done = subprocess.run(
+                    argv,
+                    cwd=folder,
+                    env=os.environ | self.environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=out,
+                    stderr=err,
+                )
+            except OSError as error:
+                raise Ended("raised", f"{argv[0]} cannot be started: {error}") from None
+            out.seek(0)
+            err.seek(0)
+            printed, complained = (file.read().decode(errors="replace") for file in (out, err))
         if done.returncode:
-            said = (done.stderr or done.stdout)[-_TAIL:]
+            said = (complained or printed)[-_TAIL:]
             if done.returncode < 0:
                 raise Ended("killed", f"{argv[0]} was ended by signal {-done.returncode}; {said}")
             raise Ended("exited", f"{argv[0]} ended with status {done.returncode}; {said}")
-        return done.stdout
+        return printed
 
     def _read(self, path: str | None, printed: str) -> Any:
         if path is None:

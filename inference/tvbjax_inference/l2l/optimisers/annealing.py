@@ -49,7 +49,7 @@ class Annealing(AbstractOptimiser):
         return _State(
             positions=jnp.broadcast_to(start, (self.size, space.width)),
             losses=jnp.full(self.size, jnp.inf, start.dtype),
-            steps=jnp.broadcast_to(self.step, (self.size,)),
+            steps=jnp.full(self.size, self.step, start.dtype),
             told=jnp.zeros((), jnp.int32),
         )
 

@@ -35,15 +35,15 @@ class CrossEntropy(AbstractOptimiser):
     `FullNormal()` or `NormalMixture(components)`. `elite`: the share that is fitted, above 0 to 1.
     `smoothing`: how far the distribution moves to the fitted one, 0 to 1. `noise`: variance that is
     added to the fitted one, in that of the space; `noise_decay`: what is left of it after each
-    generation, so that variances fall no faster than by this factor. `sigma`: the first deviation,
-    in those of the space.
+    generation, so that variances fall no faster than by this factor; without noise the search
+    collapses on its way. `sigma`: the first deviation, in those of the space.
     """
 
     size: int | None = eqx.field(static=True, default=None)
     distribution: AbstractDistribution = eqx.field(default_factory=DiagonalNormal)
     elite: float = eqx.field(static=True, default=0.15)
     smoothing: Array = eqx.field(converter=as_hyper, default=0.9)
-    noise: Array = eqx.field(converter=as_hyper, default=0.0)
+    noise: Array = eqx.field(converter=as_hyper, default=0.1)
     noise_decay: Array = eqx.field(converter=as_hyper, default=0.9)
     sigma: Array = eqx.field(converter=as_hyper, default=1.0)
 
@@ -112,7 +112,7 @@ class Face(AbstractOptimiser):
     elite: int = eqx.field(static=True, default=10)
     distribution: AbstractDistribution = eqx.field(default_factory=DiagonalNormal)
     smoothing: Array = eqx.field(converter=as_hyper, default=0.9)
-    noise: Array = eqx.field(converter=as_hyper, default=0.0)
+    noise: Array = eqx.field(converter=as_hyper, default=0.1)
     noise_decay: Array = eqx.field(converter=as_hyper, default=0.9)
     sigma: Array = eqx.field(converter=as_hyper, default=1.0)
 

@@ -110,6 +110,10 @@ class EnsembleKalman(AbstractOptimiser):
                 "variances."
             )
 
+    @property
+    def outputs(self):
+        return len(self.data)
+
     def population(self, space):
         return self.size
 

@@ -66,7 +66,7 @@ class ParallelTempering(AbstractOptimiser):
         return _State(
             positions=jnp.broadcast_to(start, (rungs, space.width)),
             losses=jnp.full(rungs, jnp.inf, start.dtype),
-            steps=jnp.broadcast_to(self.step, (rungs,)),
+            steps=jnp.full(rungs, self.step, start.dtype),
             swapped=jnp.zeros(rungs - 1, jnp.int32),
             tried=jnp.zeros(rungs - 1, jnp.int32),
             told=jnp.zeros((), jnp.int32),
