@@ -1,4 +1,4 @@
-"""Settings are read when JAX or XLA starts, so each test is a process of its own."""
+"""tune_cpu changes what XLA reads when it starts, so each test is a process of its own."""
 
 import os
 import subprocess
@@ -53,14 +53,3 @@ def test_it_refuses_to_be_late():
     ran = flags_after("import jax; jax.devices(); tvbjax.tune_cpu()")
     assert ran.returncode == 1
     assert "RuntimeError: tune_cpu: JAX has started" in ran.stderr
-
-
-@pytest.mark.parametrize("own", [None, "tensorfloat32"])
-def test_matrices_are_multiplied_in_full_unless_the_user_says_otherwise(own):
-    script = "import jax, tvbjax; print(jax.config.jax_default_matmul_precision)"
-    environment = {k: v for k, v in os.environ.items() if k != "JAX_DEFAULT_MATMUL_PRECISION"}
-    environment |= {"JAX_DEFAULT_MATMUL_PRECISION": own} if own else {}
-    ran = subprocess.run(
-        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=200
-    )
-    assert ran.stdout.strip() == (own or "highest"), ran.stderr

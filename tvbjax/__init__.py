@@ -36,9 +36,7 @@ from tvbjax.supports import (
 )
 from tvbjax.sweep_store import open_sweep as open_sweep
 from tvbjax.sweeps import PerMember as PerMember, Points as Points, sweep as sweep
-from tvbjax.tuning import multiply_in_full, tune_cpu as tune_cpu
-
-multiply_in_full()
+from tvbjax.tuning import tune_cpu as tune_cpu
 
 
 def __getattr__(name: str):

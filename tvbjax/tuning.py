@@ -1,7 +1,4 @@
-"""Settings of JAX and of XLA, its compiler, that suit simulations.
-
-GPUs multiply matrices of float32 with three decimals unless they are told otherwise, and a
-correlation of a signal with itself is then not 1: `multiply_in_full`, when tvbjax is imported.
+"""Settings of XLA, JAX's compiler, that suit small simulations. Set before JAX starts.
 
 XLA's CPU runtime starts every operation of a time loop separately, which takes longer than the
 operations of a few neurons do, unless the arrays of the loop are smaller than a threshold: then the
@@ -36,13 +33,6 @@ def tune_cpu() -> None:
             "before the first array is made."
         )
     os.environ["XLA_FLAGS"] = f"{flags} {SETTING}".strip()
-
-
-def multiply_in_full() -> None:
-    """Let matrices be multiplied in the precision of their type, on GPUs too, unless
-    `jax_default_matmul_precision` is set (before tvbjax is imported; or set it afterwards)."""
-    if jax.config.jax_default_matmul_precision is None:
-        jax.config.update("jax_default_matmul_precision", "highest")
 
 
 def _has_started() -> bool:

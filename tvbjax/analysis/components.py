@@ -17,6 +17,7 @@ from tvbjax.analysis._signals import (
     size_of,
 )
 from tvbjax.analysis.connectivity import covariance
+from tvbjax.arrays import matmul
 
 
 class PrincipalComponents(NamedTuple):
@@ -57,7 +58,7 @@ def principal_components(signals: Signals, count: int | None = None) -> Principa
     shares = variance / variance.sum()
     variance = variance * size[0] ** 2
     return PrincipalComponents(
-        centred(values) @ loadings.T, loadings, variance[:count], shares[:count]
+        matmul(centred(values), loadings.T), loadings, variance[:count], shares[:count]
     )
 
 

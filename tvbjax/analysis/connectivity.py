@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from tvbjax.analysis._signals import Signals, as_floating, as_signals, as_whole, centred, size_of
+from tvbjax.arrays import matmul
 
 # Where a smooth distance is evaluated: as fine as a distribution need be to find its largest gap.
 _PLACES = 256
@@ -24,7 +25,7 @@ def functional_connectivity(signals: Signals) -> Float[Array, "region region"]:
 
 def _correlated(values: Float[Array, "time region"]) -> Float[Array, "region region"]:
     scaled = _standardised(values)
-    return jnp.clip(scaled.T @ scaled, -1.0, 1.0)
+    return jnp.clip(matmul(scaled.T, scaled), -1.0, 1.0)
 
 
 def covariance(signals: Signals) -> Float[Array, "region region"]:
@@ -34,7 +35,7 @@ def covariance(signals: Signals) -> Float[Array, "region region"]:
     """
     values = as_signals("covariance", signals, samples=2)
     rest = centred(values)
-    return rest.T @ rest / (len(values) - 1)
+    return matmul(rest.T, rest) / (len(values) - 1)
 
 
 def partial_correlation(signals: Signals) -> Float[Array, "region region"]:
@@ -171,7 +172,7 @@ def _at_lags(
     padded = jnp.pad(scaled, ((longest, longest), (0, 0)))
 
     def at(start):
-        return jax.lax.dynamic_slice_in_dim(padded, start, len(scaled)).T @ scaled
+        return matmul(jax.lax.dynamic_slice_in_dim(padded, start, len(scaled)).T, scaled)
 
     return jax.lax.map(at, jnp.arange(2 * longest + 1))
 

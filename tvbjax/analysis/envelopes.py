@@ -16,6 +16,7 @@ from tvbjax.analysis._signals import (
 )
 from tvbjax.analysis.connectivity import functional_connectivity
 from tvbjax.analysis.phases import analytic_signal
+from tvbjax.arrays import matmul
 
 
 def band_pass(
@@ -98,7 +99,7 @@ def _correlations(
 ) -> Float[Array, " region"]:
     one, rest = centred(seed), centred(others)
     scale = jnp.sqrt((one**2).sum()) * jnp.sqrt((rest**2).sum(axis=0))
-    return (one @ rest) / scale
+    return matmul(one, rest) / scale
 
 
 def _butterworth(

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array, Complex, Float
 
 from tvbjax.analysis._signals import Signals, as_signals, centred
+from tvbjax.arrays import matmul
 
 Phases = Float[Array | np.ndarray, "time region"]
 
@@ -64,7 +65,7 @@ def phase_locking_value(phases: Phases) -> Float[Array, "region region"]:
     """|mean over time of exp(i (phase_i - phase_j))|: 1 where two phases keep their difference
     (Lachaux et al., Human Brain Mapping 8:194, 1999)."""
     around = _on_the_circle("phase_locking_value", phases)
-    return jnp.abs(around.T @ jnp.conj(around)) / len(around)
+    return jnp.abs(matmul(around.T, jnp.conj(around))) / len(around)
 
 
 def phase_lag_index(phases: Phases) -> Float[Array, "region region"]:

@@ -143,7 +143,7 @@ def _welch_across(
     spectra = jnp.fft.rfft(
         centred(pieces, axis=1) * jnp.asarray(window[None, :, None], values.dtype), axis=1
     )
-    products = jnp.einsum("sfi,sfj->fij", spectra, jnp.conj(spectra))
+    products = jnp.einsum("sfi,sfj->fij", spectra, jnp.conj(spectra), precision="highest")
     return products * jnp.asarray(scale, products.dtype)
 
 

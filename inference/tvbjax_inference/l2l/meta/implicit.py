@@ -6,6 +6,7 @@ import jax.flatten_util
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from tvbjax.arrays import matmul
 from tvbjax.kinds import check_count, check_number
 from tvbjax_inference.l2l.meta.gradients import AbstractMetaGradient, Slope
 from tvbjax_inference.l2l.meta.inner import length
@@ -88,12 +89,12 @@ def conjugate_gradients(
     def step(state):
         x, residual, direction, square, number = state
         product = times(direction)
-        share = square / (direction @ product)
+        share = square / matmul(direction, product)
         x, residual = x + share * direction, residual - share * product
-        after = residual @ residual
+        after = matmul(residual, residual)
         return x, residual, residual + after / square * direction, after, number + 1
 
-    begun = (jnp.zeros_like(right), right, right, right @ right, jnp.zeros((), jnp.int32))
+    begun = (jnp.zeros_like(right), right, right, matmul(right, right), jnp.zeros((), jnp.int32))
     x, residual, *_ = jax.lax.while_loop(onwards, step, begun)
     size = length(right)
     return x, jnp.where(size > 0, length(residual) / jnp.where(size > 0, size, 1.0), 0.0)

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Int
 
+from tvbjax.arrays import matmul
 from tvbjax.kinds import check_count, check_number
 from tvbjax_inference.l2l.meta.gradients import AbstractMetaGradient, Slope
 
@@ -84,7 +85,7 @@ class PersistentEs(AbstractMetaGradient):
         told = jnp.isfinite(differences)
         count = told.sum().astype(flat.dtype)
         weights = jnp.where(told, differences, 0.0)
-        gradient = jnp.where(count > 0, weights @ walked / count, jnp.nan)
+        gradient = jnp.where(count > 0, matmul(weights, walked) / count, jnp.nan)
         loss = jnp.where(told, losses.mean(axis=1), 0.0).sum() / count
         slope = Slope(loss, unflatten(gradient), jnp.zeros_like(loss))
         return slope, _Particles(moving, walked, state.number + 1)

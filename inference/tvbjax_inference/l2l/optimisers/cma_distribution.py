@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Int
 
+from tvbjax.arrays import matmul
 from tvbjax_inference.l2l.optimiser import ranks
 
 
@@ -93,7 +94,7 @@ def sampled(
 ) -> Float[Array, "count width"]:
     """Candidates (equations 38 to 40). `scale`: the first deviations."""
     drawn = jr.normal(key, (count, len(scale)), normal.mean.dtype)
-    steps = (normal.lengths[None] * drawn) @ normal.basis.T
+    steps = matmul(normal.lengths[None] * drawn, normal.basis.T)
     return normal.mean[None] + normal.sigma * scale[None] * steps
 
 
@@ -112,10 +113,10 @@ def adapted(
     # What failed is no candidate: it may be anywhere, and far away it would ruin the mean.
     steps = (candidates - normal.mean[None]) / (normal.sigma * scale[None])
     steps = jnp.where((weights == 0.0)[:, None], 0.0, steps)
-    step = jnp.maximum(weights, 0.0) @ steps
+    step = matmul(jnp.maximum(weights, 0.0), steps)
     conjugate = (1.0 - rate.conjugate) * normal.conjugate + jnp.sqrt(
         rate.conjugate * (2.0 - rate.conjugate) * rate.mass
-    ) * (normal.basis @ ((step @ normal.basis) / normal.lengths))
+    ) * matmul(normal.basis, matmul(step, normal.basis) / normal.lengths)
     length = jnp.linalg.norm(conjugate)
     times = (normal.generation + 1).astype(length.dtype)
     settled = jnp.sqrt(1.0 - (1.0 - rate.conjugate) ** (2.0 * times))
@@ -147,13 +148,13 @@ def adapted(
 
 def _covariance(normal, rate, weights, steps, path, waits) -> Float[Array, "width width"]:
     """Equations 46 and 47."""
-    whitened = jnp.sum(((steps @ normal.basis) / normal.lengths[None]) ** 2, axis=1)
+    whitened = jnp.sum((matmul(steps, normal.basis) / normal.lengths[None]) ** 2, axis=1)
     tiny = jnp.finfo(steps.dtype).tiny
     # Bad steps count by direction only, or a long one would make the covariance indefinite.
     balanced = jnp.where(weights < 0.0, weights * len(path) / jnp.maximum(whitened, tiny), weights)
     lost = jnp.where(waits, rate.path * (2.0 - rate.path), 0.0)
     kept = 1.0 + rate.one * lost - rate.one - rate.many * jnp.sum(rate.weights)
-    many = (balanced[:, None] * steps).T @ steps
+    many = matmul((balanced[:, None] * steps).T, steps)
     covariance = kept * normal.covariance + rate.one * jnp.outer(path, path) + rate.many * many
     return 0.5 * (covariance + covariance.T)
 

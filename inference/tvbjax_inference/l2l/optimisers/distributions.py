@@ -13,6 +13,7 @@ import jax.random as jr
 from jax.scipy.special import logsumexp
 from jaxtyping import Array, Float
 
+from tvbjax.arrays import matmul
 from tvbjax.kinds import check_count
 
 # Below this share of the largest variance a covariance is no longer positive in float64 or float32.
@@ -64,8 +65,8 @@ class DiagonalNormal(AbstractDistribution):
         return state.mean[None] + jnp.sqrt(state.variances)[None] * steps
 
     def fit(self, state, candidates, weights):
-        mean = weights @ candidates
-        return _Normal(mean, weights @ (candidates - mean[None]) ** 2)
+        mean = matmul(weights, candidates)
+        return _Normal(mean, matmul(weights, (candidates - mean[None]) ** 2))
 
     def widened(self, state, variances):
         return _Normal(state.mean, state.variances + variances)
@@ -87,12 +88,12 @@ class FullNormal(AbstractDistribution):
 
     def draw(self, state, count, key):
         steps = jr.normal(key, (count, len(state.mean)), state.mean.dtype)
-        return state.mean[None] + steps @ _root(state.covariance).T
+        return state.mean[None] + matmul(steps, _root(state.covariance).T)
 
     def fit(self, state, candidates, weights):
-        mean = weights @ candidates
+        mean = matmul(weights, candidates)
         apart = candidates - mean[None]
-        return _Correlated(mean, (weights[:, None] * apart).T @ apart)
+        return _Correlated(mean, matmul((weights[:, None] * apart).T, apart))
 
     def widened(self, state, variances):
         return _Correlated(state.mean, state.covariance + jnp.diag(variances))
@@ -137,12 +138,14 @@ class NormalMixture(AbstractDistribution):
         chosen = jr.categorical(which, jnp.log(state.shares), shape=(count,))
         steps = jr.normal(moved, (count, state.means.shape[1]), state.means.dtype)
         roots = jax.vmap(_root)(state.covariances)
-        return state.means[chosen] + jnp.einsum("cij,cj->ci", roots[chosen], steps)
+        return state.means[chosen] + jnp.einsum(
+            "cij,cj->ci", roots[chosen], steps, precision="highest"
+        )
 
     def fit(self, state, candidates, weights):
-        middle = weights @ candidates
+        middle = matmul(weights, candidates)
         apart = candidates - middle[None]
-        whole = (weights[:, None] * apart).T @ apart
+        whole = matmul((weights[:, None] * apart).T, apart)
         # The sum of squares is one over the number of candidates that count.
         prior = self.prior * jnp.sum(weights**2)
 
@@ -152,9 +155,11 @@ class NormalMixture(AbstractDistribution):
             # A component without candidates stays where it is.
             alive = sums > jnp.finfo(sums.dtype).tiny
             safe = jnp.where(alive, sums, 1.0)
-            means = jnp.where(alive[:, None], duties.T @ candidates / safe[:, None], state.means)
+            means = jnp.where(
+                alive[:, None], matmul(duties.T, candidates) / safe[:, None], state.means
+            )
             away = candidates[None] - means[:, None]
-            scatter = jnp.einsum("nc,cni,cnj->cij", duties, away, away)
+            scatter = jnp.einsum("nc,cni,cnj->cij", duties, away, away, precision="highest")
             covariances = (scatter + prior * whole[None]) / (sums + prior)[:, None, None]
             return _Mixed(sums / sums.sum(), means, covariances)
 

@@ -12,6 +12,7 @@ import jax.random as jr
 from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Bool, Float
 
+from tvbjax.arrays import matmul
 from tvbjax.kinds import check_count, check_kind
 from tvbjax_inference.l2l.optimiser import AbstractOptimiser, as_hyper
 from tvbjax_inference.l2l.optimisers.collapse import collapsed
@@ -173,17 +174,17 @@ class EnsembleKalman(AbstractOptimiser):
         # Outputs vary as residuals do, with the other sign. A thin decomposition serves many
         # outputs and many members alike: the gain has no part beyond what varies.
         left, values, right = jnp.linalg.svd(-varied / jnp.sqrt(count - 1.0), full_matrices=False)
-        across = apart.T @ left / jnp.sqrt(count - 1.0)
+        across = matmul(apart.T, left) / jnp.sqrt(count - 1.0)
         perturb, redraw = jr.split(key)
         whole = across * (values / (1.0 + values**2))[None]
         if self.square_root:
             root = jnp.sqrt(1.0 + values**2)
             reduced = across * (values / (root * (root + 1.0)))[None]
-            centre = mean + whole @ (right @ residual)
-            moved = centre[None] + apart + (varied @ right.T) @ reduced.T
+            centre = mean + matmul(whole, matmul(right, residual))
+            moved = centre[None] + apart + matmul(matmul(varied, right.T), reduced.T)
         else:
             noise = jr.normal(perturb, residuals.shape, residuals.dtype)
-            moved = members + ((residuals + noise) @ right.T) @ whole.T
+            moved = members + matmul(matmul(residuals + noise, right.T), whole.T)
         return chosen(fine)(moved, self._redrawn(moved, mask, count, redraw))
 
     def _redrawn(self, moved, mask, count, key):
@@ -193,4 +194,4 @@ class EnsembleKalman(AbstractOptimiser):
         # A root of the members' covariance, of as many rows as it has rank.
         root = jnp.linalg.qr(apart, mode="r") / jnp.sqrt(count - 1.0)
         steps = jr.normal(key, (len(moved), len(root)), moved.dtype)
-        return mean[None] + steps @ root
+        return mean[None] + matmul(steps, root)

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float
 
+from tvbjax.arrays import matmul
 from tvbjax.kinds import check_count
 from tvbjax_inference.l2l.optimiser import AbstractOptimiser, as_hyper, as_optional_hyper
 from tvbjax_inference.l2l.optimisers.populations import frozen
@@ -51,7 +52,7 @@ class ExponentialNes(AbstractOptimiser):
 
     def propose(self, space, inner, key):
         drawn = jr.normal(key, (self.population(space), space.width), inner.mean.dtype)
-        steps = inner.sigma * drawn @ inner.shape.T
+        steps = matmul(inner.sigma * drawn, inner.shape.T)
         return inner.mean[None] + _scale(space, inner)[None] * steps, inner
 
     def learn(self, space, inner, candidates, evaluations, key):
@@ -60,16 +61,18 @@ class ExponentialNes(AbstractOptimiser):
         moved = (candidates - inner.mean[None]) / (inner.sigma * scale[None])
         drawn = jnp.linalg.solve(inner.shape, moved.T).T
         shares = shaped(evaluations.losses)
-        whole = (shares[:, None] * drawn).T @ drawn - jnp.sum(shares) * jnp.eye(width)
+        whole = matmul((shares[:, None] * drawn).T, drawn) - jnp.sum(shares) * jnp.eye(width)
         wider = jnp.trace(whole) / width
         bent = whole - wider * jnp.eye(width)
         sigma_rate = usual if self.sigma_rate is None else self.sigma_rate
         shape_rate = usual if self.shape_rate is None else self.shape_rate
-        step = inner.shape @ (shares @ drawn)
+        step = matmul(inner.shape, matmul(shares, drawn))
         after = _State(
             mean=inner.mean + self.mean_rate * inner.sigma * scale * step,
             sigma=inner.sigma * jnp.exp(0.5 * sigma_rate * wider),
-            shape=inner.shape @ symmetric_exponential(0.5 * shape_rate * 0.5 * (bent + bent.T)),
+            shape=matmul(
+                inner.shape, symmetric_exponential(0.5 * shape_rate * 0.5 * (bent + bent.T))
+            ),
         )
         return frozen(self.exhausted(space, inner), inner, after)
 

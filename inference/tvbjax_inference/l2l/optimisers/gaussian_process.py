@@ -14,6 +14,7 @@ import optax
 from jax.scipy.linalg import cho_solve, solve_triangular
 from jaxtyping import Array, Bool, Float
 
+from tvbjax.arrays import matmul
 from tvbjax_inference import gradient_step
 
 # Of the logarithm of a length about sqrt(2) + ln(width)/2, so that what is expected to be simple
@@ -86,7 +87,7 @@ def predicted(
     whitened = solve_triangular(process.root, across, lower=True)
     variance = jnp.exp(process.hyper.amplitude) - (whitened**2).sum(axis=0)
     least = jnp.finfo(variance.dtype).eps * jnp.exp(process.hyper.amplitude)
-    return across.T @ process.weights, jnp.maximum(variance, least)
+    return matmul(across.T, process.weights), jnp.maximum(variance, least)
 
 
 def log_marginal(

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
+from tvbjax.arrays import matmul
 from tvbjax_inference import gradient_step
 from tvbjax_inference.l2l.optimiser import AbstractOptimiser, as_hyper
 from tvbjax_inference.l2l.optimisers.collapse import collapsed
@@ -63,7 +64,7 @@ class OpenAiEs(AbstractOptimiser):
         deviations = self._deviations(space, inner)
         steps = (candidates - inner.mean[None]) / deviations[None]
         # Ranks grow with losses: this is the slope of a smoothed loss, per deviation.
-        slope = centred_ranks(evaluations.losses) @ steps / self.size
+        slope = matmul(centred_ranks(evaluations.losses), steps) / self.size
         moves, rule = gradient_step.changes(self.rule, slope, inner.rule, inner.mean)
         mean = inner.mean + self.rate * deviations * moves
         after = _State(mean, inner.sigma * self.decay, rule)

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
+from tvbjax.arrays import matmul
 from tvbjax_inference import gradient_step
 from tvbjax_inference.l2l.optimiser import AbstractOptimiser, as_hyper, as_optional_hyper
 from tvbjax_inference.l2l.optimisers.populations import frozen
@@ -67,8 +68,8 @@ class Pgpe(AbstractOptimiser):
         # A pair's difference is what the mean learns from, its sum what deviations do.
         apart = 0.5 * (placed[:half] - placed[half:])
         together = 0.5 * (placed[:half] + placed[half:])
-        slope = apart @ steps[:half] / half
-        widening = together @ (steps[:half] ** 2 - 1.0) / half
+        slope = matmul(apart, steps[:half]) / half
+        widening = matmul(together, steps[:half] ** 2 - 1.0) / half
         moves, rule = gradient_step.changes(self.rule, slope, inner.rule, inner.mean)
         share = self.deviation_rate
         if share is None:

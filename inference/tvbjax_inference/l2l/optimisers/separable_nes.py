@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float
 
+from tvbjax.arrays import matmul
 from tvbjax.kinds import check_count
 from tvbjax_inference.l2l.optimiser import AbstractOptimiser, as_hyper, as_optional_hyper
 from tvbjax_inference.l2l.optimisers.populations import frozen
@@ -54,8 +55,8 @@ class SeparableNes(AbstractOptimiser):
         rate = self.deviation_rate
         if rate is None:
             rate = usual_deviation_rate(space.width)
-        mean = inner.mean + self.mean_rate * inner.deviations * (shares @ steps)
-        grown = shares @ (steps**2 - 1.0)
+        mean = inner.mean + self.mean_rate * inner.deviations * matmul(shares, steps)
+        grown = matmul(shares, steps**2 - 1.0)
         after = _State(mean, inner.deviations * jnp.exp(0.5 * rate * grown))
         return frozen(self.exhausted(space, inner), inner, after)
 

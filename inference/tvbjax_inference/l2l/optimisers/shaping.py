@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Bool, Float
 
+from tvbjax.arrays import matmul
 from tvbjax.kinds import check_count
 from tvbjax_inference.l2l.optimiser import ranks
 from tvbjax_inference.l2l.optimisers.collapse import collapsed
@@ -54,7 +55,7 @@ def shaped(losses: Float[Array, " candidate"]) -> Float[Array, " candidate"]:
 def symmetric_exponential(matrix: Float[Array, "width width"]) -> Float[Array, "width width"]:
     """The exponential of a symmetric matrix."""
     values, vectors = jnp.linalg.eigh(matrix)
-    return (vectors * jnp.exp(values)[None]) @ vectors.T
+    return matmul(vectors * jnp.exp(values)[None], vectors.T)
 
 
 def is_over(deviations: Float[Array, " width"], first: Float[Array, " width"]) -> Bool[Array, ""]:
