@@ -16,6 +16,7 @@ import json
 import statistics
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -170,7 +171,7 @@ def measured(
 ) -> list[dict[str, Any]]:
     """One optimiser on every function, all seeds at once in one program."""
     size = optimiser.population(SPACE)
-    branches = list(FUNCTIONS.values())
+    branches: list[Callable[..., Any]] = list(FUNCTIONS.values())
     if optimiser.needs_outputs:
         quadratic = list(FUNCTIONS)[:5]
         with_residuals = {name: of_squares(FUNCTIONS[name]) for name in quadratic}
@@ -263,7 +264,7 @@ def of_rosenbrock(x: jax.Array) -> jax.Array:
     return jnp.concatenate([10.0 * (x[1:] - x[:-1] ** 2), 1.0 - x[:-1]])
 
 
-def residuals(numbers: functions.Function) -> functions.Function:
+def residuals(numbers: functions.Function) -> Callable[[jax.Array], Evaluated]:
     """A loss with the numbers whose squares it is the sum of; as many for every function."""
 
     def found(x):
@@ -316,7 +317,7 @@ def table(rows: list[dict[str, Any]]) -> list[str]:
         cells = {row["function"]: row for row in rows if row["optimiser"] == name}
         if cells:
             budget = next(iter(cells.values()))["budget"]
-            label = name if budget == BUDGET else f"{name} ({budget // 1000} k)"
+            label = name if budget == BUDGET else f"{name} ({budget:,})"
             text = [told(cells[f]) if f in cells else "" for f in FUNCTIONS]
             lines.append(f"| {label} | " + " | ".join(text) + " |")
     return lines

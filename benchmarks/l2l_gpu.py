@@ -50,7 +50,7 @@ def main() -> None:
         keep("l2l_gpu", kept | {"apart": apart, "spread": spread}, lines)
 
 
-def searched(brain: Any, size: int, where: jax.Device) -> tuple[dict[str, Any], np.ndarray]:
+def searched(brain: Any, size: int, where: Any) -> tuple[dict[str, Any], np.ndarray]:
     """One study in generations of a size: its speed, and the losses of its first candidates."""
     with jax.default_device(where):
         study = l2l.Study(
