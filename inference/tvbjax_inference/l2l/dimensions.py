@@ -414,10 +414,11 @@ def _check_ends(dimension: Any, who: str, above: float) -> None:
     if dimension.log and low <= above:
         raise ValueError(f"{who}: low is {low}; with log=True give one above zero.")
     limits = jnp.finfo(jnp.result_type(float))
-    if max(abs(low), abs(high)) > limits.max / 4 or (dimension.log and low < limits.tiny):
+    least, most = float(limits.tiny), float(limits.max)
+    if max(abs(low), abs(high)) > most / 4 or (dimension.log and low < least):
         raise ValueError(
-            f"{who}: {low} to {high} is beyond what {limits.dtype} holds ({limits.tiny:.2g} to "
-            f"{limits.max:.2g}); give other ends, or use jax_enable_x64."
+            f"{who}: {low} to {high} is beyond what {limits.dtype} holds ({least:.2g} to "
+            f"{most:.2g}); give other ends, or use jax_enable_x64."
         )
     object.__setattr__(dimension, "shape", _checked_shape(who, dimension.shape))
     if who == "Real":
