@@ -28,7 +28,7 @@ def evaluated(value: Any, *, batched: bool = False) -> Evaluated:
         kind = jnp.asarray(value.loss).dtype.kind
     except (TypeError, ValueError):
         kind = ""
-    if kind not in "fiu" or not kind:
+    if not kind or kind not in "fiu":
         raise TypeError(
             f"l2l: the function returned {value.loss!r:.60} for a loss; return a real number, a "
             "row of objectives, or Evaluated(loss, outputs, more)."

@@ -239,13 +239,12 @@ def check_same(path: Path, about: Mapping[str, Any]) -> None:
     begun, now = _about(path)["same"], json.loads(json.dumps(about["same"]))
     for name in sorted(begun.keys() | now.keys()):
         old, new = begun.get(name), now.get(name)
-        if old == new and name != "space":
+        # Coordinates go by the order of names, which dictionaries are not compared by.
+        if old == new and (name != "space" or list(old) == list(new)):
             continue
-        if old == new:  # of dictionaries: coordinates go by their order, too
-            if list(old) == list(new):
-                continue
+        if old == new:
             old, new, name = list(old), list(new), "order of names"
-        if isinstance(old, dict) and isinstance(new, dict):
+        elif isinstance(old, dict) and isinstance(new, dict):
             part = next(k for k in [*old, *new] if old.get(k) != new.get(k))
             old, new, name = old.get(part), new.get(part), f"{name} '{part}'"
         raise ValueError(

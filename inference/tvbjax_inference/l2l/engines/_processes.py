@@ -32,7 +32,8 @@ _SAID = 2_000  # characters of what a worker printed that are kept with its end
 @dataclasses.dataclass(frozen=True)
 class Processes(AbstractEngine):
     """Worker processes on this machine. `workers`: how many, by default one for each core.
-    `threads`: of each worker's numerical libraries."""
+    `threads`: of each worker's numerical libraries. What a worker leaves among temporary files is
+    removed when it ends."""
 
     workers: int | None = None
     threads: int = 1
