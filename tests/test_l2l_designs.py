@@ -61,6 +61,13 @@ def test_a_grid_has_all_combinations_once():
     np.testing.assert_allclose(np.array(found), np.array(list(wanted)), rtol=1e-12)
 
 
+def test_a_grid_has_more_axes_than_arrays_have():
+    space = Space(x=Real(-1.0, 1.0, shape=(99,)), y=Real(0.0, 1.0), z=Real(0.0, 1.0))
+    points, _ = all_points(Grid({"x": 1, "y": 2, "z": 3}), space)
+    ends = [[y, z] for y in (0.0, 1.0) for z in (0.0, 0.5, 1.0)]
+    np.testing.assert_array_equal(points, np.c_[np.full((6, 99), 0.5), ends])
+
+
 @pytest.mark.parametrize(
     "dimension, count, wanted",
     [

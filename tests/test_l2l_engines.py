@@ -109,6 +109,13 @@ def test_an_executor_that_is_given_and_breaks_is_an_error():
             study(l2l.Python(deadly, PLANE), engine=l2l.Futures(executor)).run(progress=False)
 
 
+def test_an_executor_that_was_shut_down_is_an_error():
+    executor = ThreadPoolExecutor(1)
+    executor.shutdown()
+    with pytest.raises(RuntimeError, match="takes no evaluation.*after shutdown.*that is open"):
+        study(l2l.Python(bowl, PLANE), engine=l2l.Futures(executor)).run(progress=False)
+
+
 def test_a_hanging_evaluation_is_ended_in_an_executor_too():
     def hanging(values, seed):
         if seed % 3 == 0:

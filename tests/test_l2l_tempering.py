@@ -126,5 +126,11 @@ def test_ladders_are_geometric_and_checked():
         ladder(0.2, 0.1, 3)
     with pytest.raises(ValueError, match=r"shape \(1,\); give two or more"):
         ParallelTempering((1.0,))
+    for wrong in ((1.0, 0.5), (0.0, 1.0), (1.0, np.nan), (1.0, np.inf)):
+        with pytest.raises(ValueError, match=r"temperatures are \[.*above 0 that rise"):
+            ParallelTempering(wrong)
+    # Where they are computed there is nothing to look at until they are known.
     with pytest.raises(Exception, match="above 0 that rise"):
-        ParallelTempering((1.0, 0.5)).init(Space(x=Unbounded()), jr.key(0))
+        jax.vmap(lambda t: ParallelTempering(t).init(Space(x=Unbounded()), jr.key(0)))(
+            np.array([[0.1, 1.0], [1.0, 0.1]])
+        )

@@ -1,6 +1,7 @@
 """`tvbjax l2l`: studies of a Python file run, gone on with, and looked at."""
 
 import importlib.util
+import signal
 import sys
 import time
 from pathlib import Path
@@ -83,6 +84,8 @@ def show(
     if not watch:
         console.print(_view(found))
         return
+    # Nothing is to be kept here: every Ctrl-C counts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with Live(_view(found), console=console, refresh_per_second=4) as live:
             while True:

@@ -1,8 +1,10 @@
 """The commands together, and errors as one clear message without a traceback."""
 
+import math
 import os
 import signal
 import sys
+import time
 import warnings
 
 import typer
@@ -39,23 +41,34 @@ _EXPECTED = (
     RuntimeError,
     MemoryError,
 )
+_DEAF = 10.0  # s after a Ctrl-C in which another is not heard
 
 
 def main() -> None:
     """Run the command line; what a user can cause is told in one message."""
     console = Console(stderr=True, soft_wrap=True)
-    held = signal.signal(signal.SIGINT, _stop_once)
+    held = signal.signal(signal.SIGINT, _Stop())
     try:
         _run(console)
     finally:
         signal.signal(signal.SIGINT, held)
 
 
-def _stop_once(signum, frame) -> None:
-    """Ctrl-C ends a run and keeps what was finished; a second one must not cost that."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.write(2, b"\nstopping; what is finished is kept ...\n")
-    raise KeyboardInterrupt
+class _Stop:
+    """Ctrl-C ends a run and keeps what was finished; a second one must not cost that. After a while
+    it counts again: an interrupt that falls into a finaliser is lost, and so would be the program's
+    ear."""
+
+    def __init__(self):
+        self.heard = -math.inf
+
+    def __call__(self, signum, frame) -> None:
+        now = time.monotonic()
+        if now - self.heard < _DEAF:
+            return
+        self.heard = now
+        os.write(2, b"\nstopping; what is finished is kept ...\n")
+        raise KeyboardInterrupt
 
 
 def _run(console: Console) -> None:

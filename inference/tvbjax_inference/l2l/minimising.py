@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float
 
+from tvbjax.arrays import check_one_key
 from tvbjax.kinds import check_count
 from tvbjax_inference.l2l.evaluating import Evaluated, evaluated
 from tvbjax_inference.l2l.optimiser import AbstractOptimiser, Evaluations, Search
@@ -42,6 +43,7 @@ def minimise(
     Raises what `AbstractOptimiser.init` does.
     """
     check_count("minimise: generations", generations)
+    check_one_key("minimise", key)
     if not optimiser.compiled:
         raise ValueError(
             f"minimise: {type(optimiser).__name__} cannot be compiled; use a Study with it."

@@ -125,6 +125,11 @@ class _Session:
         except concurrent.futures.BrokenExecutor as error:
             self._replace(error)
             future = self.executor.submit(guarded, *arguments)
+        except Exception as error:
+            raise RuntimeError(
+                f"Futures: the executor takes no evaluation ({type(error).__name__}: {error}); "
+                "give one that is open. What was finished is in the store."
+            ) from error
         self.running[future] = task
 
     def _found(self, future: concurrent.futures.Future, task: _Task) -> dict[str, Any] | None:

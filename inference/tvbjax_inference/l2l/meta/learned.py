@@ -52,7 +52,7 @@ class Learned:
     """The start and the hyper-parameters after the last outer step.
 
     `start`: params, as the study was given them. `hyper`: values by name. `stopped`: why the outer
-    loop ended.
+    loop ended. `arrays`: the places of arrays in the tree of a task.
     """
 
     start: Any
@@ -62,11 +62,20 @@ class Learned:
     labels: tuple[str, ...]
     levels: Levels
     meta: Meta
+    arrays: tuple[str, ...]
 
     def adapt(self, task: Any, key: Array, steps: int | None = None) -> Adapted:
         """Adapt to a task: to one like the family's, e.g. `family.task("bob")`. `steps`: by default
-        the inner loop's own number."""
+        the inner loop's own number. Raises `ValueError` for a task that lacks an array."""
         check_one_key("Learned: adapt", key)
+        places = [keystr(path) for path, _ in tree_leaves_with_path(task)]
+        missing = [name for name in self.arrays if name not in places]
+        if missing:
+            raise ValueError(
+                f"Learned: the task has no {missing[0] or 'array'}; it has "
+                f"{', '.join(places) or 'nothing'}, and those learned from have "
+                f"{', '.join(self.arrays)}: give it what they have."
+            )
         if steps is not None:
             check_count("Learned: steps", steps)
         return _adapted(self.levels, self.meta, task, key, steps or self.levels.inner.steps)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.tree_util import keystr, tree_leaves_with_path
 from jaxtyping import Array
 
 from tvbjax.progress import progress_bar
@@ -55,9 +56,9 @@ class Run:
                     self.store.keep(state, self.rows.arrays)
         levels, meta = self.study.levels, state.meta
         start, hyper = levels.start(meta), levels.hyper(meta)
-        return Learned(
-            start, hyper, self.rows.progress(), why, self.study.family.labels, levels, meta
-        )
+        family, progressed = self.study.family, self.rows.progress()
+        arrays = tuple(keystr(path) for path, _ in tree_leaves_with_path(family.parts[0]))
+        return Learned(start, hyper, progressed, why, family.labels, levels, meta, arrays)
 
     def _tell(self, state: State, row: Row, gradient: Meta) -> None:
         study, step = self.study, int(state.step)

@@ -123,9 +123,11 @@ class Grid(AbstractDesign):
         axes = []
         for name, dimension in space.dimensions:
             axes.extend([self._levels(name, dimension)] * dimension.size)
-        places = np.indices([len(axis) for axis in axes]).reshape(len(axes), -1)
-        rows = [axis[place] for axis, place in zip(axes, places, strict=True)]
-        return jnp.asarray(np.concatenate(rows, axis=1), jnp.result_type(float))
+        columns, rest = [], np.arange(self.total(space))
+        for axis in reversed(axes):
+            rest, place = np.divmod(rest, len(axis))
+            columns.insert(0, axis[place])
+        return jnp.asarray(np.concatenate(columns, axis=1), jnp.result_type(float))
 
     def _levels(self, name: str, dimension: AbstractDimension) -> Float[np.ndarray, "level each"]:
         """Coordinates of one element's levels."""

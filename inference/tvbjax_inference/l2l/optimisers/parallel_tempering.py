@@ -11,6 +11,7 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from tvbjax.arrays import is_traced
 from tvbjax.kinds import check_count, check_number
 from tvbjax_inference.l2l.optimiser import AbstractOptimiser, Search, as_hyper
 from tvbjax_inference.l2l.optimisers.collapse import collapsed
@@ -19,6 +20,7 @@ from tvbjax_inference.l2l.optimisers.metropolis import accepted, adapted, chosen
 # Adaptation falls as generations to this power: between 1/2 and 1 the walk still tends to its
 # distribution (Andrieu & Thoms 2008, Stat. Comput. 18:343).
 _FALL = 0.6
+_ORDER = "give finite temperatures above 0 that rise, from cold to hot, e.g. ladder(0.01, 1.0, 8)."
 
 
 class _State(eqx.Module):
@@ -53,16 +55,17 @@ class ParallelTempering(AbstractOptimiser):
                 f"ParallelTempering: temperatures have the shape {shape}; give two or more in a "
                 "row, e.g. ladder(0.01, 1.0, 8)."
             )
+        if not is_traced(self.temperatures) and self._disordered():
+            raise ValueError(
+                f"ParallelTempering: temperatures are {np.asarray(self.temperatures)}; {_ORDER}"
+            )
 
     def population(self, space):
         return len(self.temperatures)
 
     def begin(self, space, start, key):
         rungs = len(self.temperatures)
-        bad = (self.temperatures[0] <= 0) | jnp.any(jnp.diff(self.temperatures) <= 0)
-        start = eqx.error_if(
-            start, bad, "ParallelTempering: give temperatures above 0 that rise, from cold to hot."
-        )
+        start = eqx.error_if(start, self._disordered(), f"ParallelTempering: {_ORDER}")
         return _State(
             positions=jnp.broadcast_to(start, (rungs, space.width)),
             losses=jnp.full(rungs, jnp.inf, start.dtype),
@@ -100,6 +103,10 @@ class ParallelTempering(AbstractOptimiser):
         ladders have about 0.2 to 0.4 everywhere. NaN before any could."""
         tried = search.inner.tried.astype(search.best.dtype)
         return search.inner.swapped.astype(search.best.dtype) / jnp.where(tried > 0, tried, jnp.nan)
+
+    def _disordered(self) -> Array:
+        rising = jnp.all(jnp.diff(self.temperatures) > 0) & (self.temperatures[0] > 0)
+        return ~rising | ~jnp.isfinite(self.temperatures[-1])
 
     def _swaps(self, losses, told, key):
         """Whom each rung gets, and which pairs tried and did."""
