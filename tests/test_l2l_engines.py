@@ -1,6 +1,7 @@
 """Evaluations by engines: results do not depend on workers, and every end is a status."""
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import pytest
 from l2l_optimisees import ENDS, bowl, noisy_bowl, of_all_ends
 from processes import await_ends, is_alive
 from tvbjax import l2l
+from tvbjax_inference.l2l.engines import _submitit
 
 PLANE = l2l.Space(x=l2l.Real(-2.0, 2.0), y=l2l.Real(-2.0, 2.0))
 
@@ -207,3 +209,39 @@ def test_a_time_limit_needs_a_process():
     optimisee = l2l.Python(bowl, PLANE, timeout=1.0)
     with pytest.raises(ValueError, match=r"engine=Processes\(\)"):
         study(optimisee, engine=l2l.Inline()).run(progress=False)
+
+
+# What SLURM says of its queue: the second job runs, and has its result by the time it is told.
+SQUEUE = """#!/bin/sh
+cat queue 2>/dev/null && rm queue && mv ready 7_1_0_result.pkl
+true
+"""
+
+
+def test_a_job_that_left_slurms_queue_without_a_result_was_killed(tmp_path, monkeypatch):
+    pytest.importorskip("submitit")
+    from submitit.slurm.slurm import SlurmJob
+
+    (tmp_path / "squeue").write_text(SQUEUE)
+    (tmp_path / "sacct").write_text("#!/bin/sh\nexit 1\n")
+    for name in ("squeue", "sacct"):
+        (tmp_path / name).chmod(0o755)
+    (tmp_path / "queue").write_text("7_1\n8\n")
+    (tmp_path / "ready").write_bytes(
+        pickle.dumps(
+            ("success", {"status": "ok", "result": {"loss": [2.0]}, "error": None, "seconds": 1.0})
+        )
+    )
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(_submitit, "_LOOK", 0.0)
+
+    class Executor:
+        def map_array(self, function, *columns):
+            return [SlurmJob(tmp_path, f"7_{i}") for i in range(len(columns[0]))]
+
+    one = study(l2l.Python(bowl, PLANE), engine=l2l.Submitit(Executor()), size=2, generations=1)
+    found = one.run(progress=False)
+    assert found.statuses.tolist() == ["killed", "ok"]
+    assert found.losses[1, 0] == 2.0
+    assert "job 7_0 ended without a result: it left SLURM's queue" in found.errors[0]

@@ -10,6 +10,7 @@ import pytest
 
 from slurm_node import missing, slurm_node
 from tvbjax import l2l
+from tvbjax_inference.l2l.engines import _submitit
 
 pytestmark = [
     pytest.mark.slow,
@@ -148,11 +149,13 @@ def test_a_job_that_is_preempted_begins_anew(node, tmp_path):
     """An evaluation that is interrupted in its first second, as by a queue with preemption."""
     pytest.importorskip("submitit")
     begun = tmp_path / "begun"
+    begun.mkdir()
 
     def counted(values, seed):
+        import os
         import time
 
-        with open(begun, "a") as file:
+        with open(begun / os.environ["SLURM_ARRAY_TASK_ID"], "a") as file:
             file.write("x")
         time.sleep(5.0)
         return 1.0
@@ -172,7 +175,7 @@ def test_a_job_that_is_preempted_begins_anew(node, tmp_path):
 
     def interrupt():
         until = time.monotonic() + 120
-        while not begun.exists() and time.monotonic() < until:
+        while not (begun / "0").exists() and time.monotonic() < until:
             time.sleep(0.1)
         seen[0]._interrupt()
 
@@ -182,4 +185,32 @@ def test_a_job_that_is_preempted_begins_anew(node, tmp_path):
     found = one.run(progress=False)
     interrupter.join()
     assert found.statuses.tolist() == ["ok", "ok"]
-    assert len(begun.read_text()) == 3
+    assert [(begun / one).read_text() for one in ("0", "1")] == ["xx", "x"]
+
+
+def test_a_job_that_is_cancelled_is_a_status(node, tmp_path, monkeypatch):
+    """Without accounts SLURM tells of it by the queue alone."""
+    pytest.importorskip("submitit")
+    monkeypatch.setattr(_submitit, "_LOOK", 2.0)
+
+    def slow(values, seed):
+        import os
+        import time
+
+        time.sleep(600.0 if os.environ["SLURM_ARRAY_TASK_ID"] == "0" else 0.0)
+        return 1.0
+
+    class Cancelled:
+        """The executor, of which the first job is cancelled."""
+
+        def __init__(self, inner):
+            self.inner = inner
+
+        def map_array(self, *arguments):
+            jobs = self.inner.map_array(*arguments)
+            jobs[0].cancel()
+            return jobs
+
+    engine = l2l.Submitit(Cancelled(executor(tmp_path)))
+    found = study(slow, engine, size=2, generations=1).run(progress=False)
+    assert found.statuses.tolist() == ["killed", "ok"]

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike
 
-from tvbjax.arrays import as_floats, check_unlabelled
+from tvbjax.arrays import as_floats, check_unlabelled, matmul
 
 
 class AbstractTie(abc.ABC):
@@ -186,7 +186,7 @@ class Linear(AbstractTie):
         return np.stack([np.ones_like(columns[0]), *columns], axis=1)
 
     def spread(self, numbers, shape):
-        return jnp.asarray(self._matrix, numbers.dtype) @ numbers
+        return matmul(jnp.asarray(self._matrix, numbers.dtype), numbers)
 
     def gathered(self, numbers):
         matrix = jnp.asarray(self._matrix, numbers.dtype)

@@ -148,7 +148,7 @@ def _with_products(columns, primals, tangents, routes, position):
 
 def _products(weights: Array, signals: Array) -> Float[Array, "row slot step channel member"]:
     if weights.ndim == 3:
-        return jnp.einsum("rsm,krcm->rskcm", weights, signals)
+        return jnp.einsum("rsm,krcm->rskcm", weights, signals, precision=lax.Precision.HIGHEST)
     rest = (signals.shape[0], *signals.shape[2:])
     flat = jnp.moveaxis(signals, 1, 0).reshape(len(weights), -1)
     # In reverse mode this is a product of matrices, which is quick on a CPU.

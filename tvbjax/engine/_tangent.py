@@ -195,9 +195,10 @@ def _sent_on(coming: Array, sent: Array, wires: tuple[Onward, ...]) -> Array:
         weights = part.weights
         assert weights is not None
         if weights.ndim == 3:
-            products = jnp.einsum("rsm,rcm->rscm", weights, sent)
+            products = jnp.einsum("rsm,rcm->rscm", weights, sent, precision=lax.Precision.HIGHEST)
         else:
-            products = jnp.einsum("rs,rk->rsk", weights, sent.reshape(regions, -1))
+            flat_sent = sent.reshape(regions, -1)
+            products = jnp.einsum("rs,rk->rsk", weights, flat_sent, precision=lax.Precision.HIGHEST)
             products = products.reshape(*weights.shape, *rest)
         flat = flat.at[part.delays * regions + part.targets].add(products)
     return flat.reshape(coming.shape)

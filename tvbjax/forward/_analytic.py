@@ -12,7 +12,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
-from tvbjax.arrays import as_floats, is_traced
+from tvbjax.arrays import as_floats, is_traced, matmul
 from tvbjax.forward._dipoles import refused, some
 from tvbjax.forward._gain import Gain
 from tvbjax.forward._sensors import Sensors, check_sensors
@@ -47,8 +47,8 @@ def homogeneous_gain(
 
     def one(place, position, moment):
         apart = place - position
-        squared = jnp.maximum(apart @ apart, ball**2)
-        return moment @ apart / (4.0 * np.pi * sigma * squared**1.5)
+        squared = jnp.maximum(matmul(apart, apart), ball**2)
+        return matmul(moment, apart) / (4.0 * np.pi * sigma * squared**1.5)
 
     places = as_floats(sensors.positions) * _METRE
     return Gain(_all(one, places, positions, orientations), sensors.labels, "V/(A m)")
@@ -85,11 +85,11 @@ def sphere_eeg_gain(
     def one(direction, position, moment):
         place = size * direction
         apart = place - position
-        distance = jnp.sqrt(apart @ apart)
+        distance = jnp.sqrt(matmul(apart, apart))
         # r·(r - r0) is R² - r·r0 without its rounding, where a dipole is close to the electrode.
-        denominator = place @ apart + size * distance
+        denominator = matmul(place, apart) + size * distance
         slope = 2.0 * apart / distance**3 + (direction + apart / distance) / denominator
-        return moment @ slope / (4.0 * np.pi * sigma)
+        return matmul(moment, slope) / (4.0 * np.pi * sigma)
 
     return Gain(_all(one, directions, positions, orientations), sensors.labels, "V/(A m)")
 
@@ -132,7 +132,7 @@ def shells_eeg_gain(
 
     def one(direction, position, moment):
         def potential(place):
-            return _legendre_sum(weights, direction @ place, place @ place)
+            return _legendre_sum(weights, matmul(direction, place), matmul(place, place))
 
         relative = position / (ends[-1] * _METRE)
         return jax.jvp(potential, (relative,), (moment,))[1] / scale
@@ -175,14 +175,14 @@ def sphere_meg_gain(
     def one(coil, position, moment):
         place, direction = coil
         apart = place - position
-        a, r = jnp.sqrt(apart @ apart), jnp.sqrt(place @ place)
-        along = apart @ place
+        a, r = jnp.sqrt(matmul(apart, apart)), jnp.sqrt(matmul(place, place))
+        along = matmul(apart, place)
         f = a * (r * a + along)
         slope = (a**2 / r + along / a + 2.0 * a + 2.0 * r) * place
         slope = slope - (a + 2.0 * r + along / a) * position
         turned = jnp.cross(moment, position)
-        field = (f * turned - (turned @ place) * slope) / f**2
-        return _MU_0 / (4.0 * np.pi) * (field @ direction)
+        field = (f * turned - matmul(turned, place) * slope) / f**2
+        return _MU_0 / (4.0 * np.pi) * matmul(field, direction)
 
     return Gain(_all(one, (places, coils), positions, orientations), sensors.labels, "T/(A m)")
 

@@ -8,7 +8,7 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from tvbjax.arrays import as_floats, check_one_key, is_traced
+from tvbjax.arrays import as_floats, check_one_key, is_traced, matmul
 
 if TYPE_CHECKING:  # importing it takes half a second, and arrays need none
     import xarray
@@ -60,7 +60,7 @@ def with_noise(
         spread = _deviations(standard_deviation, channels).astype(values.dtype)
         noise = white * spread.reshape((1,) * (white.ndim - 1) + (-1,))
     else:
-        noise = white @ _root(covariance, channels).astype(values.dtype)
+        noise = matmul(white, _root(covariance, channels).astype(values.dtype))
     noisy = values + jnp.moveaxis(noise, -1, axis)
     if hasattr(samples, "dims"):
         return samples.copy(data=np.asarray(noisy))  # type: ignore
@@ -114,4 +114,4 @@ def _root(covariance, channels: int) -> Array:
                 f"with_noise: covariance has the negative eigenvalue {float(values[0]):.3g}, so it "
                 "is the covariance of nothing."
             )
-    return (vectors * jnp.sqrt(jnp.maximum(values, 0.0))[None]) @ vectors.T
+    return matmul(vectors * jnp.sqrt(jnp.maximum(values, 0.0))[None], vectors.T)

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from tvbjax.arrays import as_floats
+from tvbjax.arrays import as_floats, matmul
 
 # In robust units; beyond, only the logarithm grows, so that one outlier is not all that counts.
 _TAME = 4.0
@@ -48,11 +48,13 @@ class Standard(eqx.Module):
 
     def inward(self, parameters: Float[Array, " d"], context: Float[Array, " c"]):
         """Residuals of unit variance and no correlation."""
-        return jnp.linalg.solve(self.factor, parameters - self.offset - context @ self.slopes)
+        return jnp.linalg.solve(
+            self.factor, parameters - self.offset - matmul(context, self.slopes)
+        )
 
     def outward(self, residuals: Float[Array, " d"], context: Float[Array, " c"]):
         """The inverse of `inward`."""
-        return self.offset + context @ self.slopes + self.factor @ residuals
+        return self.offset + matmul(context, self.slopes) + matmul(self.factor, residuals)
 
     @property
     def log_volume(self) -> Float[Array, ""]:

@@ -13,6 +13,7 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float
 
+from tvbjax.arrays import matmul
 from tvbjax.kinds import check_count
 
 Function = Callable[[Array], Array]
@@ -100,7 +101,7 @@ def gallagher(width: int, key: Array, *, peaks: int = 101, alpha: float = 1e3) -
     depths = jnp.concatenate([jnp.full((1,), 10.0), jnp.linspace(1.1, 9.1, peaks - 1)])
 
     def of(x):
-        away = (x[None].astype(dtype) - centres) @ rotation.T
+        away = matmul(x[None].astype(dtype) - centres, rotation.T)
         holes = depths.astype(dtype) * jnp.exp(-0.5 / width * jnp.sum(steepness * away**2, axis=1))
         return _wavy(10.0 - jnp.max(holes)).astype(x.dtype) ** 2
 
@@ -221,7 +222,7 @@ def shifted(function: Function, offset: Float[np.ndarray | Array, "*width"]) -> 
 
 def rotated(function: Function, key: Array) -> Function:
     """The function turned about its origin, at random."""
-    return lambda x: function(jr.orthogonal(key, len(x)).astype(x.dtype) @ x)
+    return lambda x: function(matmul(jr.orthogonal(key, len(x)).astype(x.dtype), x))
 
 
 def noisy(function: Function, deviation: float | Array) -> Callable[[Array, Array], Array]:

@@ -24,7 +24,7 @@ def rates(scheme: Scheme, values: Values, size: int) -> Float[Array, "instance n
 
 def derivative(scheme: Scheme, values: Values, size: int) -> dict[Name, Array]:
     """The rate of change of each node's occupancy."""
-    change = jnp.einsum("ijk,ik->ij", rates(scheme, values, size), _occupancy(scheme, values))
+    change = _times(rates(scheme, values, size), _occupancy(scheme, values))
     return {(node, scheme.state): change[:, k] for k, node in enumerate(scheme.nodes)}
 
 
@@ -41,8 +41,13 @@ def advance(scheme: Scheme, values: Values, size: int, dt: float) -> dict[Name, 
         second = jnp.where(total > 0.0, second, occupancy[:, 1])
         after = jnp.stack([whole - second, second], axis=1)
     else:
-        after = jnp.einsum("ijk,ik->ij", expm(matrix * dt), occupancy)
+        after = _times(expm(matrix * dt), occupancy)
     return {(node, scheme.state): after[:, k] for k, node in enumerate(scheme.nodes)}
+
+
+def _times(matrices: Array, vectors: Array) -> Float[Array, "instance node"]:
+    """In full: GPUs round float32 to ten bits before they multiply matrices."""
+    return jnp.einsum("ijk,ik->ij", matrices, vectors, precision="highest")
 
 
 def _occupancy(scheme: Scheme, values: Values) -> Float[Array, "instance node"]:

@@ -94,7 +94,10 @@ HELPERS = {
         second = jnp.where(total > 0.0, second, occupancy[1])
         return whole - second, second
     after = jnp.einsum(
-        "ijk,ik->ij", jax.scipy.linalg.expm(matrix * dt), jnp.stack(occupancy, axis=1)
+        "ijk,ik->ij",
+        jax.scipy.linalg.expm(matrix * dt),
+        jnp.stack(occupancy, axis=1),
+        precision="highest",
     )
     return tuple(after[:, k] for k in range(states))''',
 }

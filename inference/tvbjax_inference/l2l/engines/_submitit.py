@@ -6,6 +6,7 @@ A job that is preempted is put into the queue again, and its evaluation begins a
 import contextlib
 import dataclasses
 import pickle
+import subprocess
 import time
 from typing import Any
 
@@ -13,12 +14,14 @@ from tvbjax_inference.l2l.engines._engine import AGAIN, AbstractEngine, Report
 from tvbjax_inference.l2l.engines._futures import guarded
 
 _POLL = (0.1, 10.0)  # s, at first and at most
+_LOOK = 30.0  # s between two looks at SLURM's queue
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Submitit(AbstractEngine):
     """`executor`: of submitit, with its parameters set (`timeout_min`, `slurm_partition`,
-    `slurm_array_parallelism`). A generation is one array of jobs."""
+    `slurm_array_parallelism`). A generation is one array of jobs. A job that left the queue without
+    a result, cancelled or killed, ends as `killed`, also where SLURM keeps no accounts."""
 
     executor: Any
 
@@ -52,14 +55,16 @@ class Submitit(AbstractEngine):
             if not jobs:
                 return
             submit([(job, 1) for job in jobs])
-            pause = _POLL[0]
+            pause, queue = _POLL[0], _Queue()
             while running:
-                ended = [started for started in running if started.done()]
+                ended = {started: None for started in running if started.done()}
+                # Those that are done are so by a result, or by what SLURM's accounts say.
+                ended |= {s: _lost(s) for s in queue.left(running) if s not in ended}
                 pause = _POLL[0] if ended else min(1.5 * pause, _POLL[1])
                 again = []
-                for started in ended:
+                for started, lost in ended.items():
                     job, attempt = running.pop(started)
-                    found = _found(started, work.name)
+                    found = lost or _found(started, work.name)
                     if found["status"] in AGAIN and attempt <= work.retries:
                         again.append((job, attempt + 1))
                     else:
@@ -91,13 +96,47 @@ class Requeued:
         return DelayedSubmission(self, *arguments)
 
 
+class _Queue:
+    """SLURM's queue, looked at now and then: where SLURM keeps no accounts, submitit would wait for
+    ever for a job that ended without a result."""
+
+    def __init__(self):
+        self.looked, self.absent = time.monotonic(), set()
+
+    def left(self, running: Any) -> list[Any]:
+        """Jobs of SLURM that were absent from the queue in two looks, and have no result."""
+        if time.monotonic() - self.looked < _LOOK:
+            return []
+        self.looked = time.monotonic()
+        of_slurm = [one for one in running if type(one).__name__ == "SlurmJob"]
+        there = _queued() if of_slurm else None
+        if there is None:
+            return []
+        before, self.absent = self.absent, {s for s in of_slurm if s.job_id not in there}
+        return [one for one in self.absent & before if not one.done()]
+
+
+def _queued() -> set[str] | None:
+    """All jobs of ours in SLURM's queue; None where it does not answer now."""
+    command = ["squeue", "--noheader", "--array", "--me", "--format=%i"]
+    try:
+        listed = subprocess.run(command, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return set(listed.stdout.split())
+
+
+def _lost(started: Any, why: str = "it left SLURM's queue") -> dict[str, Any]:
+    words = f"its job {started.job_id} ended without a result: {why}"
+    return {"status": "killed", "result": None, "error": words[:2000], "seconds": 0.0}
+
+
 def _found(started: Any, name: str) -> dict[str, Any]:
     """What came of a job that has ended."""
     try:
         found = started.result()
     except Exception as error:  # submitit's own, of jobs that ended without a result
-        words = f"its job {started.job_id} ended without a result: {type(error).__name__}: {error}"
-        return {"status": "killed", "result": None, "error": words[:2000], "seconds": 0.0}
+        return _lost(started, f"{type(error).__name__}: {error}")
     if found["status"] == "broken":
         raise RuntimeError(f"Submitit: {name} cannot be loaded in a job:\n{found['error']}")
     return found
