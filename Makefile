@@ -95,7 +95,7 @@ bench-l2l: setup $(BENCH)/pycma/.installed $(BENCH)/evosax/.installed $(BENCH)/l
 	$(BIN)/python -m benchmarks.l2l_conformance
 	$(BIN)/python -m benchmarks.l2l_overhead
 
-# Unseen people from a learned start (minutes on a GPU, hours without); a study's speed on a GPU.
+# Unseen people from a learned start (an hour on two cores); a study's speed on a GPU.
 bench-l2l-subjects: setup
 	$(BIN)/python -m benchmarks.l2l_subjects
 

@@ -244,4 +244,4 @@ def test_a_job_that_left_slurms_queue_without_a_result_was_killed(tmp_path, monk
     found = one.run(progress=False)
     assert found.statuses.tolist() == ["killed", "ok"]
     assert found.losses[1, 0] == 2.0
-    assert "job 7_0 ended without a result: it left SLURM's queue" in found.errors[0]
+    assert "job 7_0 ended without a result: it left SLURM's queue" in str(found.errors[0])
