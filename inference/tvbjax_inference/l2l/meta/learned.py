@@ -72,9 +72,8 @@ class Learned:
         missing = [name for name in self.arrays if name not in places]
         if missing:
             raise ValueError(
-                f"Learned: the task has no {missing[0] or 'array'}; it has "
-                f"{', '.join(places) or 'nothing'}, and those learned from have "
-                f"{', '.join(self.arrays)}: give it what they have."
+                f"Learned: the task has no {missing[0] or 'array'}, which those learned from have; "
+                f"it has {', '.join(places) or 'nothing':.200}."
             )
         if steps is not None:
             check_count("Learned: steps", steps)
