@@ -252,8 +252,10 @@ def table(labels: Any, found: list[dict[str, Any]]) -> list[str]:
         cells.append(", ".join(f"{rate:g}" for rate in row["rates"]))
         cells += [", ".join(f"{x:.3f}" for x in row[name]) for name in ("firsts", "least")]
         lines.append(f"| {row['person']} | {' | '.join(cells)} |")
-    lines += ["", *(of_ratios(one, count) for one in found)]
+    for one in found:
+        lines += ["", of_ratios(one, count)]
     lines += [
+        "",
         f"It is not free: for each person left out it took {LEARNT * (count - 1):,} simulations "
         f"with gradients to learn the start, and {len(RATES) * FIT * (count - 1):,} to choose its "
         "rate.",
@@ -289,7 +291,7 @@ def of_ratios(found: dict[str, Any], count: int) -> str:
         f"person. By each person's median it needs at most half of them for "
         f"{int((people <= 0.5).sum())} of {count} people, and more than them for "
         f"{int((people > 1).sum())}; it is not at the goal in {FIT} in "
-        f"{int((learned > FIT).sum())} fits, the cold start in {int((cold > FIT).sum())}. "
+        f"{int((learned > FIT).sum())} fits, the cold start in {int((cold > FIT).sum())}."
     )
 
 
