@@ -128,7 +128,7 @@ class _Session:
         except Exception as error:
             raise RuntimeError(
                 f"Futures: the executor takes no evaluation ({type(error).__name__}: {error}); "
-                "give one that is open. What was finished is in the store."
+                "give one that is open. What a store has is kept."
             ) from error
         self.running[future] = task
 
