@@ -57,14 +57,13 @@ class Submitit(AbstractEngine):
             submit([(job, 1) for job in jobs])
             pause, queue = _POLL[0], _Queue()
             while running:
-                ended = {started: None for started in running if started.done()}
-                # Those that are done are so by a result, or by what SLURM's accounts say.
-                ended |= {s: _lost(s) for s in queue.left(running) if s not in ended}
+                lost = queue.left(running)
+                ended = [started for started in running if started in lost or started.done()]
                 pause = _POLL[0] if ended else min(1.5 * pause, _POLL[1])
                 again = []
-                for started, lost in ended.items():
+                for started in ended:
                     job, attempt = running.pop(started)
-                    found = lost or _found(started, work.name)
+                    found = _lost(started) if started in lost else _found(started, work.name)
                     if found["status"] in AGAIN and attempt <= work.retries:
                         again.append((job, attempt + 1))
                     else:
@@ -103,17 +102,17 @@ class _Queue:
     def __init__(self):
         self.looked, self.absent = time.monotonic(), set()
 
-    def left(self, running: Any) -> list[Any]:
+    def left(self, running: Any) -> set[Any]:
         """Jobs of SLURM that were absent from the queue in two looks, and have no result."""
         if time.monotonic() - self.looked < _LOOK:
-            return []
+            return set()
         self.looked = time.monotonic()
         of_slurm = [one for one in running if type(one).__name__ == "SlurmJob"]
         there = _queued() if of_slurm else None
         if there is None:
-            return []
+            return set()
         before, self.absent = self.absent, {s for s in of_slurm if s.job_id not in there}
-        return [one for one in self.absent & before if not one.done()]
+        return {one for one in self.absent & before if not one.done()}
 
 
 def _queued() -> set[str] | None:
