@@ -307,10 +307,11 @@ def table(rows: list[dict[str, Any]]) -> list[str]:
         "",
         f"{WIDTH} dimensions, {SEEDS} seeds; medians of evaluations until {TARGET:g}, successes in "
         "brackets where some failed; where half or more failed, the successes and the median of "
-        f"the least losses. Seeds that failed count in medians, as more than all others. The budget is "
-        f"{BUDGET:,}, where no other is given. GradientDescent is given each evaluation's gradient, "
-        "and EnsembleKalman the numbers whose squares a loss is the sum of; all others see losses "
-        "alone. evosax's optimisers have its defaults. "
+        "the least losses. Seeds that failed count in medians, as more than all others. The budget "
+        f"is {BUDGET:,}, where no other is given. GradientDescent is given each evaluation's "
+        "gradient, and EnsembleKalman the numbers whose squares a loss is the sum of; all others "
+        "see losses alone. evosax's optimisers have its defaults, and this first deviation where "
+        "they take one. "
         f"{facts['processor']}.",
         "",
         "| | " + " | ".join(FUNCTIONS) + " |",
