@@ -36,6 +36,7 @@ from .flat import (
 )
 from .hold import hold as hold
 from .library import (
+    cells as cells,
     check as check,
     citation as citation,
     load as load,
@@ -55,9 +56,13 @@ from .phase import (
     plane as plane,
     plane_nullclines as plane_nullclines,
 )
+from .runtime.cell import Cell as Cell, load_cell as load_cell
+from .runtime.cell_steps import CellSteps as CellSteps
+from .runtime.exact import Exact as Exact
 from .runtime.graph import network_graph as network_graph
 from .runtime.latex import network_latex as network_latex
 from .runtime.methods import (
+    AbstractFlatMethod as AbstractFlatMethod,
     AbstractMethod as AbstractMethod,
     Diffrax as Diffrax,
     Euler as Euler,

@@ -17,6 +17,7 @@ from .xml import ELEMENT_LIMIT, SIZE_LIMIT, Attribute, Element, parse, read
 INCLUDE_LIMIT = 50  # nested
 FILE_LIMIT = 1_000  # 10 NeuroML core files, a few for each model
 LIBRARY = Path(__file__).parent / "models"
+CELLS = Path(__file__).parent / "cells"
 _CORE = "NeuroML2CoreTypes"
 File = Path | zipfile.Path
 
@@ -55,9 +56,11 @@ def core_types() -> zipfile.Path | None:
 
 
 def is_library(file: str) -> bool:
-    """Whether a file is one of tvbjax's own models, or one of NeuroML's core types in the jar."""
+    """Whether a file is one of tvbjax's own models or cells, or one of NeuroML's core types in the jar."""
     core = core_types()
-    if file.startswith(f"{LIBRARY}") or (core is not None and file.startswith(f"{core}")):
+    if file.startswith((f"{LIBRARY}", f"{CELLS}")) or (
+        core is not None and file.startswith(f"{core}")
+    ):
         return True
     return Path(file).parent.name == _CORE
 
@@ -126,7 +129,7 @@ class _Reader:
 
     def search(self, name: str, file: File, place: Place) -> File:
         core = core_types()
-        folders: list[Any] = [file.parent, *self.folders, LIBRARY]
+        folders: list[Any] = [file.parent, *self.folders, LIBRARY, CELLS]
         folders += [core] if core is not None else []
         for folder in folders:
             try:

@@ -15,17 +15,22 @@ from .errors import Code, Diagnostic, LemsError, LemsWarning, Place, Report, fai
 from .family import Family
 from .flat import FlatModel
 from .flatten import flatten, is_rate_model
-from .includes import LIBRARY, check_is_lems, is_library, with_includes
+from .includes import CELLS, LIBRARY, check_is_lems, is_library, with_includes
 from .resolve import choose, inherit, unknown_component
 from .units import NEURAL, DimensionCheck, UnitSystem
 from .xml import Element, read, serialise
 
-_SHARED = ("units",)
+_SHARED = ("units", "synapses")
 
 
 def models() -> tuple[str, ...]:
     """The names of the built-in models, for `load`."""
     return tuple(sorted(p.stem for p in LIBRARY.glob("*.xml") if p.stem not in _SHARED))
+
+
+def cells() -> tuple[str, ...]:
+    """The names of the built-in cells, for `load_cell`."""
+    return tuple(sorted(p.stem for p in CELLS.glob("*.xml") if p.stem not in _SHARED))
 
 
 def citation(name: str) -> str:
@@ -104,17 +109,26 @@ def to_lems(path: str | Path) -> str:
 
 def locate(name_or_path: str | Path) -> Path:
     """The file of a built-in model or a path. Raises LemsError where there is neither."""
+    return _located(name_or_path, LIBRARY, models(), "model")
+
+
+def locate_cell(name_or_path: str | Path) -> Path:
+    """The file of a built-in cell or a path. Raises LemsError where there is neither."""
+    return _located(name_or_path, CELLS, cells(), "cell")
+
+
+def _located(name_or_path: str | Path, folder: Path, known: tuple[str, ...], kind: str) -> Path:
     name = str(name_or_path)
-    if name in models():
-        return LIBRARY / f"{name}.xml"
+    if name in known:
+        return folder / f"{name}.xml"
     path = Path(name_or_path)
     if isinstance(name_or_path, str) and "\0" not in name and not path.suffix:
         if not path.exists():
             raise failure(
                 Code.UNREADABLE,
                 Place(name),
-                "neither a file nor a built-in model",
-                suggestion(name, models()),
+                f"neither a file nor a built-in {kind}",
+                suggestion(name, known),
             )
     return path
 

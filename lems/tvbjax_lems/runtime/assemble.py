@@ -109,6 +109,7 @@ class Assembler:
             tuple(p.name for p in kind.ports if p.direction == "in"),
             tuple(p.name for p in kind.ports if p.direction == "out"),
             frozenset(self.fixed[unit]),
+            tuple(p.name for p in kind.parameters if p.is_property),
         )
 
     # The names of a unit.

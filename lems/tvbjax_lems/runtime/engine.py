@@ -13,14 +13,18 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+import sympy
 from jaxtyping import Array
 
+from ..algebra import as_written
+from .formulas import Formula
 from .plan import (
     Action,
     Assign,
     Emit,
     Enter,
     LinkPlan,
+    OnCondition,
     OnEvent,
     Phase,
     Plan,
@@ -30,6 +34,8 @@ from .plan import (
 from .state import NetworkState, unconnected
 from .values import Name, Params, Values
 from .wires import Wire
+
+Surrogate = Callable[[Array], Array]  # 1 above 0, else 0, with a slope of its own
 
 PARTS = 16  # unconnected parts of a network that are stepped one by one
 RING_LIMIT = 500_000_000  # numbers in a ring of sent events
@@ -184,7 +190,7 @@ class Moment:
     def assign(self, unit: int, assign: Assign, where: Array | None) -> None:
         value = self.values.full(unit, self.values.formula(unit, assign.value))
         if where is not None:
-            value = jnp.where(where, value, self.values.get(unit, assign.variable))
+            value = _chosen(where, value, self.values.get(unit, assign.variable))
         self.values.known[unit, assign.variable] = value
 
     def act(self, unit: int, actions: Sequence[Action], where: Array) -> None:
@@ -194,11 +200,12 @@ class Moment:
                 case Assign():
                     self.assign(unit, action, where)
                 case Emit():
-                    self.send(unit, action.port, where.astype(jnp.int32))
+                    self.send(unit, action.port, where if _is_soft(where) else where.astype(int))
                 case Enter():
                     self.enter(unit, action.regime, where)
 
     def enter(self, unit: int, regime: int, where: Array) -> None:
+        where = where > 0.5 if _is_soft(where) else where
         self.entering[unit] = jnp.where(
             where, regime, self.entering.get(unit, jnp.full_like(self.regimes[unit], -1))
         )
@@ -217,8 +224,19 @@ class Moment:
         """Act where conditions hold, one condition after another."""
         for one in phase.on_conditions:
             size = self.machine.plan.units[unit].size
-            where = jnp.broadcast_to(self.values.formula(unit, one.test), (size,))
-            self.act(unit, one.actions, where if active is None else where & active)
+            where = jnp.broadcast_to(self.holds(unit, one), (size,))
+            if active is not None:
+                where = where * active if _is_soft(where) else where & active
+            self.act(unit, one.actions, where)
+
+    def holds(self, unit: int, one: OnCondition) -> Array:
+        """Whether a condition holds; of one that sends events a number with a slope, where the
+        machine has a surrogate."""
+        surrogate = self.machine.surrogate
+        margin = _margin(one) if surrogate is not None else None
+        if surrogate is None or margin is None:
+            return self.values.formula(unit, one.test)
+        return surrogate(self.values.formula(unit, margin))
 
     def active(self, unit: int, regime: int) -> Array:
         return self.regimes[unit] == regime
@@ -227,11 +245,18 @@ class Moment:
 class Machine:
     """A plan made ready for a time step: delays in steps, the ports' most events in a step.
 
-    `members`: the units that it steps; `order`: those, children before parents.
+    `members`: the units that it steps; `order`: those, children before parents. `surrogate`: what
+    stands for the jump of a condition that sends events, for gradients.
     """
 
-    def __init__(self, plan: Plan, dt: float, members: Iterable[int] | None = None):
-        self.plan, self.dt = plan, dt
+    def __init__(
+        self,
+        plan: Plan,
+        dt: float,
+        members: Iterable[int] | None = None,
+        surrogate: Surrogate | None = None,
+    ):
+        self.plan, self.dt, self.surrogate = plan, dt, surrogate
         self.members = frozenset(range(len(plan.units)) if members is None else members)
         self.order = [i for i in plan.order if i in self.members]
         self.wires: list[Wire] = []
@@ -457,3 +482,30 @@ def _part(link: LinkPlan, where: np.ndarray) -> LinkPlan:
         delays=link.delays[where],
         synapses=None if link.synapses is None else link.synapses[where],
     )
+
+
+def _is_soft(where: Array) -> bool:
+    """Whether it is a number, 0 or 1, that has a slope."""
+    return jnp.issubdtype(where.dtype, jnp.floating)
+
+
+def _chosen(where: Array, value: Array, other: Array) -> Array:
+    if not _is_soft(where):
+        return jnp.where(where, value, other)
+    slope = where - jax.lax.stop_gradient(where)  # 0, but for its derivative
+    return jnp.where(where > 0.5, value, other) + slope * (value - other)
+
+
+def _margin(one: OnCondition) -> Formula | None:
+    """By how much a threshold is passed; None for other conditions, and those that send nothing."""
+    test = one.test.expression
+    if not any(isinstance(action, Emit) for action in one.actions):
+        return None
+    if isinstance(test, sympy.StrictGreaterThan | sympy.GreaterThan):
+        high, low = test.args
+    elif isinstance(test, sympy.StrictLessThan | sympy.LessThan):
+        low, high = test.args
+    else:
+        return None
+    with as_written():
+        return Formula(high - low, one.test.reads)  # type: ignore[operator]

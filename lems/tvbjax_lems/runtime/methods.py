@@ -107,6 +107,10 @@ class AbstractFlatMethod(AbstractMethod):
     """
 
     @abc.abstractmethod
+    def prepared(self, machine: Machine, given: Given) -> "AbstractFlatMethod":
+        """The method with what is the same in all steps computed beforehand."""
+
+    @abc.abstractmethod
     def move(self, field: "Field", states: dict[Name, Array], t: Array, dt: float) -> Any:
         """The states at t + dt."""
 
@@ -183,6 +187,9 @@ def _along(states: States, slopes: States, dt: ArrayLike) -> dict[Name, Array]:
 class Heun(AbstractFlatMethod):
     """Heun's method, second order between events."""
 
+    def prepared(self, machine: Machine, given: Given) -> AbstractFlatMethod:
+        return self
+
     def move(self, field: Field, states: dict[Name, Array], t: Array, dt: float) -> Any:
         first = field(states, t)
         second = field(_along(states, first, dt), t + dt)
@@ -191,6 +198,9 @@ class Heun(AbstractFlatMethod):
 
 class RungeKutta4(AbstractFlatMethod):
     """The classical Runge-Kutta method, fourth order between events."""
+
+    def prepared(self, machine: Machine, given: Given) -> AbstractFlatMethod:
+        return self
 
     def move(self, field: Field, states: dict[Name, Array], t: Array, dt: float) -> Any:
         a = field(states, t)
@@ -208,6 +218,9 @@ class ExponentialEuler(AbstractFlatMethod):
     Used where a derivative is linear in its own variable; forward Euler elsewhere. Kinetic schemes
     move by expm(A dt). Rush & Larsen (1978), IEEE Trans. Biomed. Eng. 25, 389-392.
     """
+
+    def prepared(self, machine: Machine, given: Given) -> AbstractFlatMethod:
+        return self
 
     def move(self, field: Field, states: dict[Name, Array], t: Array, dt: float) -> Any:
         values = field.values(states, t)
@@ -283,6 +296,9 @@ class Diffrax(AbstractFlatMethod):
             (self.rtol, self.atol, optimistix.rms_norm),
             is_leaf=lambda x: x is finder.rtol or x is finder.atol or x is finder.norm,
         )
+
+    def prepared(self, machine: Machine, given: Given) -> AbstractFlatMethod:
+        return self
 
     def move(self, field: Field, states: dict[Name, Array], t: Array, dt: float) -> Any:
         import diffrax

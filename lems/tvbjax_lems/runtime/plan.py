@@ -139,7 +139,10 @@ class Pool:
 
 @dataclass(frozen=True, eq=False)
 class UnitPlan:
-    """What a unit is. `dimensions`: per name, the power of ten of its working unit in SI."""
+    """What a unit is. `dimensions`: per name, the power of ten of its working unit in SI.
+
+    `properties`: the parameters that each instance may have its own value of.
+    """
 
     path: str
     component: str
@@ -158,6 +161,7 @@ class UnitPlan:
     in_ports: tuple[str, ...]
     out_ports: tuple[str, ...]
     exponents: frozenset[str]
+    properties: tuple[str, ...] = ()
     pool: Pool | None = None
 
     def formulas(self) -> list[Formula]:

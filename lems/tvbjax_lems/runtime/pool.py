@@ -110,8 +110,8 @@ def _pool(unit: UnitPlan, read: set[str]) -> Pool | None:
     outputs = [formula for _, formula in phase.derivatives]
     outputs += [Formula(symbol(name), (name,)) for name in read]
     for formula in outputs:
-        whole = _written_out(formula, names)
-        if whole is None or not _is_linear(whole, symbols, {symbol(n) for n in private}):
+        whole = written_out(formula, names)
+        if whole is None or not is_linear(whole, symbols, {symbol(n) for n in private}):
             return None
     increments: dict[str, dict[str, Formula]] = {}
     for one in phase.on_events:
@@ -131,7 +131,7 @@ def _sum(one: Formula, other: Formula) -> Formula:
     return Formula(whole, tuple(sorted({*one.reads, *other.reads})))
 
 
-def _written_out(formula: Formula, names: Mapping[str, Variable]) -> sympy.Basic | None:
+def written_out(formula: Formula, names: Mapping[str, Variable]) -> sympy.Basic | None:
     """The formula with derived variables replaced by their own; None where it draws or is long."""
     whole, drawn = formula.expression, bool(formula.draws)
     for _ in range(50):
@@ -150,7 +150,7 @@ def _written_out(formula: Formula, names: Mapping[str, Variable]) -> sympy.Basic
     return None
 
 
-def _is_linear(whole: sympy.Basic, states: set[sympy.Symbol], private: set[sympy.Symbol]) -> bool:
+def is_linear(whole: sympy.Basic, states: set[sympy.Symbol], private: set[sympy.Symbol]) -> bool:
     """Whether it is a sum of states times what is the same for all synapses of a cell."""
     if whole.has(sympy.Piecewise) or private & whole.free_symbols:
         return False
@@ -164,7 +164,7 @@ def _increment(
     action: Assign, names: Mapping[str, Variable], states: set[sympy.Symbol]
 ) -> Formula | None:
     """What an assignment adds to its state, in parameters alone; None where it cannot be said."""
-    whole = _written_out(action.value, names)
+    whole = written_out(action.value, names)
     if whole is None or whole.has(sympy.Piecewise):
         return None
     with as_written():
