@@ -56,7 +56,7 @@ def core_types() -> zipfile.Path | None:
 
 
 def is_library(file: str) -> bool:
-    """Whether a file is one of tvbjax's own models or cells, or one of NeuroML's core types in the jar."""
+    """Whether a file is one of tvbjax's own, or one of NeuroML's core types in the jar."""
     core = core_types()
     if file.startswith((f"{LIBRARY}", f"{CELLS}")) or (
         core is not None and file.startswith(f"{core}")

@@ -1,8 +1,8 @@
 """A synapse taken apart: what a cell's synapses have in common, and what each connection remembers.
 
 States that a cell hears the sum of, linear and with spikes that add to them, are kept once per cell
-(see `pool`). Others that nobody else reads - a plastic weight, a trace, how much transmitter is left
-- are the connection's memory, and may decide how much a spike adds.
+(see `pool`). Others that nobody else reads - a plastic weight, a trace, how much transmitter is
+left - are the connection's memory, and may decide how much a spike adds.
 """
 
 from collections.abc import Iterable, Mapping

@@ -200,7 +200,9 @@ class Moment:
                 case Assign():
                     self.assign(unit, action, where)
                 case Emit():
-                    self.send(unit, action.port, where if _is_soft(where) else where.astype(int))
+                    self.send(
+                        unit, action.port, where if _is_soft(where) else where.astype(jnp.int32)
+                    )
                 case Enter():
                     self.enter(unit, action.regime, where)
 
