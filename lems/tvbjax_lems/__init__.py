@@ -57,10 +57,12 @@ from .phase import (
     plane_nullclines as plane_nullclines,
 )
 from .runtime.cell import Cell as Cell, load_cell as load_cell
+from .runtime.cell_parts import Receptor as Receptor
 from .runtime.cell_steps import CellSteps as CellSteps
 from .runtime.exact import Exact as Exact
 from .runtime.graph import network_graph as network_graph
 from .runtime.latex import network_latex as network_latex
+from .runtime.memory_steps import MemorySteps as MemorySteps
 from .runtime.methods import (
     AbstractFlatMethod as AbstractFlatMethod,
     AbstractMethod as AbstractMethod,
@@ -79,6 +81,7 @@ from .runtime.network import (
     load_networks as load_networks,
 )
 from .runtime.run import DivergenceError as DivergenceError, Recording as Recording, run as run
+from .runtime.state import NetworkState as NetworkState
 from .runtime.statistics import network_statistics as network_statistics
 from .runtime.summary import (
     network_components as network_components,

@@ -77,7 +77,7 @@ class Cell(eqx.Module):
     @property
     def states(self) -> tuple[str, ...]:
         """The state variables, those of synapses as `synapse/name`."""
-        return tuple(name for name, _ in _states(self.plan))
+        return tuple(name for name, _ in states_of(self.plan))
 
     @property
     def units(self) -> dict[str, str]:
@@ -122,7 +122,7 @@ def _or(name: str, known: Any) -> str:
     return f" ({hint})" if hint else ""
 
 
-def _states(plan: CellPlan) -> list[tuple[str, tuple[int, str]]]:
+def states_of(plan: CellPlan) -> list[tuple[str, tuple[int, str]]]:
     """The state variables: what they are called, and their unit and name there."""
     return [
         (name if i == plan.root else f"{unit.path}/{name}", (i, name))

@@ -86,6 +86,19 @@ class CellSteps:
         moved = method.move(field, dict(state.states), t, self.dt)
         return moved, (state.steps + 1).astype(float) * self.dt
 
+    def amounts(
+        self, ready: tuple[AbstractFlatMethod, Given], receptor: str, weight: Array
+    ) -> dict[str, Array]:
+        """What a spike adds to each state of a receptor. `weight`: one, or one per connection."""
+        _, given = ready
+        one = self.cell.receptors[receptor]
+        known = {**given.constants, (one.unit, one.weight): weight}
+        values = Values(self.plan, given.params, known, 0.0)
+        return {
+            name: jnp.asarray(values.formula(one.unit, formula), float)
+            for name, formula in one.added.items()
+        }
+
     def observe(
         self, ready: tuple[AbstractFlatMethod, Given], state: NetworkState, names: list[Name]
     ) -> list[Array]:

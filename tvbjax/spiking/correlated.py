@@ -1,0 +1,100 @@
+"""Poisson spikes that come together: each train has the rate that is asked for, and any two have
+the correlation that is.
+
+Kuhn, Aertsen & Rotter (2003), Neural Comput. 15, 67-101: single and multiple interaction processes.
+"""
+
+import abc
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from tvbjax.arrays import as_floats
+from tvbjax.spiking.poisson import bits_of, lanes_of, poisson_counts
+
+
+class AbstractCorrelation(eqx.Module):
+    """How trains share spikes. `correlation`: of the counts of any two, from 0 to 1."""
+
+    correlation: eqx.AbstractVar[Float[Array, ""]]
+
+    @abc.abstractmethod
+    def counts(
+        self, key: Array, rates: Float[Array, "step _"], first: Int[Array, ""], cells: int
+    ) -> Float[Array, "step cell"]:
+        """The counts of all trains; `rates`: expected in a step, the same for all cells."""
+
+
+class SingleInteraction(AbstractCorrelation):
+    """A part of the spikes, `correlation`, is common to all trains, the rest is each one's own."""
+
+    correlation: Float[Array, ""] = eqx.field(converter=as_floats)
+
+    def __check_init__(self):
+        _check(self)
+
+    def counts(self, key, rates, first, cells):
+        steps = len(rates)
+        shared, own = jax.random.split(key)
+        together = poisson_counts(
+            bits_of(lanes_of(shared, 1), first, steps), self.correlation * rates
+        )
+        alone = poisson_counts(
+            bits_of(lanes_of(own, cells), first, steps), (1.0 - self.correlation) * rates
+        )
+        return together + alone
+
+
+class MultipleInteraction(AbstractCorrelation):
+    """Each train is a thinned copy of a mother process of rate `rate / correlation`: it keeps each
+    spike with the chance `correlation`, so that its rate is the one that is asked for."""
+
+    correlation: Float[Array, ""] = eqx.field(converter=as_floats)
+
+    def __check_init__(self):
+        _check(self)
+
+    def counts(self, key, rates, first, cells):
+        steps = len(rates)
+        mother, thin = jax.random.split(key)
+        many = poisson_counts(
+            bits_of(lanes_of(mother, 1), first, steps), rates / self.correlation
+        )
+        lanes = lanes_of(thin, cells)
+        return _thinned(lanes, many, self.correlation, first, cells)
+
+
+def _thinned(lanes, many: Float[Array, "step 1"], chance: Array, first, cells: int):
+    """Of `many` spikes in each step, those that each train keeps: a binomial number."""
+    steps = len(many)
+    uniform = bits_of(lanes, first, steps).astype(many.dtype)
+    uniform = (uniform + 0.5) * many.dtype.type(2.0**-32)
+    odds = chance / jnp.maximum(1.0 - chance, 1e-12)
+
+    def more(loop):
+        number, _, _, _ = loop
+        return number <= jnp.max(many)
+
+    def one(loop):
+        number, each, below, counts = loop
+        counts = counts + (uniform >= below).astype(many.dtype)
+        each = each * odds * jnp.maximum(many - number, 0.0) / (number + 1.0)
+        return number + 1.0, each, below + each, counts
+
+    none = jnp.power(1.0 - chance, many)
+    begin = (jnp.zeros((), many.dtype), none, none, jnp.zeros((steps, cells), many.dtype))
+    kept = jax.lax.while_loop(more, one, begin)[3]
+    return jnp.where(chance >= 1.0, many, jnp.minimum(kept, many))
+
+
+def _check(correlation: AbstractCorrelation) -> None:
+    name, value = type(correlation).__name__, correlation.correlation
+    if value.ndim:
+        raise ValueError(f"{name}: correlation has the shape {value.shape}; give one number.")
+    single = isinstance(correlation, SingleInteraction)
+    if not isinstance(value, jax.core.Tracer) and not (
+        0.0 <= value <= 1.0 and (single or value > 0.0)
+    ):
+        raise ValueError(f"{name}: correlation is {float(value):g}; give one above 0, up to 1.")

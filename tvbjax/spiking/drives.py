@@ -1,0 +1,144 @@
+"""Drives: spikes and currents that come to a population from outside of the network."""
+
+import abc
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from tvbjax.arrays import as_floats, check_finite
+from tvbjax.spiking.correlated import AbstractCorrelation
+from tvbjax.spiking.poisson import bits_of, lanes_of, poisson_counts
+from tvbjax.spiking.signals import Course, Signals, as_course, check_course, values_of
+
+
+class AbstractDrive(eqx.Module):
+    """What comes to the cells of a population, `target`, from outside."""
+
+    target: eqx.AbstractVar[str]
+
+    @abc.abstractmethod
+    def check(self, who: str, cells: int) -> None:
+        """Raises `ValueError` for numbers that do not fit so many cells."""
+
+
+class AbstractSpikeDrive(AbstractDrive):
+    """Spikes, which arrive at a receptor with a weight; in a unit that the receptor's Property has.
+
+    `receptor`: None for the only one.
+    """
+
+    receptor: eqx.AbstractVar[str | None]
+    weight: eqx.AbstractVar[Float[Array, "*cell"]]
+
+    @abc.abstractmethod
+    def counts(
+        self, key: Array | None, signals: Signals, begin, first: Int[Array, ""], steps: int, dt: float, cells: int
+    ) -> Float[Array, "step _"]:
+        """How many spikes arrive at the end of each of `steps` steps from `first` on."""
+
+    @property
+    @abc.abstractmethod
+    def random(self) -> bool:
+        """Whether it needs a key."""
+
+
+class Poisson(AbstractSpikeDrive):
+    """Independent Poisson spikes to every cell.
+
+    `rate`: kHz, one or one per cell, an equation of time (ms), or `Heard(name)`; below 0 it is 0.
+    With `correlation` the spikes of different cells come together more often than by chance.
+    """
+
+    target: str = eqx.field(static=True)
+    rate: Course = eqx.field(converter=as_course)
+    weight: Float[Array, "*cell"] = eqx.field(converter=as_floats)
+    receptor: str | None = eqx.field(static=True, default=None)
+    correlation: AbstractCorrelation | None = None
+
+    def check(self, who, cells):
+        check_course(f"{who}: rate", self.rate, cells)
+        _check_weight(who, self.weight, cells)
+        if isinstance(self.rate, jnp.ndarray) and not _traced(self.rate):
+            if (np.asarray(self.rate) < 0).any():
+                raise ValueError(f"{who}: a rate is {float(self.rate.min()):g} kHz; give 0 or more.")
+
+    @property
+    def random(self):
+        return True
+
+    def counts(self, key, signals, begin, first, steps, dt, cells):
+        rates = values_of(self.rate, signals, begin, first, steps, dt) * dt
+        if self.correlation is not None:
+            return self.correlation.counts(key, rates, first, cells)
+        bits = bits_of(lanes_of(key, cells), first, steps)
+        return poisson_counts(bits, rates)
+
+
+class SpikeTimes(AbstractSpikeDrive):
+    """Spikes at given times: `times` in ms, `cells` the number of the cell that each is for."""
+
+    target: str = eqx.field(static=True)
+    times: Float[np.ndarray, " spike"] = eqx.field(converter=lambda x: np.asarray(x, float))
+    cells: Int[np.ndarray, " spike"] = eqx.field(converter=lambda x: np.asarray(x, np.int32))
+    weight: Float[Array, "*cell"] = eqx.field(converter=as_floats)
+    receptor: str | None = eqx.field(static=True, default=None)
+
+    def check(self, who, cells):
+        _check_weight(who, self.weight, cells)
+        if self.times.shape != self.cells.shape or self.times.ndim != 1:
+            raise ValueError(
+                f"{who}: there are times of shape {self.times.shape} and cells of shape "
+                f"{self.cells.shape}; give one cell for each time."
+            )
+        if self.times.size and not (np.isfinite(self.times).all() and self.times.min() > 0):
+            raise ValueError(f"{who}: a time is {self.times.min():g} ms; give times after 0.")
+        wrong = self.cells[(self.cells < 0) | (self.cells >= cells)]
+        if wrong.size:
+            raise ValueError(f"{who}: there is no cell {wrong[0]} among {cells}.")
+
+    @property
+    def random(self):
+        return False
+
+    def counts(self, key, signals, begin, first, steps, dt, cells):
+        # A spike of time n dt arrives at the end of step n - 1.
+        at = jnp.rint(jnp.asarray(self.times) / dt).astype(jnp.int32) - 1 - first
+        at = jnp.where((at >= 0) & (at < steps), at, steps)
+        none = jnp.zeros((steps + 1, cells), jnp.result_type(float))
+        return none.at[at, jnp.asarray(self.cells)].add(1.0)[:steps]
+
+
+class Current(AbstractDrive):
+    """Sets a state of the cells that their equations leave alone, as `I_in` of the built-in cells,
+    to a course in time, held through each step.
+
+    `value`: in the state's unit; one, one per cell, an equation of time (ms), or `Heard(name)`.
+    """
+
+    target: str = eqx.field(static=True)
+    value: Course = eqx.field(converter=as_course)
+    state: str = eqx.field(static=True, default="I_in")
+
+    def check(self, who, cells):
+        check_course(f"{who}: value", self.value, cells)
+
+    def values(self, signals, begin, first, steps: int, dt: float) -> Float[Array, "step _"]:
+        """The values in steps from `first` on."""
+        return values_of(self.value, signals, begin, first, steps, dt)
+
+
+def _check_weight(who: str, weight: Array, cells: int) -> None:
+    if weight.shape not in ((), (cells,)):
+        raise ValueError(
+            f"{who}: weight has the shape {weight.shape}; give one, or one for each of {cells} "
+            "cells."
+        )
+    check_finite(f"{who}: weight", weight)
+
+
+def _traced(value) -> bool:
+    from jax.core import Tracer
+
+    return isinstance(value, Tracer)

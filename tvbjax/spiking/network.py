@@ -1,0 +1,274 @@
+"""Network: populations, projections and drives, checked and wired when it is put together."""
+
+import zlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from tvbjax.arrays import check_one_key
+from tvbjax.generators import key_words
+from tvbjax.kinds import check_kind, check_number
+from tvbjax.spiking.delivery import AbstractForm, InEdges, form_for
+from tvbjax.spiking.drives import AbstractDrive, AbstractSpikeDrive, Current, Poisson
+from tvbjax.spiking.machine_memory import free_bytes
+from tvbjax.spiking.monitors import AbstractMonitor, Rates, check_monitors
+from tvbjax.spiking.poisson import GREATEST
+from tvbjax.spiking.populations import Population, Projection
+from tvbjax.spiking.surrogates import AbstractSurrogate
+from tvbjax_lems import Cell, Receptor
+
+LONGEST_BLOCK = 64
+_BYTES_PER_CONNECTION = 40  # while it is built: ends, order, rows, weight
+
+
+class Wired(eqx.Module):
+    """A projection whose connections are drawn.
+
+    `weight`: the leaf that one may vary, fit or differentiate: one, or one per connection.
+    `sources`, `targets`: the ends of each connection, sorted by the sender but for `Explicit`.
+    `delays`: in steps.
+    """
+
+    weight: Float[Array, "*connection"]
+    form: AbstractForm
+    sources: Int[Array, " connection"]
+    targets: Int[Array, " connection"]
+    delays: Int[Array, "*connection"]
+    source: str = eqx.field(static=True)
+    target: str = eqx.field(static=True)
+    receptor: str = eqx.field(static=True)
+    longest: int = eqx.field(static=True)
+
+    def __len__(self) -> int:
+        return len(self.sources)
+
+
+class Network(eqx.Module):
+    """A spiking network.
+
+    `populations`, `projections`, `drives`: by names of your own. `dt`: ms. `key`: draws the
+    connections, once, now. `monitors`: by default the rates of all populations.
+    `surrogate`: gives spikes a slope, so that the network can be fitted by gradients; connections
+    are then kept in a form that has gradients. `form`: a function `(pairs, delays, sizes, block)`
+    to a form of `tvbjax.spiking.delivery`, for those who know better.
+
+    Leaves are the cells' parameters, initial states, weights, and what drives are given; sizes and
+    connections are fixed. Raises ValueError for what does not fit, also into memory.
+    """
+
+    populations: dict[str, Population]
+    projections: dict[str, Wired]
+    drives: dict[str, AbstractDrive]
+    surrogate: AbstractSurrogate | None
+    monitors: tuple[AbstractMonitor, ...] = eqx.field(static=True)
+    dt: float = eqx.field(static=True)
+    block: int = eqx.field(static=True)
+
+    def __init__(
+        self,
+        populations: Mapping[str, Population],
+        projections: Mapping[str, Projection] | None = None,
+        drives: Mapping[str, AbstractDrive] | None = None,
+        *,
+        dt: float,
+        key: Array | None = None,
+        monitors: AbstractMonitor | Sequence[AbstractMonitor] | None = None,
+        surrogate: AbstractSurrogate | None = None,
+        form: Any = None,
+    ):
+        check_number("Network: dt", dt, above=0.0)
+        self.populations = _named("populations", populations, Population, "Population(cell, 100)")
+        given = _named("projections", projections or {}, Projection, "Projection('E', 'I', ...)")
+        self.drives = _named("drives", drives or {}, AbstractDrive, "Poisson('E', ...)")
+        self.dt, self.surrogate = float(dt), surrogate
+        self.monitors = _monitors(monitors, tuple(self.populations))
+        check_monitors(self.monitors, self.populations, self.dt)
+        for name, one in given.items():
+            _check_ends(name, one, self.populations)
+        _check_memory(given, self.populations)
+        self.projections, self.block = _wired(
+            given, self.populations, self.dt, key, surrogate is not None, form
+        )
+        for name, drive in self.drives.items():
+            _check_drive(name, drive, self.populations, self.dt)
+
+    def receptor(self, population: str, name: str) -> Receptor:
+        """The receptor of that name of a population's cells."""
+        return self.populations[population].cell.plan.receptors[name]
+
+    @property
+    def random(self) -> bool:
+        """Whether a run needs a key."""
+        drawn = any(isinstance(d, AbstractSpikeDrive) and d.random for d in self.drives.values())
+        return drawn or any(
+            one.cell.plan.plan.random_units() for one in self.populations.values()
+        )
+
+    @property
+    def connections(self) -> int:
+        """How many connections there are."""
+        return sum(len(one) for one in self.projections.values())
+
+
+def receptor_of(who: str, cell: Cell, name: str | None) -> str:
+    """The receptor's name, the only one where none is given. Raises ValueError."""
+    known = cell.receptors
+    if name is None and len(known) == 1:
+        return known[0]
+    if name is None or name not in known:
+        what = "no receptor is named" if name is None else f"there is no receptor '{name}'"
+        raise ValueError(
+            f"{who}: {what}, and {cell.name} has {', '.join(known) or 'none'}; "
+            "give receptor=..., or load the cell with that synapse."
+        )
+    return name
+
+
+def _named(what: str, given: Any, kind: type, example: str) -> dict[str, Any]:
+    if not isinstance(given, Mapping):
+        raise TypeError(f"Network: {what} is {given!r:.60}; give a mapping from names.")
+    for name, one in given.items():
+        if not (isinstance(name, str) and name):
+            raise TypeError(f"Network: {what} has the name {name!r:.40}; give a text.")
+        check_kind(f"Network: {what} '{name}'", one, kind, example)
+    return dict(given)
+
+
+def _monitors(given: Any, names: tuple[str, ...]) -> tuple[AbstractMonitor, ...]:
+    if given is None:
+        return (Rates(names),)
+    found = (given,) if isinstance(given, AbstractMonitor) else tuple(given)
+    for one in found:
+        check_kind("Network: monitors", one, AbstractMonitor, "spiking.Rates(('E',))")
+    return found
+
+
+def _check_ends(name: str, one: Projection, populations: Mapping[str, Population]) -> None:
+    for end in (one.source, one.target):
+        if end not in populations:
+            raise ValueError(
+                f"Network: '{name}' names the population '{end}'; there are "
+                f"{', '.join(populations)}."
+            )
+    receptor_of(f"Network: '{name}'", populations[one.target].cell, one.receptor)
+
+
+def _check_memory(
+    projections: Mapping[str, Projection], populations: Mapping[str, Population]
+) -> None:
+    """Raise MemoryError, before anything is built, where it would not fit."""
+    connections = {
+        name: one.connectivity.expected(
+            populations[one.source].size, populations[one.target].size
+        )
+        for name, one in projections.items()
+    }
+    needed, free = _BYTES_PER_CONNECTION * sum(connections.values()), free_bytes()
+    if max(connections.values(), default=0.0) >= 2**31:
+        name = max(connections, key=connections.__getitem__)
+        raise MemoryError(
+            f"Network: '{name}' would have {connections[name]:.3g} connections, and at most 2^31 "
+            "can be numbered; make the populations smaller or the connectivity sparser."
+        )
+    if free is not None and needed > 0.9 * free:
+        name = max(connections, key=connections.__getitem__)
+        raise MemoryError(
+            f"Network: {sum(connections.values()):.3g} connections need about "
+            f"{needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free; most are in '{name}' "
+            f"({connections[name]:.3g}). Make it sparser, or the populations smaller."
+        )
+
+
+def _wired(
+    projections: Mapping[str, Projection],
+    populations: Mapping[str, Population],
+    dt: float,
+    key: Array | None,
+    differentiable: bool,
+    form: Any,
+) -> tuple[dict[str, Wired], int]:
+    """The connections drawn, and the steps that may be taken together."""
+    drawn = {}
+    for name, one in projections.items():
+        sizes = populations[one.source].size, populations[one.target].size
+        rng = np.random.default_rng(_seed(key, name) if one.draws else 0)
+        drawn[name] = one.drawn(rng, name, sizes, one.source == one.target, dt)
+    least = min((int(d.min()) for p, _, d in drawn.values() if len(p)), default=LONGEST_BLOCK)
+    block = min(least, LONGEST_BLOCK)
+    found = {}
+    for name, (pairs, weight, delays) in drawn.items():
+        one = projections[name]
+        sizes = populations[one.source].size, populations[one.target].size
+        cell = populations[one.target].cell
+        receptor = receptor_of(f"Network: '{name}'", cell, one.receptor)
+        remembers = cell.plan.receptors[receptor].memory is not None
+        with jax.ensure_compile_time_eval():
+            if remembers:
+                laid: AbstractForm = InEdges.of(pairs, delays, sizes)
+            elif form is not None:
+                laid = form(pairs, delays, sizes, block)
+            else:
+                laid = form_for(pairs, delays, sizes, block, differentiable)
+        ends = (jnp.asarray(x, jnp.int32) for x in (pairs.sources, pairs.targets, delays))
+        longest = int(np.max(delays, initial=1))
+        found[name] = Wired(weight, laid, *ends, one.source, one.target, receptor, longest)
+    return found, block
+
+
+def _seed(key: Array | None, name: str) -> list[int]:
+    if key is None:
+        raise ValueError(
+            f"Network: the connections of '{name}' are drawn at random, so a key is needed: "
+            "Network(..., key=jax.random.key(0))."
+        )
+    check_one_key("Network", key)
+    return [*(int(word) for word in np.asarray(key_words(key))), zlib.crc32(name.encode())]
+
+
+def _check_drive(
+    name: str, drive: AbstractDrive, populations: Mapping[str, Population], dt: float
+) -> None:
+    who = f"Network: the drive '{name}'"
+    if drive.target not in populations:
+        raise ValueError(
+            f"{who} is for the population '{drive.target}'; there are {', '.join(populations)}."
+        )
+    one = populations[drive.target]
+    drive.check(who, one.size)
+    if isinstance(drive, AbstractSpikeDrive):
+        receptor = receptor_of(who, one.cell, drive.receptor)
+        if one.cell.plan.receptors[receptor].memory is not None:
+            raise ValueError(
+                f"{who} comes to '{receptor}', whose connections remember something; only "
+                "projections do. Drive a population of relays, or another receptor."
+            )
+    if isinstance(drive, Poisson) and isinstance(drive.rate, jax.Array | np.ndarray):
+        if not isinstance(drive.rate, jax.core.Tracer) and float(drive.rate.max()) * dt > GREATEST:
+            raise ValueError(
+                f"{who} has a rate of {float(drive.rate.max()):g} kHz, over {GREATEST:g} spikes a "
+                "step; use a smaller dt, or a current."
+            )
+    if isinstance(drive, Current):
+        known = held_states(one.cell)
+        if drive.state not in known:
+            raise ValueError(
+                f"{who} sets the state '{drive.state}', which {one.cell.name} does not leave "
+                f"alone; it has {', '.join(known) or 'no state without a TimeDerivative'}."
+            )
+
+
+def held_states(cell: Cell) -> tuple[str, ...]:
+    """The states of a cell that its equations leave as they are."""
+    unit = cell.plan.plan.units[cell.plan.root]
+    phases = (unit.base, *unit.regimes)
+    changed = {name for phase in phases for name, _ in phase.derivatives}
+    for phase in phases:
+        handled = (*phase.on_conditions, *phase.on_events)
+        actions = [a for one in handled for a in one.actions] + [*phase.on_entry]
+        changed |= {a.variable for a in actions if hasattr(a, "variable")}
+    return tuple(name for name in cell.states if "/" not in name and name not in changed)

@@ -1,0 +1,298 @@
+"""The time loop of a spiking network: blocks of steps, one population after another in each.
+
+What arrives in a block is known when it begins, since no delay is shorter; so each population takes
+its steps by itself, and then its spikes are sent. Pure functions of arrays.
+"""
+
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float, Int
+
+from tvbjax.spiking.drives import AbstractSpikeDrive, Current
+from tvbjax.spiking.monitors import averaged, cells_of, watched
+from tvbjax.spiking.network import Network
+from tvbjax.spiking.signals import Signals
+from tvbjax_lems import CellSteps, MemorySteps, NetworkState
+from tvbjax_lems.runtime.cell import find, states_of
+
+
+class Carry(eqx.Module):
+    """Everything that a run needs to go on.
+
+    `step`: steps taken. `cells`: per population. `kept`: per projection and state, what is to come.
+    `past`: the spikes of the last steps of populations whose connections look back. `memory`: of
+    plastic connections. `trouble`: step and population of the first state that was not finite, or
+    -1.
+    """
+
+    step: Int[Array, ""]
+    cells: dict[str, NetworkState]
+    kept: dict[str, dict[str, Any]]
+    past: dict[str, Float[Array, "step cell"]]
+    memory: dict[str, NetworkState]
+    trouble: Int[Array, "2"]
+
+
+class Seen(NamedTuple):
+    """What was seen of a population, per step. `spikes`: bits of eight cells in a byte, or numbers
+    with a slope; `count`: of spikes; `states`: of single cells; `means`: over all."""
+
+    spikes: Array
+    count: Float[Array, " step"]
+    states: Float[Array, "step name cell"]
+    means: Float[Array, "step name"]
+
+
+class _Program:
+    """What a network's steps are made of; made anew for every trace."""
+
+    def __init__(self, network: Network):
+        self.network = network
+        self.steps = {
+            name: CellSteps(one.cell.plan, one.size, network.dt, one.method, network.surrogate)
+            for name, one in network.populations.items()
+        }
+        self.params = {
+            name: one.cell.params for name, one in network.populations.items()
+        }
+        self.ready = {name: s.ready(self.params[name]) for name, s in self.steps.items()}
+        self.memories = {
+            name: MemorySteps(
+                network.populations[one.target].cell.plan,
+                network.receptor(one.target, one.receptor),
+                len(one),
+                network.dt,
+            )
+            for name, one in network.projections.items()
+            if network.receptor(one.target, one.receptor).memory is not None
+        }
+        self.given = {
+            name: steps.ready(
+                self.params[network.projections[name].target], network.projections[name].weight
+            )
+            for name, steps in self.memories.items()
+        }
+        self.amounts = {
+            name: {
+                state: one.form.prepared(jnp.asarray(amount, float))
+                for state, amount in self._amounts(one.target, one.receptor, one.weight).items()
+            }
+            for name, one in network.projections.items()
+            if name not in self.memories
+        }
+
+    def _amounts(self, population: str, receptor: str, weight: Array) -> dict[str, Array]:
+        """What one spike adds to each state of a receptor."""
+        steps = self.steps[population]
+        return steps.amounts(self.ready[population], receptor, weight)
+
+    def start(self, key: Array | None) -> Carry:
+        network = self.network
+        cells = {}
+        for number, (name, one) in enumerate(network.populations.items()):
+            own = None if key is None else jax.random.fold_in(key, number)
+            state = self.steps[name].start(self.params[name], self.ready[name][1], own)
+            cells[name] = _with_initial(one, state)
+        dtype = jnp.result_type(float)
+        kept = {
+            name: {
+                state: network.projections[name].form.begin(dtype) for state in amounts
+            }
+            for name, amounts in self.amounts.items()
+        }
+        past: dict[str, Array] = {}
+        for name, one in network.projections.items():
+            if one.form.reads_past or name in self.memories:
+                past[one.source] = jnp.zeros((0, network.populations[one.source].size), dtype)
+        depths = self.depths()
+        past = {name: jnp.zeros((depths[name], x.shape[1]), dtype) for name, x in past.items()}
+        memory = {name: s.start(self.given[name]) for name, s in self.memories.items()}
+        none = jnp.full(2, -1, jnp.int32)
+        return Carry(jnp.zeros((), jnp.int32), cells, kept, past, memory, none)
+
+    def depths(self) -> dict[str, int]:
+        """How many steps of the past are read of each population."""
+        found: dict[str, int] = {}
+        for one in self.network.projections.values():
+            found[one.source] = max(found.get(one.source, 0), one.longest + self.network.block)
+        return found
+
+    def advance(
+        self, carry: Carry, key: Array | None, steps: int, signals: Signals, begin: Int[Array, ""]
+    ) -> tuple[Carry, dict[str, Seen]]:
+        block = min(self.network.block, steps)
+        whole, rest = divmod(steps, block)
+
+        def one(carry, _):
+            return self.block(carry, key, block, signals, begin)
+
+        carry, seen = lax.scan(one, carry, None, length=whole)
+        seen = jax.tree.map(lambda x: x.reshape(whole * block, *x.shape[2:]), seen)
+        if rest:
+            carry, last = self.block(carry, key, rest, signals, begin)
+            seen = jax.tree.map(lambda x, y: jnp.concatenate([x, y]), seen, last)
+        return carry, seen
+
+    def block(
+        self, carry: Carry, key: Array | None, length: int, signals: Signals, begin
+    ) -> tuple[Carry, dict[str, Seen]]:
+        """`length` steps of all populations."""
+        network, first = self.network, carry.step
+        arriving: dict[str, dict[Any, Array]] = {name: {} for name in network.populations}
+        kept = {name: dict(states) for name, states in carry.kept.items()}
+        for name, amounts in self.amounts.items():
+            one = network.projections[name]
+            unit = network.receptor(one.target, one.receptor).unit
+            for state, amount in amounts.items():
+                come, kept[name][state] = one.form.arriving(
+                    amount, kept[name][state], carry.past.get(one.source), first, length
+                )
+                _add(arriving[one.target], (unit, state), come)
+        held = self._driven(arriving, key, first, length, signals, begin)
+        cells, memory, seen, sent = {}, dict(carry.memory), {}, {}
+        trouble = carry.trouble
+        for number, name in enumerate(network.populations):
+            mine = {n: self.memories[n] for n in memory if network.projections[n].target == name}
+            state, own, spikes, observed = self._population(
+                name, carry, {n: memory[n] for n in mine}, arriving[name], held[name], key, length
+            )
+            cells[name], sent[name] = state, spikes
+            memory |= own
+            seen[name] = observed
+            trouble = _noted(trouble, state, first + length, number)
+        past = {name: _written(ring, sent[name], first) for name, ring in carry.past.items()}
+        for name, amounts in self.amounts.items():
+            one = network.projections[name]
+            for state, amount in amounts.items():
+                kept[name][state] = one.form.sent(
+                    amount, kept[name][state], sent[one.source], first
+                )
+        return Carry(first + length, cells, kept, past, memory, trouble), seen
+
+    def _driven(self, arriving, key, first, length: int, signals: Signals, begin):
+        """Adds what drives bring to what arrives; gives the states that are set."""
+        network = self.network
+        held: dict[str, dict[Any, Array]] = {name: {} for name in network.populations}
+        for number, drive in enumerate(network.drives.values()):
+            target = drive.target
+            size, dt = network.populations[target].size, network.dt
+            root = network.populations[target].cell.plan.root
+            if isinstance(drive, Current):
+                values = drive.values(signals, begin, first, length, dt)
+                held[target][root, drive.state] = jnp.broadcast_to(values, (length, size))
+                continue
+            assert isinstance(drive, AbstractSpikeDrive)
+            own = jax.random.fold_in(key, 1000 + number) if drive.random else None
+            counts = drive.counts(own, signals, begin, first, length, dt, size)
+            name = drive.receptor or network.populations[target].cell.receptors[0]
+            receptor = network.receptor(target, name)
+            for state, amount in self._amounts(target, name, drive.weight).items():
+                _add(arriving[target], (receptor.unit, state), counts * amount)
+        return held
+
+    def _population(self, name, carry, memory, arriving, held, key, length: int):
+        """The steps of one population in a block."""
+        network, steps, ready = self.network, self.steps[name], self.ready[name]
+        plan = network.populations[name].cell.plan
+        single = [find(plan, n) for n in watched(network.monitors, name)]
+        over_all = [find(plan, n) for n in averaged(network.monitors, name)]
+        chosen = cells_of(network.monitors, name)
+        random = bool(plan.plan.random_units())
+
+        def one(loop, given):
+            state, memory = loop
+            number, come, values = given
+            come = dict(come)
+            for projection, its in memory.items():
+                its, added = self._recalled(projection, its, carry.past, number)
+                memory = {**memory, projection: its}
+                for place, amount in added.items():
+                    _add(come, place, amount)
+            state = eqx.tree_at(lambda s: s.states, state, {**state.states, **values})
+            own = jax.random.fold_in(jax.random.fold_in(key, 1), number) if random else None
+            state, spikes = steps.step(ready, state, come, own)
+            for projection, its in memory.items():
+                heard = spikes[network.projections[projection].targets]
+                its = self.memories[projection].returned(self.given[projection], its, heard)
+                memory = {**memory, projection: its}
+            found = steps.observe(ready, state, [*single, *over_all])
+            cells = [x if chosen is None else x[chosen] for x in found[: len(single)]]
+            width = steps.size if chosen is None else len(chosen)
+            states = jnp.stack(cells) if cells else jnp.zeros((0, width))
+            means = jnp.stack([x.mean() for x in found[len(single) :]] or [jnp.zeros(())])
+            return (state, memory), (spikes, states, means)
+
+        numbers = carry.step + jnp.arange(length, dtype=jnp.int32)
+        loop = (carry.cells[name], memory)
+        (state, memory), (spikes, states, means) = lax.scan(one, loop, (numbers, arriving, held))
+        soft = network.surrogate is not None
+        count = spikes.sum(axis=1, dtype=jnp.result_type(float))
+        shown = spikes if soft else jnp.packbits(spikes, axis=1)
+        return state, memory, spikes, Seen(shown, count, states, means)
+
+    def _recalled(self, projection: str, memory: NetworkState, past, step):
+        """A step of what connections remember, and what arrives by them at its end."""
+        one = self.network.projections[projection]
+        receptor = self.network.receptor(one.target, one.receptor)
+        ring, size = past[one.source], self.network.populations[one.target].size
+        come = ring[(step - one.delays) % ring.shape[0], one.sources]
+        memory, added = self.memories[projection].arrived(self.given[projection], memory, come)
+        sums = {
+            (receptor.unit, state): jnp.zeros(size, amount.dtype).at[one.targets].add(amount)
+            for state, amount in added.items()
+        }
+        return memory, sums
+
+
+def start(network: Network, key: Array | None) -> Carry:
+    """The carry at t = 0."""
+    return _Program(network).start(key)
+
+
+def advance(
+    network: Network,
+    carry: Carry,
+    key: Array | None,
+    steps: int,
+    signals: Signals | None = None,
+    begin: Int[Array, ""] | None = None,
+) -> tuple[Carry, dict[str, Seen]]:
+    """Take `steps` steps: the new carry, and what was seen of every population.
+
+    `signals`: by name what is heard from outside, per step from step `begin` on, by default from
+    now on.
+    """
+    begin = carry.step if begin is None else begin
+    return _Program(network).advance(carry, key, steps, signals or {}, begin)
+
+
+def _add(total: dict[Any, Array], place: Any, value: Array) -> None:
+    total[place] = total[place] + value if place in total else value
+
+
+def _written(ring: Array, spikes: Array, first: Int[Array, ""]) -> Array:
+    rows = (first + jnp.arange(len(spikes), dtype=jnp.int32)) % ring.shape[0]
+    return ring.at[rows].set(spikes.astype(ring.dtype))
+
+
+def _noted(trouble: Array, state: NetworkState, step: Array, number: int) -> Array:
+    sums = [jnp.sum(lax.stop_gradient(value)) for value in state.states.values()]
+    fine = jnp.isfinite(jnp.stack(sums)).all() if sums else jnp.asarray(True)
+    here = jnp.stack([jnp.asarray(step, jnp.int32), jnp.int32(number)])
+    return jnp.where(fine | (trouble[0] >= 0), trouble, here)
+
+
+def _with_initial(population, state: NetworkState) -> NetworkState:
+    """With what a population's initial states are said to be."""
+    if not population.initial:
+        return state
+    named = dict(states_of(population.cell.plan))
+    given = {
+        named[name]: jnp.broadcast_to(value, (population.size,))
+        for name, value in population.initial.items()
+    }
+    return eqx.tree_at(lambda s: s.states, state, {**state.states, **given})

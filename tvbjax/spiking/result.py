@@ -1,0 +1,68 @@
+"""What a run of a spiking network gives back."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from tvbjax.spiking.program import Carry
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+@dataclass(frozen=True)
+class SpikeTrains:
+    """The spikes of a population: `times` in ms, sorted, and the number of the `cells`."""
+
+    times: Float[np.ndarray, " spike"]
+    cells: Int[np.ndarray, " spike"]
+    size: int
+    duration: float
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+    def of(self, cell: int) -> Float[np.ndarray, " spike"]:
+        """The times of one cell's spikes, ms."""
+        return self.times[self.cells == cell]
+
+    @property
+    def rate(self) -> float:
+        """The mean rate, kHz."""
+        return len(self.times) / (self.size * self.duration)
+
+
+@dataclass(frozen=True)
+class SpikingResult:
+    """`result["rates"]` and what else was recorded, as xarray with units; `result.spikes` by
+    population; `final`: the state to go on from; `complete`: False where the run was interrupted.
+    """
+
+    recorded: Mapping[str, "xr.DataArray"]
+    spikes: Mapping[str, SpikeTrains]
+    final: Carry
+    complete: bool = True
+
+    def __getitem__(self, name: str) -> "xr.DataArray":
+        if name not in self.recorded:
+            known = ", ".join(self.recorded) or "nothing"
+            raise KeyError(f"'{name}' was not recorded; recorded: {known}.")
+        return self.recorded[name]
+
+
+def unpacked(
+    bits: np.ndarray, size: int, first: int, dt: float, duration: float
+) -> SpikeTrains:
+    """The spikes of bits, (step, byte); the step `first` ends at (first + 1) dt."""
+    whole = np.unpackbits(bits, axis=1, count=size)
+    steps, cells = np.nonzero(whole)
+    return SpikeTrains((first + 1 + steps) * dt, cells.astype(np.int32), size, duration)
+
+
+def windows(count: Array, steps: int) -> Array:
+    """The means of whole windows of so many steps."""
+    whole = count.shape[0] // steps
+    return count[: whole * steps].reshape(whole, steps, *count.shape[1:]).mean(axis=1)

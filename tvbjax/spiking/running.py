@@ -1,0 +1,234 @@
+"""Run a spiking network: in chunks, with a progress bar, stopped and continued without loss."""
+
+import math
+import warnings
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from tvbjax.arrays import check_one_key, is_traced
+from tvbjax.kinds import check_kind
+from tvbjax.progress import progress_bar
+from tvbjax.spiking import program
+from tvbjax.spiking.monitors import LocalField, Rates, Spikes, States, watched
+from tvbjax.spiking.network import Network
+from tvbjax.spiking.program import Carry, Seen
+from tvbjax.spiking.result import SpikeTrains, SpikingResult, unpacked, windows
+from tvbjax.steps import steps_of
+from tvbjax_lems.runtime.cell import states_of
+
+# A chunk is some tenths of a second, so that a progress bar moves and Ctrl-C is heard.
+_CELL_STEPS_PER_CHUNK = 20_000_000
+
+_start = eqx.filter_jit(program.start)
+_advance = eqx.filter_jit(program.advance)
+
+
+class DivergenceError(FloatingPointError):
+    """A state of a network became infinite or NaN. `result` holds what was simulated."""
+
+    def __init__(self, message: str, result: SpikingResult):
+        super().__init__(message, result)
+        self.result = result
+
+    def __str__(self) -> str:
+        return self.args[0]
+
+
+def simulate(
+    network: Network,
+    duration: float,
+    *,
+    initial: SpikingResult | None = None,
+    key: Array | None = None,
+    progress: bool = True,
+) -> SpikingResult:
+    """Simulate `duration` ms, a multiple of dt.
+
+    `initial`: an earlier result, which is then continued. `key`: needed where spikes or cells are
+    random. The same key gives the same run, however it is cut.
+
+    Ctrl-C ends the run early; what was finished comes back, with `complete` False.
+    Raises `DivergenceError` where a state is no longer finite. For use inside `jax.jit`, `grad` and
+    `vmap` there is `rates`.
+    """
+    check_kind("simulate: network", network, Network, "spiking.Network(...)")
+    if is_traced((network, key)):
+        raise TypeError(
+            "simulate: within jit, grad or vmap use tvbjax.spiking.rates(network, duration, "
+            "key=key), whose result has a fixed shape."
+        )
+    steps = steps_of(float(duration), network.dt, "simulate: the duration")
+    check_key(network, key, "simulate")
+    carry = _start(network, key) if initial is None else initial.final
+    first, complete = int(carry.step), True
+    if first + steps >= 2**31:
+        raise ValueError(f"simulate: {first + steps:.3g} steps are more than a run can count.")
+    chunk, finished = _chunk(network, steps), (carry, [], 0)
+    label = f"simulating {duration:g} ms of {network.connections} connections"
+    try:
+        with progress_bar(label, steps, progress and steps > chunk) as bar:
+            while finished[2] < steps:
+                carry, pieces, done = finished
+                length = min(chunk, steps - done)
+                carry, seen = _advance(network, carry, key, length)
+                seen = jax.tree.map(np.asarray, seen)
+                finished = carry, [*pieces, seen], done + length
+                bar(length)
+                if int(carry.trouble[0]) >= 0:
+                    break
+    except KeyboardInterrupt:
+        complete = False
+    carry, pieces, done = finished
+    result = _result(network, pieces, first, done, carry, complete)
+    if not complete:
+        warnings.warn(
+            f"simulate: interrupted at {(first + done) * network.dt:g} ms; "
+            "simulate(network, ..., initial=result, key=key) goes on from there.",
+            stacklevel=2,
+        )
+    _raise_trouble(network, result)
+    return result
+
+
+def rates(
+    network: Network, duration: float, *, key: Array | None = None, period: float = 1.0
+) -> dict[str, Array]:
+    """The mean rates of all populations in windows of `period` ms, kHz, (window,) each.
+
+    A pure function, for `jax.jit`, `vmap` over parameters and keys, and, with
+    `Network(surrogate=...)`, `jax.grad`. NaN where a state is no longer finite.
+    """
+    steps = steps_of(float(duration), network.dt, "rates: the duration")
+    window = steps_of(float(period), network.dt, "rates: the period")
+    check_key(network, key, "rates")
+    carry, seen = program.advance(network, program.start(network, key), key, steps)
+    fine = carry.trouble[0] < 0
+    return {
+        name: jnp.where(
+            fine, windows(one.count, window) / (network.populations[name].size * network.dt), jnp.nan
+        )
+        for name, one in seen.items()
+    }
+
+
+def check_key(network: Network, key: Array | None, who: str) -> None:
+    """Raises where a network that draws random numbers is given no key."""
+    if key is not None:
+        check_one_key(who, key)
+    elif network.random:
+        raise ValueError(
+            f"{who}: the network draws random numbers, so a key is needed: key=jax.random.key(0)."
+        )
+
+
+def _chunk(network: Network, steps: int) -> int:
+    cells = sum(one.size for one in network.populations.values()) + network.connections // 100
+    count = max(1, math.ceil(steps * cells / _CELL_STEPS_PER_CHUNK))
+    block = network.block
+    return min(steps, math.ceil(steps / (count * block)) * block)
+
+
+def _result(
+    network: Network, pieces: list[dict[str, Seen]], first: int, steps: int, carry: Carry, complete
+) -> SpikingResult:
+    import xarray as xr
+
+    recorded: dict[str, xr.DataArray] = {}
+    spikes: dict[str, SpikeTrains] = {}
+    dt = network.dt
+    for one in network.monitors:
+        match one:
+            case Spikes(population=name):
+                size = network.populations[name].size
+                bits = _joined(pieces, name, "spikes", (-(-size // 8),), np.uint8)
+                if bits.dtype != np.uint8:
+                    bits = np.packbits(bits > 0, axis=1)
+                spikes[name] = unpacked(bits, size, first, dt, max(steps, 1) * dt)
+            case Rates():
+                recorded["rates"] = _rates(network, one, pieces, first)
+            case States(population=name):
+                recorded[name] = _states(network, one, pieces, first)
+            case LocalField():
+                recorded["lfp"] = _field(network, one, pieces, first)
+    return SpikingResult(recorded, spikes, carry, complete)
+
+
+def _joined(pieces: list, name: str, what: str, shape: tuple, dtype: Any = float) -> np.ndarray:
+    found = [getattr(piece[name], what) for piece in pieces]
+    return np.concatenate(found) if found else np.zeros((0, *shape), dtype)
+
+
+def _rates(network: Network, one: Rates, pieces: list, first: int):
+    import xarray as xr
+
+    dt = network.dt
+    steps = steps_of(one.period, dt, "Rates: the period")
+    columns = [
+        windows(_joined(pieces, name, "count", ()), steps)
+        / (network.populations[name].size * dt)
+        for name in one.populations
+    ]
+    time = first * dt + (np.arange(len(columns[0])) + 0.5) * steps * dt
+    return xr.DataArray(
+        np.stack(columns, axis=1),
+        {"time": ("time", time, {"unit": "ms"}), "population": list(one.populations)},
+        ("time", "population"),
+        name="rates",
+        attrs={"unit": "kHz"},
+    )
+
+
+def _states(network: Network, one: States, pieces: list, first: int):
+    import xarray as xr
+
+    population = network.populations[one.population]
+    names = watched(network.monitors, one.population)
+    cells = range(population.size) if one.cells is None else one.cells
+    values = _joined(pieces, one.population, "states", (len(names), len(cells)))
+    every = 1 if one.period is None else steps_of(one.period, network.dt, "States: the period")
+    time = (first + every * (1 + np.arange(len(values) // every))) * network.dt
+    return xr.DataArray(
+        values[every - 1 :: every],
+        {
+            "time": ("time", time, {"unit": "ms"}),
+            "variable": list(names),
+            "cell": list(cells),
+            "unit": ("variable", [population.cell.units.get(name, "") for name in names]),
+        },
+        ("time", "variable", "cell"),
+        name=one.population,
+    )
+
+
+def _field(network: Network, one: LocalField, pieces: list, first: int):
+    import xarray as xr
+
+    means = _joined(pieces, one.population, "means", (2,))
+    back = round(one.delay / network.dt)
+    excitatory = means[: max(len(means) - back, 0), 0]
+    values = excitatory + one.balance * means[back:, 1]
+    time = (first + back + 1 + np.arange(len(values))) * network.dt
+    return xr.DataArray(
+        values, {"time": ("time", time, {"unit": "ms"})}, ("time",), name="lfp",
+        attrs={"unit": network.populations[one.population].cell.units.get(one.excitatory, "")},
+    )  # fmt: skip
+
+
+def _raise_trouble(network: Network, result: SpikingResult) -> None:
+    step, number = (int(i) for i in result.final.trouble)
+    if step < 0:
+        return
+    name = list(network.populations)[number]
+    states = result.final.cells[name].states
+    named = {place: called for called, place in states_of(network.populations[name].cell.plan)}
+    bad = next((named[p] for p, v in states.items() if not np.isfinite(v).all()), "a state")
+    raise DivergenceError(
+        f"simulate: {bad} of '{name}' was no finite number by {step * network.dt:g} ms; try a "
+        f"smaller dt than {network.dt:g} ms, another method, or weaker weights.",
+        result,
+    )

@@ -1,0 +1,73 @@
+"""What drives a network from outside, as a function of time: a constant, an equation, or what is
+heard from elsewhere, as the coupling of a brain region."""
+
+from collections.abc import Mapping
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from tvbjax.arrays import as_floats, check_finite
+from tvbjax.equations import AbstractEquation
+
+Signals = Mapping[str, Float[Array, "step *channel"]]
+
+
+class Heard(eqx.Module):
+    """`gain` times a signal from outside, and `offset`: what a network is told by its name, step
+    after step.
+
+    In co-simulation the names are the coupling inputs of the region's model.
+    """
+
+    name: str = eqx.field(static=True)
+    gain: Float[Array, ""] = eqx.field(converter=as_floats, default=1.0)
+    offset: Float[Array, ""] = eqx.field(converter=as_floats, default=0.0)
+
+    def __check_init__(self):
+        for field in ("gain", "offset"):
+            value = getattr(self, field)
+            if value.ndim:
+                raise ValueError(f"Heard: {field} has the shape {value.shape}; give one number.")
+            check_finite(f"Heard: {field}", value)
+
+
+Course = Float[Array, "*cell"] | AbstractEquation | Heard
+
+
+def as_course(value) -> Course:
+    """What a drive is given, numbers as arrays."""
+    return value if isinstance(value, AbstractEquation | Heard) else as_floats(value)
+
+
+def check_course(what: str, course: Course, cells: int) -> None:
+    """Raises `ValueError` where numbers are neither one nor one per cell, or not finite."""
+    if isinstance(course, AbstractEquation | Heard):
+        return
+    if course.shape not in ((), (cells,)):
+        raise ValueError(
+            f"{what} has the shape {course.shape}; give one number, one for each of {cells} cells, "
+            "an equation of time, or Heard(name)."
+        )
+    check_finite(what, course)
+
+
+def values_of(
+    course: Course, signals: Signals, begin: Int[Array, ""], first: Int[Array, ""], steps: int, dt: float
+) -> Float[Array, "step _"]:
+    """The values in `steps` steps from `first` on, for all cells (step, 1) or each (step, cell).
+
+    `begin`: the step at which the signals begin.
+    """
+    if isinstance(course, Heard):
+        if course.name not in signals:
+            known = ", ".join(signals) or "nothing"
+            raise KeyError(f"Heard: nobody sends '{course.name}'; what is sent is {known}.")
+        rows = first - begin + jnp.arange(steps, dtype=jnp.int32)
+        found = signals[course.name][rows]
+        return (course.gain * found + course.offset)[:, None]
+    if isinstance(course, AbstractEquation):
+        times = (first + jnp.arange(steps, dtype=jnp.int32)).astype(float) * dt
+        return course(times)[:, None]
+    whole = course if course.ndim else course[None]
+    return jnp.broadcast_to(whole, (steps, *whole.shape))
