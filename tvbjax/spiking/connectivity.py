@@ -160,7 +160,10 @@ class Explicit(AbstractConnectivity):
         return float(len(self.sources))
 
     def pairs(self, rng, sources, targets, same):
-        for kind, given, size in (("sender", self.sources, sources), ("receiver", self.targets, targets)):
+        for kind, given, size in (
+            ("sender", self.sources, sources),
+            ("receiver", self.targets, targets),
+        ):
             wrong = given[(given < 0) | (given >= size)]
             if wrong.size:
                 raise ValueError(

@@ -9,6 +9,7 @@ import abc
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 from jaxtyping import Array, Float, Int
 
 from tvbjax.arrays import as_floats
@@ -59,9 +60,7 @@ class MultipleInteraction(AbstractCorrelation):
     def counts(self, key, rates, first, cells):
         steps = len(rates)
         mother, thin = jax.random.split(key)
-        many = poisson_counts(
-            bits_of(lanes_of(mother, 1), first, steps), rates / self.correlation
-        )
+        many = poisson_counts(bits_of(lanes_of(mother, 1), first, steps), rates / self.correlation)
         lanes = lanes_of(thin, cells)
         return _thinned(lanes, many, self.correlation, first, cells)
 
@@ -94,7 +93,5 @@ def _check(correlation: AbstractCorrelation) -> None:
     if value.ndim:
         raise ValueError(f"{name}: correlation has the shape {value.shape}; give one number.")
     single = isinstance(correlation, SingleInteraction)
-    if not isinstance(value, jax.core.Tracer) and not (
-        0.0 <= value <= 1.0 and (single or value > 0.0)
-    ):
+    if not isinstance(value, Tracer) and not (0.0 <= value <= 1.0 and (single or value > 0.0)):
         raise ValueError(f"{name}: correlation is {float(value):g}; give one above 0, up to 1.")

@@ -121,8 +121,10 @@ class Events(AbstractForm):
             found = jnp.nonzero(left, size=self.chunk, fill_value=total)[0].astype(jnp.int32)
             sender = jnp.where(found < total, found % sources, sources)
             delay = self.delay if self.delays is None else self.delays[sender]
-            row = jnp.broadcast_to((first + (found // sources)[:, None] + delay) % self.depth,
-                                   (self.chunk, self.targets.shape[1]))
+            row = jnp.broadcast_to(
+                (first + (found // sources)[:, None] + delay) % self.depth,
+                (self.chunk, self.targets.shape[1]),
+            )
             added = amount if amount.ndim == 0 else amount[sender]
             added = jnp.broadcast_to(added, row.shape).astype(ring.dtype)
             ring = ring.at[row, self.targets[sender]].add(added, mode="promise_in_bounds")
@@ -149,11 +151,13 @@ class InEdges(AbstractForm):
         every = np.arange(len(pairs), dtype=np.int32)
         rows = _rows(pairs.targets, sizes[1])
         if rows.size > 3 * len(pairs) + 64:
-            parts = (pairs.sources, steps, every)
-            return cls(*map(jnp.asarray, parts), jnp.asarray(pairs.targets), sizes[1], len(pairs))
-        sources = np.append(pairs.sources, 0)[rows]
-        laid = (sources, np.append(steps, 1)[rows], rows)
-        return cls(*(jnp.asarray(x, jnp.int32) for x in laid), None, sizes[1], len(pairs))
+            sources, slots = jnp.asarray(pairs.sources), jnp.asarray(every)
+            targets = jnp.asarray(pairs.targets)
+            return cls(sources, jnp.asarray(steps), slots, targets, sizes[1], len(pairs))
+        sources = jnp.asarray(np.append(pairs.sources, 0)[rows], jnp.int32)
+        delayed = jnp.asarray(np.append(steps, 1)[rows], jnp.int32)
+        slots = jnp.asarray(rows, jnp.int32)
+        return cls(sources, delayed, slots, None, sizes[1], len(pairs))
 
     @property
     def reads_past(self) -> bool:
@@ -199,9 +203,9 @@ class Dense(AbstractForm):
     def of(cls, pairs: Pairs, delays: np.ndarray, sizes: tuple[int, int]) -> "Dense":
         steps = np.broadcast_to(delays, len(pairs))
         values, which = np.unique(steps, return_inverse=True)
-        parts = (pairs.sources, pairs.targets, which)
-        laid = (jnp.asarray(x, jnp.int32) for x in parts)
-        return cls(*laid, tuple(int(d) for d in values), sizes)
+        sources, targets = jnp.asarray(pairs.sources), jnp.asarray(pairs.targets)
+        kinds = jnp.asarray(which, jnp.int32)
+        return cls(sources, targets, kinds, tuple(int(d) for d in values), sizes)
 
     @property
     def reads_past(self) -> bool:

@@ -3,8 +3,10 @@
 import abc
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Float, Int
 
 from tvbjax.arrays import as_floats, check_finite
@@ -34,7 +36,14 @@ class AbstractSpikeDrive(AbstractDrive):
 
     @abc.abstractmethod
     def counts(
-        self, key: Array | None, signals: Signals, begin, first: Int[Array, ""], steps: int, dt: float, cells: int
+        self,
+        key: Array | None,
+        signals: Signals,
+        begin,
+        first: Int[Array, ""],
+        steps: int,
+        dt: float,
+        cells: int,
     ) -> Float[Array, "step _"]:
         """How many spikes arrive at the end of each of `steps` steps from `first` on."""
 
@@ -60,15 +69,18 @@ class Poisson(AbstractSpikeDrive):
     def check(self, who, cells):
         check_course(f"{who}: rate", self.rate, cells)
         _check_weight(who, self.weight, cells)
-        if isinstance(self.rate, jnp.ndarray) and not _traced(self.rate):
+        if isinstance(self.rate, jax.Array) and not isinstance(self.rate, Tracer):
             if (np.asarray(self.rate) < 0).any():
-                raise ValueError(f"{who}: a rate is {float(self.rate.min()):g} kHz; give 0 or more.")
+                raise ValueError(
+                    f"{who}: a rate is {float(self.rate.min()):g} kHz; give 0 or more."
+                )
 
     @property
     def random(self):
         return True
 
     def counts(self, key, signals, begin, first, steps, dt, cells):
+        assert key is not None
         rates = values_of(self.rate, signals, begin, first, steps, dt) * dt
         if self.correlation is not None:
             return self.correlation.counts(key, rates, first, cells)
@@ -136,9 +148,3 @@ def _check_weight(who: str, weight: Array, cells: int) -> None:
             "cells."
         )
     check_finite(f"{who}: weight", weight)
-
-
-def _traced(value) -> bool:
-    from jax.core import Tracer
-
-    return isinstance(value, Tracer)

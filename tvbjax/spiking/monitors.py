@@ -101,9 +101,7 @@ class LocalField(AbstractMonitor):
 
     def check(self, populations, dt):
         _check_known("LocalField", (self.population,), populations)
-        _check_names(
-            "LocalField", populations[self.population], (self.excitatory, self.inhibitory)
-        )
+        _check_names("LocalField", populations[self.population], (self.excitatory, self.inhibitory))
         if self.delay:
             steps_of(self.delay, dt, "LocalField: the delay")
 

@@ -8,6 +8,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Float, Int
 
 from tvbjax.arrays import check_one_key
@@ -21,6 +22,7 @@ from tvbjax.spiking.poisson import GREATEST
 from tvbjax.spiking.populations import Population, Projection
 from tvbjax.spiking.surrogates import AbstractSurrogate
 from tvbjax_lems import Cell, Receptor
+from tvbjax_lems.runtime.plan import Assign
 
 LONGEST_BLOCK = 64
 _BYTES_PER_CONNECTION = 40  # while it is built: ends, order, rows, weight
@@ -105,9 +107,7 @@ class Network(eqx.Module):
     def random(self) -> bool:
         """Whether a run needs a key."""
         drawn = any(isinstance(d, AbstractSpikeDrive) and d.random for d in self.drives.values())
-        return drawn or any(
-            one.cell.plan.plan.random_units() for one in self.populations.values()
-        )
+        return drawn or any(one.cell.plan.plan.random_units() for one in self.populations.values())
 
     @property
     def connections(self) -> int:
@@ -163,9 +163,7 @@ def _check_memory(
 ) -> None:
     """Raise MemoryError, before anything is built, where it would not fit."""
     connections = {
-        name: one.connectivity.expected(
-            populations[one.source].size, populations[one.target].size
-        )
+        name: one.connectivity.expected(populations[one.source].size, populations[one.target].size)
         for name, one in projections.items()
     }
     needed, free = _BYTES_PER_CONNECTION * sum(connections.values()), free_bytes()
@@ -214,7 +212,7 @@ def _wired(
                 laid = form(pairs, delays, sizes, block)
             else:
                 laid = form_for(pairs, delays, sizes, block, differentiable)
-        ends = (jnp.asarray(x, jnp.int32) for x in (pairs.sources, pairs.targets, delays))
+        ends = jnp.asarray(pairs.sources), jnp.asarray(pairs.targets), jnp.asarray(delays)
         longest = int(np.max(delays, initial=1))
         found[name] = Wired(weight, laid, *ends, one.source, one.target, receptor, longest)
     return found, block
@@ -248,7 +246,7 @@ def _check_drive(
                 "projections do. Drive a population of relays, or another receptor."
             )
     if isinstance(drive, Poisson) and isinstance(drive.rate, jax.Array | np.ndarray):
-        if not isinstance(drive.rate, jax.core.Tracer) and float(drive.rate.max()) * dt > GREATEST:
+        if not isinstance(drive.rate, Tracer) and float(drive.rate.max()) * dt > GREATEST:
             raise ValueError(
                 f"{who} has a rate of {float(drive.rate.max()):g} kHz, over {GREATEST:g} spikes a "
                 "step; use a smaller dt, or a current."
@@ -270,5 +268,5 @@ def held_states(cell: Cell) -> tuple[str, ...]:
     for phase in phases:
         handled = (*phase.on_conditions, *phase.on_events)
         actions = [a for one in handled for a in one.actions] + [*phase.on_entry]
-        changed |= {a.variable for a in actions if hasattr(a, "variable")}
+        changed |= {a.variable for a in actions if isinstance(a, Assign)}
     return tuple(name for name in cell.states if "/" not in name and name not in changed)

@@ -18,7 +18,9 @@ Drawn = Callable[[np.random.Generator, int], Any]
 
 def _initial(given: Any) -> dict[str, Array]:
     if not isinstance(given, Mapping):
-        raise TypeError(f"Population: initial is {given!r:.60}; give a mapping from state to value.")
+        raise TypeError(
+            f"Population: initial is {given!r:.60}; give a mapping from state to value."
+        )
     return {name: as_floats(value) for name, value in given.items()}
 
 
@@ -27,7 +29,7 @@ class Population(eqx.Module):
 
     `initial`: states at t = 0 other than the file's, as {"v": values}, one or one per cell; those
     of synapses are called `synapse/state`. `method`: how the equations are integrated between
-    spikes: `lems.Exact()` for linear ones.
+    spikes, `lems.Exact()` for linear ones; by default `lems.ExponentialEuler()`.
     Parameters are those of `cell.params`: each one number, or one per cell.
     """
 
@@ -42,10 +44,11 @@ class Population(eqx.Module):
         size: int,
         *,
         initial: Mapping[str, Any] | None = None,
-        method: AbstractFlatMethod = ExponentialEuler(),
+        method: AbstractFlatMethod | None = None,
     ):
         check_kind("Population: cell", cell, Cell, "lems.load_cell('LifDelta')")
         check_count("Population: size", size)
+        method = ExponentialEuler() if method is None else method
         check_kind("Population: method", method, AbstractFlatMethod, "tvbjax.lems.Exact()")
         self.cell, self.size = cell, int(size)
         self.initial, self.method = _initial(initial or {}), method
@@ -132,5 +135,7 @@ class Projection(eqx.Module):
                 f"ms; a spike takes at least one step. Give at least {dt:g} ms, or a smaller dt."
             )
         if steps.size and steps.max() > 10_000_000:
-            raise ValueError(f"Network: a delay of '{name}' is {delay.max():g} ms: too long to keep.")
+            raise ValueError(
+                f"Network: a delay of '{name}' is {delay.max():g} ms: too long to keep."
+            )
         return pairs, weight, steps.astype(np.int32)

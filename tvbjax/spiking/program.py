@@ -56,9 +56,7 @@ class _Program:
             name: CellSteps(one.cell.plan, one.size, network.dt, one.method, network.surrogate)
             for name, one in network.populations.items()
         }
-        self.params = {
-            name: one.cell.params for name, one in network.populations.items()
-        }
+        self.params = {name: one.cell.params for name, one in network.populations.items()}
         self.ready = {name: s.ready(self.params[name]) for name, s in self.steps.items()}
         self.memories = {
             name: MemorySteps(
@@ -99,9 +97,7 @@ class _Program:
             cells[name] = _with_initial(one, state)
         dtype = jnp.result_type(float)
         kept = {
-            name: {
-                state: network.projections[name].form.begin(dtype) for state in amounts
-            }
+            name: {state: network.projections[name].form.begin(dtype) for state in amounts}
             for name, amounts in self.amounts.items()
         }
         past: dict[str, Array] = {}
@@ -124,7 +120,7 @@ class _Program:
     def advance(
         self, carry: Carry, key: Array | None, steps: int, signals: Signals, begin: Int[Array, ""]
     ) -> tuple[Carry, dict[str, Seen]]:
-        block = min(self.network.block, steps)
+        block = _block_for(steps, self.network.block)
         whole, rest = divmod(steps, block)
 
         def one(carry, _):
@@ -268,6 +264,13 @@ def advance(
     """
     begin = carry.step if begin is None else begin
     return _Program(network).advance(carry, key, steps, signals or {}, begin)
+
+
+def _block_for(steps: int, most: int) -> int:
+    """The steps that are taken together: if possible a divisor, so that all blocks are alike."""
+    most = min(most, steps)
+    alike = next(size for size in range(most, 0, -1) if steps % size == 0)
+    return alike if 2 * alike > most else most
 
 
 def _add(total: dict[Any, Array], place: Any, value: Array) -> None:

@@ -53,16 +53,14 @@ class SpikingResult:
         return self.recorded[name]
 
 
-def unpacked(
-    bits: np.ndarray, size: int, first: int, dt: float, duration: float
-) -> SpikeTrains:
+def unpacked(bits: np.ndarray, size: int, first: int, dt: float, duration: float) -> SpikeTrains:
     """The spikes of bits, (step, byte); the step `first` ends at (first + 1) dt."""
     whole = np.unpackbits(bits, axis=1, count=size)
     steps, cells = np.nonzero(whole)
     return SpikeTrains((first + 1 + steps) * dt, cells.astype(np.int32), size, duration)
 
 
-def windows(count: Array, steps: int) -> Array:
+def windows(count: Array | np.ndarray, steps: int) -> Array | np.ndarray:
     """The means of whole windows of so many steps."""
     whole = count.shape[0] // steps
     return count[: whole * steps].reshape(whole, steps, *count.shape[1:]).mean(axis=1)

@@ -110,7 +110,9 @@ def rates(
     fine = carry.trouble[0] < 0
     return {
         name: jnp.where(
-            fine, windows(one.count, window) / (network.populations[name].size * network.dt), jnp.nan
+            fine,
+            windows(one.count, window) / (network.populations[name].size * network.dt),
+            jnp.nan,
         )
         for name, one in seen.items()
     }
@@ -129,8 +131,9 @@ def check_key(network: Network, key: Array | None, who: str) -> None:
 def _chunk(network: Network, steps: int) -> int:
     cells = sum(one.size for one in network.populations.values()) + network.connections // 100
     count = max(1, math.ceil(steps * cells / _CELL_STEPS_PER_CHUNK))
-    block = network.block
-    return min(steps, math.ceil(steps / (count * block)) * block)
+    # Equal chunks, where there are, compile once.
+    alike = [more for more in range(count, 2 * count) if steps % more == 0]
+    return steps // alike[0] if alike else math.ceil(steps / count)
 
 
 def _result(
@@ -169,8 +172,7 @@ def _rates(network: Network, one: Rates, pieces: list, first: int):
     dt = network.dt
     steps = steps_of(one.period, dt, "Rates: the period")
     columns = [
-        windows(_joined(pieces, name, "count", ()), steps)
-        / (network.populations[name].size * dt)
+        windows(_joined(pieces, name, "count", ()), steps) / (network.populations[name].size * dt)
         for name in one.populations
     ]
     time = first * dt + (np.arange(len(columns[0])) + 0.5) * steps * dt

@@ -53,7 +53,12 @@ def check_course(what: str, course: Course, cells: int) -> None:
 
 
 def values_of(
-    course: Course, signals: Signals, begin: Int[Array, ""], first: Int[Array, ""], steps: int, dt: float
+    course: Course,
+    signals: Signals,
+    begin: Int[Array, ""],
+    first: Int[Array, ""],
+    steps: int,
+    dt: float,
 ) -> Float[Array, "step _"]:
     """The values in `steps` steps from `first` on, for all cells (step, 1) or each (step, cell).
 

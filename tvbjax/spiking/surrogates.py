@@ -36,7 +36,7 @@ class AbstractSurrogate(eqx.Module):
 
 
 class FastSigmoid(AbstractSurrogate):
-    """1 / (width (1 + |margin| / width)^2): that of Zenke & Ganguli (2018), Neural Comput. 30, 1514.
+    """1 / (width (1 + |margin| / width)^2): Zenke & Ganguli (2018), Neural Comput. 30, 1514.
 
     `width`: in the unit of the threshold, as mV.
     """

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -315,11 +315,12 @@ def _read_of(number: int, plans: Sequence[UnitPlan]) -> set[str]:
     return read
 
 
-def _fail(bound: Bound, message: str, hint: str = "", code: Code = Code.STRUCTURE) -> Any:
+def _fail(bound: Bound, message: str, hint: str = "", code: Code = Code.STRUCTURE) -> NoReturn:
     element = bound.component.element
     report = Report()
     report.add(Diagnostic(code, element.place, message, hint, bound.context))
     report.stop()
+    raise AssertionError("a report with an error stops")
 
 
 def resized(plan: Plan, size: int) -> Plan:

@@ -76,7 +76,7 @@ def parted(name: str, number: int, unit: UnitPlan, read: set[str]) -> tuple[Unit
     plain = _without(unit, remembered, common)
     if not remembered:
         return plain, Receptor(name, number, port, weight, added)
-    returning = _assigns(phase.on_events, POST)
+    returning = tuple(_assigns(phase.on_events, POST))
     if any(assign.variable in common for assign in returning):
         raise CellError(f"an event at '{POST}' changes what the cell reads")
     scoped = tuple(
