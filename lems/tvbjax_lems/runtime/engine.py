@@ -228,7 +228,7 @@ class Moment:
             size = self.machine.plan.units[unit].size
             where = jnp.broadcast_to(self.holds(unit, one), (size,))
             if active is not None:
-                where = where * active if _is_soft(where) else where & active
+                where = _and(where, active)
             self.act(unit, one.actions, where)
 
     def holds(self, unit: int, one: OnCondition) -> Array:
@@ -489,6 +489,10 @@ def _part(link: LinkPlan, where: np.ndarray) -> LinkPlan:
 def _is_soft(where: Array) -> bool:
     """Whether it is a number, 0 or 1, that has a slope."""
     return jnp.issubdtype(where.dtype, jnp.floating)
+
+
+def _and(where: Array, active: Array) -> Array:
+    return jnp.where(active, where, 0.0) if _is_soft(where) else where & active
 
 
 def _chosen(where: Array, value: Array, other: Array) -> Array:
