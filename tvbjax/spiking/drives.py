@@ -6,13 +6,22 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jax.core import Tracer
 from jaxtyping import Array, Float, Int
 
 from tvbjax.arrays import as_floats, check_finite
 from tvbjax.spiking.correlated import AbstractCorrelation
 from tvbjax.spiking.poisson import bits_of, lanes_of, poisson_counts
-from tvbjax.spiking.signals import Course, Signals, as_course, check_course, values_of
+from tvbjax.spiking.signals import (
+    Course,
+    HeardEach,
+    Signals,
+    as_course,
+    check_course,
+    told,
+    values_of,
+)
 
 
 class AbstractDrive(eqx.Module):
@@ -81,11 +90,30 @@ class Poisson(AbstractSpikeDrive):
 
     def counts(self, key, signals, begin, first, steps, dt, cells):
         assert key is not None
+        if isinstance(self.rate, HeardEach):
+            return self._of_proxies(key, signals, begin, first, steps, dt, cells)
         rates = values_of(self.rate, signals, begin, first, steps, dt) * dt
         if self.correlation is not None:
             return self.correlation.counts(key, rates, first, cells)
         bits = bits_of(lanes_of(key, cells), first, steps)
         return poisson_counts(bits, rates)
+
+    def _of_proxies(self, key, signals, begin, first, steps: int, dt: float, cells: int):
+        """Spikes of a proxy for each region that is heard, weighted as its connection is."""
+        heard = self.rate
+        assert isinstance(heard, HeardEach)
+        sent = told(signals, heard.signal, begin, first, steps)
+        weights = told(signals, heard.weights, begin, first, steps)
+        rates = (heard.gain * sent + heard.offset) * dt
+
+        def one(total, proxy):
+            number, rate, weight = proxy
+            lanes = lanes_of(jax.random.fold_in(key, number), cells)
+            counts = poisson_counts(bits_of(lanes, first, steps), rate[:, None])
+            return total + weight[:, None] * counts, None
+
+        proxies = jnp.arange(rates.shape[1]), rates.T, weights.T
+        return lax.scan(one, jnp.zeros((steps, cells), rates.dtype), proxies)[0]
 
 
 class SpikeTimes(AbstractSpikeDrive):

@@ -219,7 +219,8 @@ class _Program:
             cells = [x if chosen is None else x[chosen] for x in found[: len(single)]]
             width = steps.size if chosen is None else len(chosen)
             states = jnp.stack(cells) if cells else jnp.zeros((0, width))
-            means = jnp.stack([x.mean() for x in found[len(single) :]] or [jnp.zeros(())])
+            means = [x.mean() for x in found[len(single) :]]
+            means = jnp.stack(means) if means else jnp.zeros(0)
             return (state, memory), (spikes, states, means)
 
         numbers = carry.step + jnp.arange(length, dtype=jnp.int32)

@@ -38,12 +38,15 @@ class SpikeTrains:
 @dataclass(frozen=True)
 class SpikingResult:
     """`result["rates"]` and what else was recorded, as xarray with units; `result.spikes` by
-    population; `final`: the state to go on from; `complete`: False where the run was interrupted.
+    population.
+
+    `final`: the state to go on from, None of other simulators. `complete`: False where the run was
+    interrupted.
     """
 
     recorded: Mapping[str, "xr.DataArray"]
     spikes: Mapping[str, SpikeTrains]
-    final: Carry
+    final: Carry | None
     complete: bool = True
 
     def __getitem__(self, name: str) -> "xr.DataArray":
