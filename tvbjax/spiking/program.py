@@ -53,8 +53,10 @@ class _Program:
 
     def __init__(self, network: Network):
         self.network = network
+        soft = network.surrogate
+        spike = None if soft is None else soft.in_steps_of(network.dt)
         self.steps = {
-            name: CellSteps(one.cell.plan, one.size, network.dt, one.method, network.surrogate)
+            name: CellSteps(one.cell.plan, one.size, network.dt, one.method, spike)
             for name, one in network.populations.items()
         }
         self.params = {name: one.cell.params for name, one in network.populations.items()}
