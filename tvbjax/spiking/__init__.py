@@ -1,5 +1,6 @@
 """Spiking networks: populations of LEMS cells, in the same jit as the brain around them."""
 
+from tvbjax.spiking import statistics as statistics
 from tvbjax.spiking.connectivity import (
     AbstractConnectivity as AbstractConnectivity,
     AllToAll as AllToAll,
