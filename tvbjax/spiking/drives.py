@@ -1,6 +1,7 @@
 """Drives: spikes and currents that come to a population from outside of the network."""
 
 import abc
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -22,6 +23,8 @@ from tvbjax.spiking.signals import (
     told,
     values_of,
 )
+
+_TOGETHER = 1024  # given spikes that are looked at at once
 
 
 class AbstractDrive(eqx.Module):
@@ -117,13 +120,25 @@ class Poisson(AbstractSpikeDrive):
 
 
 class SpikeTimes(AbstractSpikeDrive):
-    """Spikes at given times: `times` in ms, `cells` the number of the cell that each is for."""
+    """Spikes at given times: `times` in ms, `cells` the number of the cell that each is for.
+
+    They are kept in the order of their times.
+    """
 
     target: str = eqx.field(static=True)
-    times: Float[np.ndarray, " spike"] = eqx.field(converter=lambda x: np.asarray(x, float))
-    cells: Int[np.ndarray, " spike"] = eqx.field(converter=lambda x: np.asarray(x, np.int32))
-    weight: Float[Array, "*cell"] = eqx.field(converter=as_floats)
-    receptor: str | None = eqx.field(static=True, default=None)
+    times: Float[np.ndarray, "*spike"]
+    cells: Int[np.ndarray, "*spike"]
+    weight: Float[Array, "*cell"]
+    receptor: str | None = eqx.field(static=True)
+
+    def __init__(
+        self, target: str, times: Any, cells: Any, weight: Any, receptor: str | None = None
+    ):
+        self.target, self.receptor, self.weight = target, receptor, as_floats(weight)
+        self.times, self.cells = np.asarray(times, float), np.asarray(cells, np.int32)
+        if self.times.ndim == 1 and self.times.shape == self.cells.shape:
+            order = np.argsort(self.times, kind="stable")
+            self.times, self.cells = self.times[order], self.cells[order]
 
     def check(self, who, cells):
         _check_weight(who, self.weight, cells)
@@ -143,11 +158,24 @@ class SpikeTimes(AbstractSpikeDrive):
         return False
 
     def counts(self, key, signals, begin, first, steps, dt, cells):
-        # A spike of time n dt arrives at the end of step n - 1.
-        at = jnp.rint(jnp.asarray(self.times) / dt).astype(jnp.int32) - 1 - first
-        at = jnp.where((at >= 0) & (at < steps), at, steps)
         none = jnp.zeros((steps + 1, cells), jnp.result_type(float))
-        return none.at[at, jnp.asarray(self.cells)].add(1.0)[:steps]
+        if not self.times.size:
+            return none[:steps]
+        times, heard = lax.stop_gradient(jnp.asarray(self.times)), jnp.asarray(self.cells)
+        # A spike of time n dt arrives at the end of step n - 1; those of other steps are passed by.
+        ends = jnp.stack([first, first + steps]).astype(times.dtype) + 0.5
+        start, end = jnp.searchsorted(times, ends * dt).astype(jnp.int32)
+        chunk = min(len(times), _TOGETHER)
+
+        def some(loop):
+            start, counts = loop
+            places = start + jnp.arange(chunk, dtype=jnp.int32)
+            own = jnp.minimum(places, len(times) - 1)
+            at = jnp.rint(times[own] / dt).astype(jnp.int32) - 1 - first
+            at = jnp.where(places < end, jnp.clip(at, 0, steps - 1), steps)
+            return start + chunk, counts.at[at, heard[own]].add(1.0)
+
+        return lax.while_loop(lambda loop: loop[0] < end, some, (start, none))[1][:steps]
 
 
 class Current(AbstractDrive):
