@@ -244,6 +244,40 @@ class Dense(AbstractForm):
         return None
 
 
+class Uniform(AbstractForm):
+    """Every sender reaches every receiver alike: the sum of the spikes is all there is to know.
+
+    `apart`: a cell does not hear itself.
+    """
+
+    sizes: tuple[int, int] = eqx.field(static=True)
+    delay: int = eqx.field(static=True)
+    depth: int = eqx.field(static=True)
+    apart: bool = eqx.field(static=True)
+
+    @property
+    def reads_past(self) -> bool:
+        return self.apart
+
+    def prepared(self, amount):
+        return amount
+
+    def begin(self, dtype):
+        return jnp.zeros(self.depth, dtype)
+
+    def arriving(self, amount, kept, past, first, length):
+        before = first + jnp.arange(length, dtype=jnp.int32) - self.delay
+        sums = kept[before % self.depth][:, None]
+        if self.apart:
+            assert past is not None
+            sums = sums - past[before % past.shape[0]]
+        return jnp.broadcast_to(amount * sums, (length, self.sizes[1])), kept
+
+    def sent(self, amount, kept, spikes, first):
+        rows = (first + jnp.arange(len(spikes), dtype=jnp.int32)) % self.depth
+        return kept.at[rows].set(spikes.sum(axis=1, dtype=kept.dtype))
+
+
 def form_for(
     pairs: Pairs, delays: np.ndarray, sizes: tuple[int, int], block: int, differentiable: bool
 ) -> AbstractForm:

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from tvbjax.equations import AbstractEquation
+from tvbjax.spiking.delivery import Uniform
 from tvbjax.spiking.drives import AbstractDrive, Current, Poisson, SpikeTimes
 from tvbjax.spiking.monitors import LocalField, States, averaged
-from tvbjax.spiking.network import Network, receptor_of
+from tvbjax.spiking.network import Network, Wired, receptor_of
 from tvbjax.spiking.populations import Population
 from tvbjax.spiking.signals import Heard, HeardEach
 from tvbjax_lems import Cell
@@ -49,8 +50,9 @@ def described(network: Network, seed: int) -> tuple[dict[str, Any], dict[str, np
         number, factor = kinds[one.target].receptors[one.receptor]
         weights = np.asarray(one.weight, float)
         _check_sign(f"the projection '{name}'", kinds[one.target], number, weights)
-        arrays[f"projection|{name}|sources"] = np.asarray(one.sources)
-        arrays[f"projection|{name}|targets"] = np.asarray(one.targets)
+        sources, targets = _ends(one)
+        arrays[f"projection|{name}|sources"] = sources
+        arrays[f"projection|{name}|targets"] = targets
         arrays[f"projection|{name}|weights"] = factor * weights
         arrays[f"projection|{name}|delays"] = np.asarray(one.delays)
         port = number if _is_multisynapse(kinds[one.target]) else 0
@@ -66,6 +68,15 @@ def described(network: Network, seed: int) -> tuple[dict[str, Any], dict[str, np
         "drives": drives,
     }
     return message, arrays
+
+
+def _ends(one: Wired) -> tuple[np.ndarray, np.ndarray]:
+    """The ends of all connections, also of those that tvbjax keeps as one."""
+    if not isinstance(one.form, Uniform):
+        return np.asarray(one.sources), np.asarray(one.targets)
+    senders, receivers = (x.ravel() for x in np.indices(one.form.sizes, np.int32))
+    others = (senders != receivers) if one.form.apart else np.ones(len(senders), bool)
+    return senders[others], receivers[others]
 
 
 def _population(
