@@ -272,7 +272,8 @@ def test_soft_thresholds_spike_as_hard_ones_and_have_slopes(name, method, drive)
     ((parameter, value),) = drive.items()
     dt, duration = (0.1, 60.0) if name != "HodgkinHuxley" else (0.02, 20.0)
     hard = jax.jit(stepper(cell, 1, method, [], dt, duration))(cell.params)
-    soft = stepper(cell, 1, method, [], dt, duration, surrogate=FastSigmoid(5.0))
+    surrogate = FastSigmoid(5.0).in_steps_of(dt)
+    soft = stepper(cell, 1, method, [], dt, duration, surrogate=surrogate)
 
     def count(value):
         values, spikes = soft({name: cell.params[name] | {parameter: value}})
