@@ -10,7 +10,8 @@ from jax.core import Tracer
 from jaxtyping import Array, Float, Int
 
 from tvbjax.arrays import as_floats, check_finite
-from tvbjax.spiking.correlated import AbstractCorrelation
+from tvbjax.spiking.connectivity import cell_numbers
+from tvbjax.spiking.correlated import AbstractCorrelation, MultipleInteraction
 from tvbjax.spiking.poisson import bits_of, lanes_of, poisson_counts
 from tvbjax.spiking.signals import Course, Signals, as_course, check_course, values_of
 
@@ -56,8 +57,9 @@ class AbstractSpikeDrive(AbstractDrive):
 class Poisson(AbstractSpikeDrive):
     """Independent Poisson spikes to every cell.
 
-    `rate`: kHz, one or one per cell, an equation of time (ms), or `Heard(name)`; below 0 it is 0.
-    With `correlation` the spikes of different cells come together more often than by chance.
+    `rate`: kHz, one or one per cell, an equation of time (ms), or `Heard(name)`; below 0 it is 0,
+    and 60 spikes in a step are the most. With `correlation` the spikes of different cells come
+    together more often than by chance; their rate is then the same for all.
     """
 
     target: str = eqx.field(static=True)
@@ -74,6 +76,22 @@ class Poisson(AbstractSpikeDrive):
                 raise ValueError(
                     f"{who}: a rate is {float(self.rate.min()):g} kHz; give 0 or more."
                 )
+        if self.correlation is not None and isinstance(self.rate, jax.Array) and self.rate.ndim:
+            raise ValueError(
+                f"{who}: rate has the shape {jnp.shape(self.rate)}, and correlated spikes have one "
+                "rate for all cells; give one number, or no correlation."
+            )
+
+    @property
+    def greatest(self) -> float | None:
+        """The greatest rate that random numbers are drawn for, kHz; None where it is not known."""
+        if not isinstance(self.rate, jax.Array) or isinstance(self.rate, Tracer):
+            return None
+        rate = float(self.rate.max())
+        if isinstance(self.correlation, MultipleInteraction):
+            chance = self.correlation.correlation
+            return None if isinstance(chance, Tracer) else rate / float(chance)
+        return rate
 
     @property
     def random(self):
@@ -89,11 +107,14 @@ class Poisson(AbstractSpikeDrive):
 
 
 class SpikeTimes(AbstractSpikeDrive):
-    """Spikes at given times: `times` in ms, `cells` the number of the cell that each is for."""
+    """Spikes at given times: `times` in ms, `cells` the number of the cell that each is for.
+
+    They arrive at the nearest end of a step.
+    """
 
     target: str = eqx.field(static=True)
     times: Float[np.ndarray, " spike"] = eqx.field(converter=lambda x: np.asarray(x, float))
-    cells: Int[np.ndarray, " spike"] = eqx.field(converter=lambda x: np.asarray(x, np.int32))
+    cells: Int[np.ndarray, " spike"] = eqx.field(converter=cell_numbers("SpikeTimes"))
     weight: Float[Array, "*cell"] = eqx.field(converter=as_floats)
     receptor: str | None = eqx.field(static=True, default=None)
 
@@ -116,10 +137,11 @@ class SpikeTimes(AbstractSpikeDrive):
 
     def counts(self, key, signals, begin, first, steps, dt, cells):
         # A spike of time n dt arrives at the end of step n - 1.
-        at = jnp.rint(jnp.asarray(self.times) / dt).astype(jnp.int32) - 1 - first
+        ends = jnp.maximum(jnp.rint(jnp.asarray(self.times) / dt), 1.0)
+        at = ends.astype(jnp.int32) - 1 - first
         at = jnp.where((at >= 0) & (at < steps), at, steps)
         none = jnp.zeros((steps + 1, cells), jnp.result_type(float))
-        return none.at[at, jnp.asarray(self.cells)].add(1.0)[:steps]
+        return none.at[at, jnp.asarray(self.cells, jnp.int32)].add(1.0)[:steps]
 
 
 class Current(AbstractDrive):

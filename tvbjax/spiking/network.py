@@ -8,7 +8,6 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
 from jaxtyping import Array, Float, Int
 
 from tvbjax.arrays import check_one_key
@@ -245,12 +244,12 @@ def _check_drive(
                 f"{who} comes to '{receptor}', whose connections remember something; only "
                 "projections do. Drive a population of relays, or another receptor."
             )
-    if isinstance(drive, Poisson) and isinstance(drive.rate, jax.Array | np.ndarray):
-        if not isinstance(drive.rate, Tracer) and float(drive.rate.max()) * dt > GREATEST:
-            raise ValueError(
-                f"{who} has a rate of {float(drive.rate.max()):g} kHz, over {GREATEST:g} spikes a "
-                "step; use a smaller dt, or a current."
-            )
+    rate = drive.greatest if isinstance(drive, Poisson) else None
+    if rate is not None and rate * dt > GREATEST:
+        raise ValueError(
+            f"{who} draws from a rate of {rate:g} kHz, over {GREATEST:g} spikes a step; use a "
+            "smaller dt, a higher correlation, or a current."
+        )
     if isinstance(drive, Current):
         known = held_states(one.cell)
         if drive.state not in known:

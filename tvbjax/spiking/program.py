@@ -189,7 +189,8 @@ class _Program:
             name = drive.receptor or network.populations[target].cell.receptors[0]
             receptor = network.receptor(target, name)
             for state, amount in self._amounts(target, name, drive.weight).items():
-                _add(arriving[target], (receptor.unit, state), counts * amount)
+                each = jnp.broadcast_to(amount, (1, size))
+                _add(arriving[target], (receptor.unit, state), counts * each)
         return held
 
     def _population(self, name, carry, memory, arriving, held, key, length: int):
