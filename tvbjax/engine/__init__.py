@@ -12,7 +12,11 @@ from tvbjax.engine._advance import (
     windows_of as windows_of,
 )
 from tvbjax.engine._afferent import channels as channels
-from tvbjax.engine._ahead import inputs_ahead as inputs_ahead, signals_ahead as signals_ahead
+from tvbjax.engine._ahead import (
+    inputs_ahead as inputs_ahead,
+    signals_ahead as signals_ahead,
+    weights_of as weights_of,
+)
 from tvbjax.engine._derivatives import (
     Derivatives as Derivatives,
     Forward as Forward,

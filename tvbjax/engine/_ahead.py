@@ -45,6 +45,13 @@ def signals_ahead(
     return jax.vmap(lambda step: _read(simulator, past, taps, step))(ahead + jnp.arange(steps))
 
 
+def weights_of(simulator: "Simulator", taps: Int[Array, " tap"]) -> Float[Array, " tap"]:
+    """The weights of some taps."""
+    connectome, edges = simulator.connectome, simulator.edges
+    _, shares = taps_of(simulator, connectome.tract_lengths, connectome.speed)
+    return of_taps(edges.weights(connectome.weights), shares)[taps]
+
+
 def _past(simulator: "Simulator", carry: "Carry") -> Float[Array, "step region channel"]:
     """What was sent, up to now."""
     now = _afferent.sent(simulator, carry.state)
@@ -59,9 +66,7 @@ def _read(simulator: "Simulator", past: Array, taps: Array, step: Array):
 
 
 def _sums(simulator: "Simulator", past: Array, taps: Array, step: Array):
-    connectome, edges = simulator.connectome, simulator.edges
-    _, shares = taps_of(simulator, connectome.tract_lengths, connectome.speed)
-    weights = of_taps(edges.weights(connectome.weights), shares)[taps]
-    values = weights[:, None] * _read(simulator, past, taps, step)
+    edges = simulator.edges
+    values = weights_of(simulator, taps)[:, None] * _read(simulator, past, taps, step)
     targets = edges.targets[taps // simulator.delays.taps]
     return jax.ops.segment_sum(values, targets, edges.nodes)

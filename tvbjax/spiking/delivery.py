@@ -112,26 +112,39 @@ class Events(AbstractForm):
         return kept[rows, : self.size], kept.at[rows].set(0.0)
 
     def sent(self, amount, kept, spikes, first):
-        steps, sources = spikes.shape
-        total = steps * sources
-        places = jnp.arange(total, dtype=jnp.int32)
+        return sent_together([(self, amount, kept)], spikes, first)[0]
 
-        def some(loop):
-            left, ring = loop
-            found = jnp.nonzero(left, size=self.chunk, fill_value=total)[0].astype(jnp.int32)
-            sender = jnp.where(found < total, found % sources, sources)
-            delay = self.delay if self.delays is None else self.delays[sender]
-            row = jnp.broadcast_to(
-                (first + (found // sources)[:, None] + delay) % self.depth,
-                (self.chunk, self.targets.shape[1]),
-            )
-            added = amount if amount.ndim == 0 else amount[sender]
-            added = jnp.broadcast_to(added, row.shape).astype(ring.dtype)
-            ring = ring.at[row, self.targets[sender]].add(added, mode="promise_in_bounds")
-            return left & (places > found[-1]), ring
+    def added(self, amount, ring, sender, step, first):
+        """The ring with what spikes of some senders add, those of the last place nothing."""
+        delay = self.delay if self.delays is None else self.delays[sender]
+        row = (first + step[:, None] + delay) % self.depth
+        heard = self.targets[sender]
+        each = amount if amount.ndim == 0 else amount[sender]
+        row, each = (jnp.broadcast_to(x, heard.shape) for x in (row, each))
+        return ring.at[row, heard].add(each.astype(ring.dtype), mode="promise_in_bounds")
 
-        left = (spikes > 0).reshape(-1)
-        return lax.while_loop(lambda loop: loop[0].any(), some, (left, kept))[1]
+
+def sent_together(
+    parts: list[tuple[Events, Any, Array]], spikes: Spikes, first: Int[Array, ""]
+) -> list[Array]:
+    """The rings of several projections of one population, (form, amount, ring) each, after a block
+    in which these cells spiked: who did is found once for all."""
+    steps, sources = spikes.shape
+    total, chunk = steps * sources, parts[0][0].chunk
+    places = jnp.arange(total, dtype=jnp.int32)
+
+    def some(loop):
+        left, rings = loop
+        found = jnp.nonzero(left, size=chunk, fill_value=total)[0].astype(jnp.int32)
+        sender = jnp.where(found < total, found % sources, sources)
+        rings = [
+            form.added(amount, ring, sender, found // sources, first)
+            for (form, amount, _), ring in zip(parts, rings, strict=True)
+        ]
+        return left & (places > found[-1]), rings
+
+    begin = ((spikes > 0).reshape(-1), [ring for _, _, ring in parts])
+    return lax.while_loop(lambda loop: loop[0].any(), some, begin)[1]
 
 
 class InEdges(AbstractForm):
@@ -229,6 +242,40 @@ class Dense(AbstractForm):
 
     def sent(self, amount, kept, spikes, first):
         return None
+
+
+class Uniform(AbstractForm):
+    """Every sender reaches every receiver alike: the sum of the spikes is all there is to know.
+
+    `apart`: a cell does not hear itself.
+    """
+
+    sizes: tuple[int, int] = eqx.field(static=True)
+    delay: int = eqx.field(static=True)
+    depth: int = eqx.field(static=True)
+    apart: bool = eqx.field(static=True)
+
+    @property
+    def reads_past(self) -> bool:
+        return self.apart
+
+    def prepared(self, amount):
+        return amount
+
+    def begin(self, dtype):
+        return jnp.zeros(self.depth, dtype)
+
+    def arriving(self, amount, kept, past, first, length):
+        before = first + jnp.arange(length, dtype=jnp.int32) - self.delay
+        sums = kept[before % self.depth][:, None]
+        if self.apart:
+            assert past is not None
+            sums = sums - past[before % past.shape[0]]
+        return jnp.broadcast_to(amount * sums, (length, self.sizes[1])), kept
+
+    def sent(self, amount, kept, spikes, first):
+        rows = (first + jnp.arange(len(spikes), dtype=jnp.int32)) % self.depth
+        return kept.at[rows].set(spikes.sum(axis=1, dtype=kept.dtype))
 
 
 def form_for(

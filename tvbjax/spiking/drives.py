@@ -1,11 +1,13 @@
 """Drives: spikes and currents that come to a population from outside of the network."""
 
 import abc
+from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jax.core import Tracer
 from jaxtyping import Array, Float, Int
 
@@ -13,7 +15,17 @@ from tvbjax.arrays import as_floats, check_finite
 from tvbjax.spiking.connectivity import cell_numbers
 from tvbjax.spiking.correlated import AbstractCorrelation, MultipleInteraction
 from tvbjax.spiking.poisson import bits_of, lanes_of, poisson_counts
-from tvbjax.spiking.signals import Course, Signals, as_course, check_course, values_of
+from tvbjax.spiking.signals import (
+    Course,
+    HeardEach,
+    Signals,
+    as_course,
+    check_course,
+    told,
+    values_of,
+)
+
+_TOGETHER = 1024  # given spikes that are looked at at once
 
 
 class AbstractDrive(eqx.Module):
@@ -99,24 +111,52 @@ class Poisson(AbstractSpikeDrive):
 
     def counts(self, key, signals, begin, first, steps, dt, cells):
         assert key is not None
+        if isinstance(self.rate, HeardEach):
+            return self._of_proxies(key, signals, begin, first, steps, dt, cells)
         rates = values_of(self.rate, signals, begin, first, steps, dt) * dt
         if self.correlation is not None:
             return self.correlation.counts(key, rates, first, cells)
         bits = bits_of(lanes_of(key, cells), first, steps)
         return poisson_counts(bits, rates)
 
+    def _of_proxies(self, key, signals, begin, first, steps: int, dt: float, cells: int):
+        """Spikes of a proxy for each region that is heard, weighted as its connection is."""
+        heard = self.rate
+        assert isinstance(heard, HeardEach)
+        sent = told(signals, heard.signal, begin, first, steps)
+        weights = told(signals, heard.weights, begin, first, steps)
+        rates = (heard.gain * sent + heard.offset) * dt
+
+        def one(total, proxy):
+            number, rate, weight = proxy
+            lanes = lanes_of(jax.random.fold_in(key, number), cells)
+            counts = poisson_counts(bits_of(lanes, first, steps), rate[:, None])
+            return total + weight[:, None] * counts, None
+
+        proxies = jnp.arange(rates.shape[1]), rates.T, weights.T
+        return lax.scan(one, jnp.zeros((steps, cells), rates.dtype), proxies)[0]
+
 
 class SpikeTimes(AbstractSpikeDrive):
     """Spikes at given times: `times` in ms, `cells` the number of the cell that each is for.
 
-    They arrive at the nearest end of a step.
+    They arrive at the nearest end of a step, and are kept in the order of their times.
     """
 
     target: str = eqx.field(static=True)
-    times: Float[np.ndarray, " spike"] = eqx.field(converter=lambda x: np.asarray(x, float))
-    cells: Int[np.ndarray, " spike"] = eqx.field(converter=cell_numbers("SpikeTimes"))
-    weight: Float[Array, "*cell"] = eqx.field(converter=as_floats)
-    receptor: str | None = eqx.field(static=True, default=None)
+    times: Float[np.ndarray, "*spike"]
+    cells: Int[np.ndarray, "*spike"]
+    weight: Float[Array, "*cell"]
+    receptor: str | None = eqx.field(static=True)
+
+    def __init__(
+        self, target: str, times: Any, cells: Any, weight: Any, receptor: str | None = None
+    ):
+        self.target, self.receptor, self.weight = target, receptor, as_floats(weight)
+        self.times, self.cells = np.asarray(times, float), cell_numbers("SpikeTimes")(cells)
+        if self.times.ndim == 1 and self.times.shape == self.cells.shape:
+            order = np.argsort(self.times, kind="stable")
+            self.times, self.cells = self.times[order], self.cells[order]
 
     def check(self, who, cells):
         _check_weight(who, self.weight, cells)
@@ -136,12 +176,27 @@ class SpikeTimes(AbstractSpikeDrive):
         return False
 
     def counts(self, key, signals, begin, first, steps, dt, cells):
-        # A spike of time n dt arrives at the end of step n - 1.
-        ends = jnp.maximum(jnp.rint(jnp.asarray(self.times) / dt), 1.0)
-        at = ends.astype(jnp.int32) - 1 - first
-        at = jnp.where((at >= 0) & (at < steps), at, steps)
         none = jnp.zeros((steps + 1, cells), jnp.result_type(float))
-        return none.at[at, jnp.asarray(self.cells, jnp.int32)].add(1.0)[:steps]
+        if not self.times.size:
+            return none[:steps]
+        times = lax.stop_gradient(jnp.asarray(self.times))
+        heard = jnp.asarray(self.cells, jnp.int32)
+        # A spike of time n dt arrives at the end of step n - 1; those of other steps are passed by,
+        # but not those of the first half step.
+        ends = jnp.stack([first, first + steps]).astype(times.dtype) + 0.5
+        ends = jnp.where(jnp.stack([first == 0, jnp.asarray(False)]), 0.0, ends)
+        start, end = jnp.searchsorted(times, ends * dt).astype(jnp.int32)
+        chunk = min(len(times), _TOGETHER)
+
+        def some(loop):
+            start, counts = loop
+            places = start + jnp.arange(chunk, dtype=jnp.int32)
+            own = jnp.minimum(places, len(times) - 1)
+            at = jnp.rint(times[own] / dt).astype(jnp.int32) - 1 - first
+            at = jnp.where(places < end, jnp.clip(at, 0, steps - 1), steps)
+            return start + chunk, counts.at[at, heard[own]].add(1.0)
+
+        return lax.while_loop(lambda loop: loop[0] < end, some, (start, none))[1][:steps]
 
 
 class Current(AbstractDrive):

@@ -1,4 +1,4 @@
-"""What is recorded of a spiking network: spikes, rates, states, a proxy of the local field."""
+"""What is recorded of a spiking network: spikes, rates, states, means, a proxy of the field."""
 
 import abc
 from collections.abc import Mapping, Sequence
@@ -87,6 +87,25 @@ class States(AbstractMonitor):
             steps_of(self.period, dt, "States: the period")
 
 
+class Means(AbstractMonitor):
+    """Means of quantities over the cells of a population every `period` ms, by default every step:
+    `result["means of E"]`."""
+
+    population: str = eqx.field(static=True)
+    names: tuple[str, ...] = eqx.field(static=True)
+    period: float | None = eqx.field(static=True)
+
+    def __init__(self, population: str, names: Sequence[str], period: float | None = None):
+        self.population, self.period = population, period
+        self.names = names_of("Means: names", names, "('v',)")
+
+    def check(self, populations, dt):
+        _check_known("Means", (self.population,), populations)
+        _check_names("Means", populations[self.population], self.names)
+        if self.period is not None:
+            steps_of(self.period, dt, "Means: the period")
+
+
 class LocalField(AbstractMonitor):
     """A proxy of the local field potential, in the unit of the currents: `result["lfp"]`.
 
@@ -138,10 +157,13 @@ def watched(monitors: tuple[AbstractMonitor, ...], population: str) -> tuple[str
 
 def averaged(monitors: tuple[AbstractMonitor, ...], population: str) -> tuple[str, ...]:
     """The quantities whose mean over all cells is observed."""
+    found: dict[str, None] = {}
     for one in monitors:
+        if isinstance(one, Means) and one.population == population:
+            found |= dict.fromkeys(one.names)
         if isinstance(one, LocalField) and one.population == population:
-            return (one.excitatory, one.inhibitory)
-    return ()
+            found |= dict.fromkeys((one.excitatory, one.inhibitory))
+    return tuple(found)
 
 
 def cells_of(monitors: tuple[AbstractMonitor, ...], population: str) -> np.ndarray | None:

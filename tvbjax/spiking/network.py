@@ -13,7 +13,8 @@ from jaxtyping import Array, Float, Int
 from tvbjax.arrays import check_one_key
 from tvbjax.generators import key_words
 from tvbjax.kinds import check_kind, check_number
-from tvbjax.spiking.delivery import AbstractForm, InEdges, form_for
+from tvbjax.spiking.connectivity import AllToAll, Pairs
+from tvbjax.spiking.delivery import AbstractForm, InEdges, Uniform, form_for
 from tvbjax.spiking.drives import AbstractDrive, AbstractSpikeDrive, Current, Poisson
 from tvbjax.spiking.machine_memory import free_bytes
 from tvbjax.spiking.monitors import RESERVED, AbstractMonitor, Rates, check_monitors
@@ -31,7 +32,8 @@ class Wired(eqx.Module):
     """A projection whose connections are drawn.
 
     `weight`: the leaf that one may vary, fit or differentiate: one, or one per connection.
-    `sources`, `targets`: the ends of each connection, sorted by the sender but for `Explicit`.
+    `sources`, `targets`: the ends of each connection, sorted by the sender but for `Explicit`; none
+    where all cells are connected alike.
     `delays`: in steps.
     """
 
@@ -46,6 +48,9 @@ class Wired(eqx.Module):
     longest: int = eqx.field(static=True)
 
     def __len__(self) -> int:
+        if isinstance(self.form, Uniform):
+            senders, receivers = self.form.sizes
+            return senders * receivers - self.form.apart * receivers
         return len(self.sources)
 
 
@@ -173,6 +178,7 @@ def _check_memory(
     connections = {
         name: one.connectivity.expected(populations[one.source].size, populations[one.target].size)
         for name, one in projections.items()
+        if not one.alike
     }
     needed, free = _BYTES_PER_CONNECTION * sum(connections.values()), free_bytes()
     if max(connections.values(), default=0.0) >= 2**31:
@@ -203,8 +209,11 @@ def _wired(
     for name, one in projections.items():
         sizes = populations[one.source].size, populations[one.target].size
         rng = np.random.default_rng(_seed(key, name) if one.draws else 0)
-        drawn[name] = one.drawn(rng, name, sizes, one.source == one.target, dt)
-    least = min((int(d.min()) for p, _, d in drawn.values() if len(p)), default=LONGEST_BLOCK)
+        if _in_one(one, populations, form):
+            drawn[name] = Pairs(*_NONE), *one.laid(rng, name, 0, dt)
+        else:
+            drawn[name] = one.drawn(rng, name, sizes, one.source == one.target, dt)
+    least = min((int(d.min()) for _, _, d in drawn.values() if d.size), default=LONGEST_BLOCK)
     block = min(least, LONGEST_BLOCK)
     for name, (_, _, delays) in drawn.items():
         one = projections[name]
@@ -216,16 +225,18 @@ def _wired(
         sizes = populations[one.source].size, populations[one.target].size
         cell = populations[one.target].cell
         receptor = receptor_of(f"Network: '{name}'", cell, one.receptor)
-        remembers = cell.plan.receptors[receptor].memory is not None
+        longest = int(np.max(delays, initial=1))
         with jax.ensure_compile_time_eval():
-            if remembers:
-                laid: AbstractForm = InEdges.of(pairs, delays, sizes)
+            if _in_one(one, populations, form):
+                apart = one.source == one.target and not _hears_itself(one)
+                laid: AbstractForm = Uniform(sizes, longest, longest + block, apart)
+            elif cell.plan.receptors[receptor].memory is not None:
+                laid = InEdges.of(pairs, delays, sizes)
             elif form is not None:
                 laid = form(pairs, delays, sizes, block)
             else:
                 laid = form_for(pairs, delays, sizes, block, differentiable)
         ends = jnp.asarray(pairs.sources), jnp.asarray(pairs.targets), jnp.asarray(delays)
-        longest = int(np.max(delays, initial=1))
         found[name] = Wired(weight, laid, *ends, one.source, one.target, receptor, longest)
     return found, block
 
@@ -237,6 +248,20 @@ def _check_past(name: str, steps: int, cells: int, dt: float) -> None:
             f"Network: a delay of '{name}' is {steps * dt:g} ms, and the spikes of so long a past "
             f"need {needed / 1e9:.1f} GB, of which {free / 1e9:.1f} GB are free; shorten the delay."
         )
+
+
+_NONE = np.zeros(0, np.int32), np.zeros(0, np.int32)
+
+
+def _hears_itself(one: Projection) -> bool:
+    return isinstance(one.connectivity, AllToAll) and one.connectivity.autapses
+
+
+def _in_one(one: Projection, populations: Mapping[str, Population], form: Any) -> bool:
+    """Whether the connections are kept as one, without a list of them."""
+    cell = populations[one.target].cell
+    receptor = receptor_of("Network", cell, one.receptor)
+    return one.alike and form is None and cell.plan.receptors[receptor].memory is None
 
 
 def _seed(key: Array | None, name: str) -> list[int]:

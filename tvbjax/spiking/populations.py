@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 
 from tvbjax.arrays import as_floats, check_finite
 from tvbjax.kinds import check_count, check_kind
-from tvbjax.spiking.connectivity import AbstractConnectivity
+from tvbjax.spiking.connectivity import AbstractConnectivity, AllToAll, Pairs
 from tvbjax_lems import AbstractFlatMethod, Cell, ExponentialEuler
 
 Drawn = Callable[[np.random.Generator, int], Any]
@@ -122,21 +122,34 @@ class Projection(eqx.Module):
         """Whether anything of it is drawn at random."""
         return self.connectivity.draws or callable(self.weight) or callable(self.delay)
 
+    @property
+    def alike(self) -> bool:
+        """Whether every pair is connected in one way, so that the connections need no list."""
+        given = (self.weight, self.delay)
+        single = not any(callable(x) or np.ndim(x) for x in given)
+        return single and isinstance(self.connectivity, AllToAll)
+
     def drawn(
         self, rng: np.random.Generator, name: str, sizes: tuple[int, int], same: bool, dt: float
-    ) -> tuple[Any, Float[Array, "*connection"], np.ndarray]:
+    ) -> tuple[Pairs, Float[Array, "*connection"], np.ndarray]:
         """The connections, their weights, and their delays in steps. Raises ValueError."""
         pairs = self.connectivity.pairs(rng, *sizes, same)
+        return pairs, *self.laid(rng, name, len(pairs), dt)
+
+    def laid(
+        self, rng: np.random.Generator, name: str, count: int, dt: float
+    ) -> tuple[Float[Array, "*connection"], np.ndarray]:
+        """The weights of so many connections, and their delays in steps. Raises ValueError."""
         weight = self.weight
         if callable(weight):
-            weight = as_floats(weight(rng, len(pairs)))
-        delay = self.delay(rng, len(pairs)) if callable(self.delay) else self.delay
+            weight = as_floats(weight(rng, count))
+        delay = self.delay(rng, count) if callable(self.delay) else self.delay
         delay = np.asarray(delay, float)
         for what, value in (("weight", weight), ("delay", delay)):
-            if jnp.shape(value) not in ((), (len(pairs),)):
+            if jnp.shape(value) not in ((), (count,)):
                 raise ValueError(
                     f"Network: the {what} of '{name}' has the shape {jnp.shape(value)}; give one, "
-                    f"or one for each of {len(pairs)} connections."
+                    f"or one for each of {count} connections."
                 )
             check_finite(f"Network: the {what} of '{name}'", value)
         steps = np.rint(delay / dt)
@@ -149,4 +162,4 @@ class Projection(eqx.Module):
             raise ValueError(
                 f"Network: a delay of '{name}' is {delay.max():g} ms: too long to keep."
             )
-        return pairs, weight, steps.astype(np.int32)
+        return weight, np.asarray(steps, np.int32)

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int
 
+from tvbjax.spiking.delivery import Events, sent_together
 from tvbjax.spiking.drives import AbstractSpikeDrive, Current
 from tvbjax.spiking.monitors import averaged, cells_of, watched
 from tvbjax.spiking.network import Network
@@ -164,13 +165,30 @@ class _Program:
             seen[name] = observed
             trouble = _noted(trouble, state, first + length, number)
         past = {name: _written(ring, sent[name], first) for name, ring in carry.past.items()}
-        for name, amounts in self.amounts.items():
-            one = network.projections[name]
-            for state, amount in amounts.items():
-                kept[name][state] = one.form.sent(
-                    amount, kept[name][state], sent[one.source], first
-                )
+        self._send(kept, sent, first)
         return Carry(first + length, cells, kept, past, memory, trouble), seen
+
+    def _send(self, kept, sent, first: Int[Array, ""]) -> None:
+        """Puts the spikes of a block into what is kept, for each population at once."""
+        network = self.network
+        for source, spikes in sent.items():
+            places = [
+                (name, state, amount)
+                for name, amounts in self.amounts.items()
+                for state, amount in amounts.items()
+                if network.projections[name].source == source
+            ]
+            events = []
+            for name, state, amount in places:
+                form = network.projections[name].form
+                if isinstance(form, Events):
+                    events.append((name, state, (form, amount, kept[name][state])))
+                else:
+                    kept[name][state] = form.sent(amount, kept[name][state], spikes, first)
+            if events:
+                rings = sent_together([part for _, _, part in events], spikes, first)
+                for (name, state, _), ring in zip(events, rings, strict=True):
+                    kept[name][state] = ring
 
     def _driven(self, arriving, key, first, length: int, signals: Signals, begin):
         """Adds what drives bring to what arrives; gives the states that are set."""
@@ -224,7 +242,8 @@ class _Program:
             cells = [x if chosen is None else x[chosen] for x in found[: len(single)]]
             width = steps.size if chosen is None else len(chosen)
             states = jnp.stack(cells) if cells else jnp.zeros((0, width))
-            means = jnp.stack([x.mean() for x in found[len(single) :]] or [jnp.zeros(())])
+            means = [x.mean() for x in found[len(single) :]]
+            means = jnp.stack(means) if means else jnp.zeros(0)
             return (state, memory), (spikes, states, means)
 
         numbers = carry.step + jnp.arange(length, dtype=jnp.int32)

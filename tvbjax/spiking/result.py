@@ -15,12 +15,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SpikeTrains:
-    """The spikes of a population: `times` in ms, sorted, and the number of the `cells`."""
+    """The spikes of a population: `times` in ms, sorted, and the number of the `cells`.
+
+    `size`: how many cells there are. `start`, `duration`: ms; a spike at `start` is before it, one
+    at the end is of it, as steps are.
+    """
 
     times: Float[np.ndarray, " spike"]
     cells: Int[np.ndarray, " spike"]
     size: int
     duration: float
+    start: float = 0.0
 
     def __len__(self) -> int:
         return len(self.times)
@@ -28,6 +33,19 @@ class SpikeTrains:
     def of(self, cell: int) -> Float[np.ndarray, " spike"]:
         """The times of one cell's spikes, ms."""
         return self.times[self.cells == cell]
+
+    def between(self, start: float, end: float) -> "SpikeTrains":
+        """The spikes after `start` and up to `end`, ms: without what happens at first."""
+        last = self.start + self.duration
+        slack = 1e-9 * max(abs(start), abs(last))
+        if not self.start - slack <= start < end <= last + slack:
+            raise ValueError(
+                f"SpikeTrains: from {start:g} to {end:g} ms; give a time within the recorded "
+                f"{self.start:g} to {last:g} ms."
+            )
+        first, after = np.searchsorted(self.times, [start + slack, end + slack], side="right")
+        part = slice(first, after)
+        return SpikeTrains(self.times[part], self.cells[part], self.size, end - start, start)
 
     @property
     def rate(self) -> float:
@@ -38,12 +56,15 @@ class SpikeTrains:
 @dataclass(frozen=True)
 class SpikingResult:
     """`result["rates"]` and what else was recorded, as xarray with units; `result.spikes` by
-    population; `final`: the state to go on from; `complete`: False where the run was interrupted.
+    population.
+
+    `final`: the state to go on from, None of other simulators. `complete`: False where the run was
+    interrupted.
     """
 
     recorded: Mapping[str, "xr.DataArray"]
     spikes: Mapping[str, SpikeTrains]
-    final: Carry
+    final: Carry | None
     complete: bool = True
 
     def __getitem__(self, name: str) -> "xr.DataArray":
@@ -66,7 +87,8 @@ def unpacked(bits: np.ndarray, size: int, first: int, dt: float, duration: float
     """The spikes of bits, (step, byte); the step `first` ends at (first + 1) dt."""
     whole = np.unpackbits(bits, axis=1, count=size)
     steps, cells = np.nonzero(whole)
-    return SpikeTrains((first + 1 + steps) * dt, cells.astype(np.int32), size, duration)
+    times = (first + 1 + steps) * dt
+    return SpikeTrains(times, cells.astype(np.int32), size, duration, first * dt)
 
 
 def windows(count: Array | np.ndarray, steps: int) -> Array | np.ndarray:

@@ -121,7 +121,8 @@ def _check_linear(plan: Plan) -> None:
             if isinstance(v, Computed) and symbol(name) in changing and _moves(unit, name)
         ]
         for name, formula in formulas:
-            if formula.draws or not _linear(formula.expression, changing):
+            timed = any(isinstance(unit.variables[n], Time) for n in formula.reads)
+            if formula.draws or timed or not _linear(formula.expression, changing):
                 raise ValueError(
                     f"Exact: '{name}' of {unit.component} is not linear in the states with "
                     "constant factors; use RungeKutta4() or ExponentialEuler()."
