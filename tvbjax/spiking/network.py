@@ -8,7 +8,6 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
 from jaxtyping import Array, Float, Int
 
 from tvbjax.arrays import check_one_key
@@ -18,9 +17,9 @@ from tvbjax.spiking.connectivity import AllToAll, Pairs
 from tvbjax.spiking.delivery import AbstractForm, InEdges, Uniform, form_for
 from tvbjax.spiking.drives import AbstractDrive, AbstractSpikeDrive, Current, Poisson
 from tvbjax.spiking.machine_memory import free_bytes
-from tvbjax.spiking.monitors import AbstractMonitor, Rates, check_monitors
+from tvbjax.spiking.monitors import RESERVED, AbstractMonitor, Rates, check_monitors
 from tvbjax.spiking.poisson import GREATEST
-from tvbjax.spiking.populations import Population, Projection
+from tvbjax.spiking.populations import Population, Projection, check_known
 from tvbjax.spiking.surrogates import AbstractSurrogate
 from tvbjax_lems import Cell, Receptor
 from tvbjax_lems.runtime.plan import Assign
@@ -90,6 +89,7 @@ class Network(eqx.Module):
     ):
         check_number("Network: dt", dt, above=0.0)
         self.populations = _named("populations", populations, Population, "Population(cell, 100)")
+        _check_names(self.populations)
         given = _named("projections", projections or {}, Projection, "Projection('E', 'I', ...)")
         self.drives = _named("drives", drives or {}, AbstractDrive, "Poisson('E', ...)")
         self.dt, self.surrogate = float(dt), surrogate
@@ -103,6 +103,7 @@ class Network(eqx.Module):
         )
         for name, drive in self.drives.items():
             _check_drive(name, drive, self.populations, self.dt)
+        _check_currents(self.drives)
 
     def receptor(self, population: str, name: str) -> Receptor:
         """The receptor of that name of a population's cells."""
@@ -153,13 +154,20 @@ def _monitors(given: Any, names: tuple[str, ...]) -> tuple[AbstractMonitor, ...]
     return found
 
 
+def _check_names(populations: Mapping[str, Population]) -> None:
+    if not populations:
+        raise ValueError("Network: there is no population; give one, as {'E': Population(...)}.")
+    for name in RESERVED:
+        if name in populations:
+            raise ValueError(
+                f"Network: a population is called '{name}', under which results keep something "
+                "else; call it otherwise."
+            )
+
+
 def _check_ends(name: str, one: Projection, populations: Mapping[str, Population]) -> None:
     for end in (one.source, one.target):
-        if end not in populations:
-            raise ValueError(
-                f"Network: '{name}' names the population '{end}'; there are "
-                f"{', '.join(populations)}."
-            )
+        check_known(f"Network: '{name}'", end, populations)
     receptor_of(f"Network: '{name}'", populations[one.target].cell, one.receptor)
 
 
@@ -207,6 +215,10 @@ def _wired(
             drawn[name] = one.drawn(rng, name, sizes, one.source == one.target, dt)
     least = min((int(d.min()) for _, _, d in drawn.values() if d.size), default=LONGEST_BLOCK)
     block = min(least, LONGEST_BLOCK)
+    for name, (_, _, delays) in drawn.items():
+        one = projections[name]
+        cells = max(populations[one.source].size, populations[one.target].size)
+        _check_past(name, int(np.max(delays, initial=1)) + block, cells, dt)
     found = {}
     for name, (pairs, weight, delays) in drawn.items():
         one = projections[name]
@@ -227,6 +239,15 @@ def _wired(
         ends = jnp.asarray(pairs.sources), jnp.asarray(pairs.targets), jnp.asarray(delays)
         found[name] = Wired(weight, laid, *ends, one.source, one.target, receptor, longest)
     return found, block
+
+
+def _check_past(name: str, steps: int, cells: int, dt: float) -> None:
+    needed, free = 8 * steps * cells, free_bytes()
+    if free is not None and needed > 0.9 * free:
+        raise MemoryError(
+            f"Network: a delay of '{name}' is {steps * dt:g} ms, and the spikes of so long a past "
+            f"need {needed / 1e9:.1f} GB, of which {free / 1e9:.1f} GB are free; shorten the delay."
+        )
 
 
 _NONE = np.zeros(0, np.int32), np.zeros(0, np.int32)
@@ -257,10 +278,7 @@ def _check_drive(
     name: str, drive: AbstractDrive, populations: Mapping[str, Population], dt: float
 ) -> None:
     who = f"Network: the drive '{name}'"
-    if drive.target not in populations:
-        raise ValueError(
-            f"{who} is for the population '{drive.target}'; there are {', '.join(populations)}."
-        )
+    check_known(who, drive.target, populations)
     one = populations[drive.target]
     drive.check(who, one.size)
     if isinstance(drive, AbstractSpikeDrive):
@@ -270,12 +288,12 @@ def _check_drive(
                 f"{who} comes to '{receptor}', whose connections remember something; only "
                 "projections do. Drive a population of relays, or another receptor."
             )
-    if isinstance(drive, Poisson) and isinstance(drive.rate, jax.Array | np.ndarray):
-        if not isinstance(drive.rate, Tracer) and float(drive.rate.max()) * dt > GREATEST:
-            raise ValueError(
-                f"{who} has a rate of {float(drive.rate.max()):g} kHz, over {GREATEST:g} spikes a "
-                "step; use a smaller dt, or a current."
-            )
+    rate = drive.greatest if isinstance(drive, Poisson) else None
+    if rate is not None and rate * dt > GREATEST:
+        raise ValueError(
+            f"{who} draws from a rate of {rate:g} kHz, over {GREATEST:g} spikes a step; use a "
+            "smaller dt, a higher correlation, or a current."
+        )
     if isinstance(drive, Current):
         known = held_states(one.cell)
         if drive.state not in known:
@@ -283,6 +301,19 @@ def _check_drive(
                 f"{who} sets the state '{drive.state}', which {one.cell.name} does not leave "
                 f"alone; it has {', '.join(known) or 'no state without a TimeDerivative'}."
             )
+
+
+def _check_currents(drives: Mapping[str, AbstractDrive]) -> None:
+    taken: dict[tuple[str, str], str] = {}
+    for name, drive in drives.items():
+        if isinstance(drive, Current):
+            place = drive.target, drive.state
+            if place in taken:
+                raise ValueError(
+                    f"Network: the drives '{taken[place]}' and '{name}' both set the state "
+                    f"'{drive.state}' of '{drive.target}'; give their sum in one."
+                )
+            taken[place] = name
 
 
 def held_states(cell: Cell) -> tuple[str, ...]:

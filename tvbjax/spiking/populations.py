@@ -72,6 +72,15 @@ def _check_shape(what: str, value: Array, size: int) -> None:
     check_finite(what, value)
 
 
+def check_known(who: str, name: object, populations: Mapping[str, Population]) -> None:
+    """Raises where `name` is not that of a population."""
+    check_kind(f"{who}: a population", name, str, "its name, 'E'")
+    if name not in populations:
+        raise ValueError(
+            f"{who}: there is no population '{name}'; there are {', '.join(populations)}."
+        )
+
+
 class Projection(eqx.Module):
     """Connections from one population to another, by their names in the network.
 
@@ -101,6 +110,8 @@ class Projection(eqx.Module):
         check_kind(
             "Projection: connectivity", connectivity, AbstractConnectivity, "FixedInDegree(100)"
         )
+        for what, end in (("source", source), ("target", target)):
+            check_kind(f"Projection: {what}", end, str, "a population's name, 'E'")
         self.source, self.target, self.receptor = source, target, receptor
         self.connectivity = connectivity
         self.weight = weight if callable(weight) else as_floats(weight)

@@ -4,6 +4,7 @@ What arrives in a block is known when it begins, since no delay is shorter; so e
 its steps by itself, and then its spikes are sent. Pure functions of arrays.
 """
 
+import zlib
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -94,8 +95,8 @@ class _Program:
     def start(self, key: Array | None) -> Carry:
         network = self.network
         cells = {}
-        for number, (name, one) in enumerate(network.populations.items()):
-            own = None if key is None else jax.random.fold_in(key, number)
+        for name, one in network.populations.items():
+            own = None if key is None else key_for(key, "start", name)
             state = self.steps[name].start(self.params[name], self.ready[name][1], own)
             cells[name] = _with_initial(one, state)
         dtype = jnp.result_type(float)
@@ -193,7 +194,7 @@ class _Program:
         """Adds what drives bring to what arrives; gives the states that are set."""
         network = self.network
         held: dict[str, dict[Any, Array]] = {name: {} for name in network.populations}
-        for number, drive in enumerate(network.drives.values()):
+        for name, drive in network.drives.items():
             target = drive.target
             size, dt = network.populations[target].size, network.dt
             root = network.populations[target].cell.plan.root
@@ -202,12 +203,13 @@ class _Program:
                 held[target][root, drive.state] = jnp.broadcast_to(values, (length, size))
                 continue
             assert isinstance(drive, AbstractSpikeDrive)
-            own = jax.random.fold_in(key, 1000 + number) if drive.random else None
+            own = key_for(key, "drive", name) if key is not None and drive.random else None
             counts = drive.counts(own, signals, begin, first, length, dt, size)
-            name = drive.receptor or network.populations[target].cell.receptors[0]
-            receptor = network.receptor(target, name)
-            for state, amount in self._amounts(target, name, drive.weight).items():
-                _add(arriving[target], (receptor.unit, state), counts * amount)
+            at = drive.receptor or network.populations[target].cell.receptors[0]
+            receptor = network.receptor(target, at)
+            for state, amount in self._amounts(target, at, drive.weight).items():
+                each = jnp.broadcast_to(amount, (1, size))
+                _add(arriving[target], (receptor.unit, state), counts * each)
         return held
 
     def _population(self, name, carry, memory, arriving, held, key, length: int):
@@ -217,7 +219,8 @@ class _Program:
         single = [find(plan, n) for n in watched(network.monitors, name)]
         over_all = [find(plan, n) for n in averaged(network.monitors, name)]
         chosen = cells_of(network.monitors, name)
-        random = bool(plan.plan.random_units())
+        draws = bool(plan.plan.random_units())
+        moves = key_for(key, "moves", name) if draws and key is not None else None
 
         def one(loop, given):
             state, memory = loop
@@ -229,7 +232,7 @@ class _Program:
                 for place, amount in added.items():
                     _add(come, place, amount)
             state = eqx.tree_at(lambda s: s.states, state, {**state.states, **values})
-            own = jax.random.fold_in(jax.random.fold_in(key, 1), number) if random else None
+            own = None if moves is None else jax.random.fold_in(moves, number)
             state, spikes = steps.step(ready, state, come, own)
             for projection, its in memory.items():
                 heard = spikes[network.projections[projection].targets]
@@ -263,6 +266,11 @@ class _Program:
             for state, amount in added.items()
         }
         return memory, sums
+
+
+def key_for(key: Array, what: str, name: str) -> Array:
+    """The key of a part of a network: by its name, so that it does not depend on other parts."""
+    return jax.random.fold_in(key, zlib.crc32(f"{what} {name}".encode()))
 
 
 def start(network: Network, key: Array | None) -> Carry:

@@ -73,6 +73,15 @@ class SpikingResult:
             raise KeyError(f"'{name}' was not recorded; recorded: {known}.")
         return self.recorded[name]
 
+    def memory(self, projection: str) -> dict[str, np.ndarray]:
+        """What each connection of a plastic projection remembers at the end, as its weight, by
+        state; in the order of `network.projections[projection].sources` and `targets`."""
+        if projection not in self.final.memory:
+            known = ", ".join(self.final.memory) or "none"
+            raise KeyError(f"'{projection}' remembers nothing; projections that do: {known}.")
+        states = self.final.memory[projection].states
+        return {name: np.asarray(value) for (_, name), value in states.items()}
+
 
 def unpacked(bits: np.ndarray, size: int, first: int, dt: float, duration: float) -> SpikeTrains:
     """The spikes of bits, (step, byte); the step `first` ends at (first + 1) dt."""

@@ -62,7 +62,7 @@ def simulate(
         )
     steps = steps_of(float(duration), network.dt, "simulate: the duration")
     check_key(network, key, "simulate")
-    carry = _start(network, key) if initial is None else initial.final
+    carry = _start(network, key) if initial is None else _continued(network, initial, key)
     first, complete = int(carry.step), True
     if first + steps >= 2**31:
         raise ValueError(f"simulate: {first + steps:.3g} steps are more than a run can count.")
@@ -124,6 +124,22 @@ def check_key(network: Network, key: Array | None, who: str) -> None:
         raise ValueError(
             f"{who}: the network draws random numbers, so a key is needed: key=jax.random.key(0)."
         )
+
+
+def _continued(network: Network, initial: SpikingResult, key: Array | None) -> Carry:
+    """Where an earlier run ended. Raises where it was of a network of another make."""
+    check_kind("simulate: initial", initial, SpikingResult, "an earlier result of simulate")
+
+    def made(carry: Carry):
+        whole = jax.tree.map(lambda x: (x.shape, x.dtype), carry, is_leaf=eqx.is_array_like)
+        return jax.tree.structure(carry), jax.tree.leaves(whole)
+
+    if made(initial.final) != made(eqx.filter_eval_shape(program.start, network, key)):
+        raise ValueError(
+            "simulate: initial is the result of another network: with other populations, "
+            "connections, delays, or dt. Leave it out, or give a result of this one."
+        )
+    return initial.final
 
 
 def _chunk(network: Network, steps: int) -> int:
