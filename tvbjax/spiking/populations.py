@@ -138,4 +138,4 @@ class Projection(eqx.Module):
             raise ValueError(
                 f"Network: a delay of '{name}' is {delay.max():g} ms: too long to keep."
             )
-        return pairs, weight, steps.astype(np.int32)
+        return pairs, weight, np.asarray(steps, np.int32)
