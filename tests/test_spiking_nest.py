@@ -7,14 +7,12 @@ import functools
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import nest_networks
 from apart import apart
 from tvbjax import lems, spiking
-from tvbjax.spiking import statistics
 
 DT, DELAY = 0.1, 1.5
 # Brunel (2000), fig. 8: what inhibition is to excitation, and the drive, by the one that alone
@@ -29,7 +27,7 @@ REGIMES = {
 
 @pytest.fixture(scope="module")
 def nest(tmp_path_factory):
-    """A function of a network and what else `nest_networks.spikes` takes, to spikes by population."""
+    """A function of a network and what else `nest_networks.spikes` takes: spikes by population."""
     pytest.importorskip("nest", reason="needs pip install 'tvbjax[nest]'")
     path = str(tmp_path_factory.mktemp("nest") / "spikes.npz")
 

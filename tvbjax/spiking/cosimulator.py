@@ -203,7 +203,8 @@ def _check_heard(
     if isinstance(heard, HeardEach):
         number = model.inputs.index(heard.name)
         rules = simulator.rules[number]
-        shape = jax.ShapeDtypeStruct((len(simulator.reads[number][0]), 1), jnp.result_type(float))
+        reads = next(iter(simulator.reads[number]))
+        shape = jax.ShapeDtypeStruct((len(reads), 1), jnp.result_type(float))
         if len(rules) > 1 or jax.eval_shape(rules[0].source, shape).shape[0] != 1:
             raise ValueError(
                 f"{who}: the drive '{name}' hears each region by itself, and '{heard.name}' has "

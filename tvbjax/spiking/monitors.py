@@ -100,7 +100,7 @@ class Means(AbstractMonitor):
         self.names = names_of("Means: names", names, "('v',)")
 
     def check(self, populations, dt):
-        _check_known("Means", (self.population,), populations)
+        check_known("Means", self.population, populations)
         _check_names("Means", populations[self.population], self.names)
         if self.period is not None:
             steps_of(self.period, dt, "Means: the period")
@@ -136,7 +136,7 @@ def check_monitors(
     taken: set[Any] = set()
     for one in monitors:
         one.check(populations, dt)
-        place = (type(one), one.population if isinstance(one, Spikes | States) else None)
+        place = (type(one), one.population if isinstance(one, Spikes | States | Means) else None)
         if place in taken:
             of = f" of '{place[1]}'" if place[1] else ""
             raise ValueError(

@@ -27,8 +27,8 @@ class Window(NamedTuple):
     """What a window gave, per population and step of the network: `counts` of spikes, and `means`
     of the quantities that the network's `Means` name, (step, quantity)."""
 
-    counts: Mapping[str, Float[np.ndarray, " step"]]
-    means: Mapping[str, Float[np.ndarray, "step quantity"]]
+    counts: Mapping[str, Float[np.ndarray | Array, " step"]]
+    means: Mapping[str, Float[np.ndarray | Array, "step quantity"]]
 
 
 class AbstractSession(abc.ABC):

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Int
 
@@ -43,10 +44,10 @@ class Seen(NamedTuple):
     """What was seen of a population, per step. `spikes`: bits of eight cells in a byte, or numbers
     with a slope; `count`: of spikes; `states`: of single cells; `means`: over all."""
 
-    spikes: Array
-    count: Float[Array, " step"]
-    states: Float[Array, "step name cell"]
-    means: Float[Array, "step name"]
+    spikes: Array | np.ndarray
+    count: Float[Array | np.ndarray, " step"]
+    states: Float[Array | np.ndarray, "step name cell"]
+    means: Float[Array | np.ndarray, "step name"]
 
 
 class _Program:

@@ -8,7 +8,7 @@ import sys
 import tempfile
 import threading
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -182,7 +182,7 @@ class NestSession(AbstractSession):
         return " It said: " + " / ".join(shown) if shown else ""
 
 
-def _read(stream: BinaryIO, answers: "queue.Queue[Any]") -> None:
+def _read(stream: IO[bytes], answers: "queue.Queue[Any]") -> None:
     """Answers as they come; None when there will be no more."""
     try:
         while True:

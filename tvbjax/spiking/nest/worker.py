@@ -23,20 +23,20 @@ def main() -> None:
     try:
         import nest
     except ImportError as error:
-        send(given, {"failed": f"cannot be imported: {error}"})
+        send(given, {"failed": f"cannot be imported: {error}"}, {})
         return
     try:
         _serve(nest, taken, given)
     except EOFError:
         return  # nobody is there any more
     except Exception as error:  # told to the other side, whatever it is
-        send(given, {"failed": f"{type(error).__name__}: {error}"})
+        send(given, {"failed": f"{type(error).__name__}: {error}"}, {})
 
 
 def _serve(nest: Any, taken: BinaryIO, given: BinaryIO) -> None:
     message, arrays = receive(taken)
     run = _Run(nest, message, arrays)
-    send(given, {"version": nest.__version__})
+    send(given, {"version": nest.__version__}, {})
     while True:
         message, arrays = receive(taken)
         if message["do"] == "close":
@@ -193,7 +193,10 @@ class _Run:
             columns = []
             for quantity in self.names[name]:
                 sums = np.bincount(rows[rows >= 0], events[quantity][rows >= 0], steps)[:steps]
-                columns.append(sums / len(self.populations[name]))
+                cells = self.populations[name]
+                means = sums / len(cells)
+                means[-1] = np.mean(cells.get(quantity))  # which a meter tells in the next step
+                columns.append(means)
             found[f"means|{name}"] = np.stack(columns, axis=1)
         return found
 
