@@ -205,7 +205,7 @@ def _check_heard(
         rules = simulator.rules[number]
         reads = next(iter(simulator.reads[number]))
         shape = jax.ShapeDtypeStruct((len(reads), 1), jnp.result_type(float))
-        if len(rules) > 1 or jax.eval_shape(rules[0].source, shape).shape[0] != 1:
+        if len(rules) > 1 or jax.eval_shape(next(iter(rules)).source, shape).shape[0] != 1:
             raise ValueError(
                 f"{who}: the drive '{name}' hears each region by itself, and '{heard.name}' has "
                 "several signals from each; give it one rule that sends one, such as Linear."
