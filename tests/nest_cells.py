@@ -12,7 +12,7 @@ import pytest
 from tvbjax.lems import Cell
 from tvbjax_lems.runtime.cell_steps import CellSteps
 
-DELAY = 1.0  # ms, from NEST's generators
+DELAY = 0.9  # ms, from NEST's generators to parrots, and from these
 Arrivals = Sequence[tuple[Any, float, Sequence[float] | np.ndarray]]
 
 
@@ -31,8 +31,9 @@ def nest_trace(
     dt: float,
     duration: float,
     record: Sequence[str] = ("V_m",),
+    synapse: Mapping[str, Any] | None = None,
 ) -> Trace:
-    """`arrivals`: (None, weight, times at which spikes are heard)."""
+    """`arrivals`: (None, weight, times at which spikes are heard). `synapse`: of another kind."""
     nest = pytest.importorskip("nest", reason="needs pip install 'tvbjax[nest]'")
     nest.verbosity = nest.VerbosityLevel.ERROR
     nest.ResetKernel()
@@ -43,10 +44,13 @@ def nest_trace(
     nest.Connect(meter, neuron)
     nest.Connect(neuron, recorder)
     for _, weight, times in arrivals:
-        sent = [round((time - DELAY) / dt) * dt for time in times]
+        sent = [round((time - 2.0 * DELAY) / dt) * dt for time in times]
         generator = nest.Create("spike_generator", params={"spike_times": sent})
-        nest.Connect(generator, neuron, syn_spec={"weight": weight, "delay": DELAY})
-    nest.Simulate(duration + 2.0 * DELAY)
+        relay = nest.Create("parrot_neuron")  # synapses with a memory are not for generators
+        nest.Connect(generator, relay, syn_spec={"delay": DELAY})
+        spec = {"weight": weight, "delay": DELAY, **(synapse or {})}
+        nest.Connect(relay, neuron, syn_spec=spec)
+    nest.Simulate(duration + 1.0)
     steps = round(duration / dt)
     values = {name: np.asarray(meter.events[name])[:steps] for name in record}
     spikes = np.rint(np.asarray(recorder.events["times"]) / dt).astype(int)

@@ -10,6 +10,7 @@ import pytest
 from scipy.integrate import solve_ivp
 
 from nest_cells import Trace, cell_trace, nest_trace, stepper
+from tvbjax import spiking
 from tvbjax.lems import Exact, ExponentialEuler, LemsError, RungeKutta4, load_cell
 from tvbjax.spiking.surrogates import FastSigmoid
 from tvbjax_lems.includes import core_types
@@ -217,6 +218,35 @@ def test_izhikevichs_cells_take_currents():
     t = 0.01 * np.arange(200, stop + 1)
     found = solve_ivp(slopes, (2.0, t[-1]), start, t_eval=t, rtol=1e-11, atol=1e-11)
     np.testing.assert_allclose(mine.values["v"][199:stop], found.y[0], rtol=0, atol=1e-4)
+
+
+def test_synapses_that_tire_are_nests():
+    """What they remember, over intervals of 1.5 to 80 ms."""
+    times, duration = np.array([5.0, 15.0, 25.0, 32.0, 33.5, 60.0, 61.0, 140.0, 150.0]), 160.0
+    numbers = {"U": 0.3, "tau_rec": 120.0, "tau_fac": 50.0}
+    theirs = nest_trace(
+        "iaf_psc_exp", {"V_th": 1e3}, [(None, 100.0, times)], 0.1, duration,
+        synapse={"synapse_model": "tsodyks2_synapse", "u": 0.3, "x": 1.0, **numbers},
+    )  # fmt: skip
+    cell = load_cell("LifCurrent", synapses={"tiring": "short_term_current"})
+    cell = cell.with_params(V_th=1e3).with_params("tiring", **numbers)
+    sender = load_cell("LifDelta").with_params(t_ref=0.0)
+    projection = spiking.Projection(
+        "source", "target", spiking.AllToAll(), weight=0.1, delay=1.0, receptor="tiring"
+    )
+    network = spiking.Network(
+        {
+            "source": spiking.Population(sender, 1, method=Exact()),
+            "target": spiking.Population(cell, 1, method=Exact()),
+        },
+        {"projection": projection},
+        {"given": spiking.SpikeTimes("source", times - 1.0, np.zeros(9, int), 100.0)},
+        dt=0.1,
+        monitors=spiking.States("target", ("v",)),
+    )
+    v = spiking.simulate(network, duration)["target"].values[:, 0, 0]
+    np.testing.assert_allclose(v, theirs.values["V_m"], rtol=0, atol=1e-11)
+    assert np.ptp(v) > 0.2
 
 
 # Quadratic integrate-and-fire.
