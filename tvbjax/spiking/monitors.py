@@ -100,7 +100,7 @@ class Means(AbstractMonitor):
         self.names = names_of("Means: names", names, "('v',)")
 
     def check(self, populations, dt):
-        _check_known("Means", (self.population,), populations)
+        check_known("Means", self.population, populations)
         _check_names("Means", populations[self.population], self.names)
         if self.period is not None:
             steps_of(self.period, dt, "Means: the period")

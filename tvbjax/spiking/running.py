@@ -14,6 +14,7 @@ from tvbjax.kinds import check_kind
 from tvbjax.progress import progress_bar
 from tvbjax.spiking import program
 from tvbjax.spiking.network import Network
+from tvbjax.spiking.program import Carry
 from tvbjax.spiking.recording import recorded
 from tvbjax.spiking.result import SpikingResult, windows
 from tvbjax.steps import steps_of
@@ -130,16 +131,20 @@ def _continued(network: Network, initial: SpikingResult, key: Array | None) -> C
     """Where an earlier run ended. Raises where it was of a network of another make."""
     check_kind("simulate: initial", initial, SpikingResult, "an earlier result of simulate")
 
+    final = initial.final
+    if final is None:
+        raise ValueError("simulate: initial is the result of another simulator; leave it out.")
+
     def made(carry: Carry):
         whole = jax.tree.map(lambda x: (x.shape, x.dtype), carry, is_leaf=eqx.is_array_like)
         return jax.tree.structure(carry), jax.tree.leaves(whole)
 
-    if made(initial.final) != made(eqx.filter_eval_shape(program.start, network, key)):
+    if made(final) != made(eqx.filter_eval_shape(program.start, network, key)):
         raise ValueError(
             "simulate: initial is the result of another network: with other populations, "
             "connections, delays, or dt. Leave it out, or give a result of this one."
         )
-    return initial.final
+    return final
 
 
 def _chunk(network: Network, steps: int) -> int:
