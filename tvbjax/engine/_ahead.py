@@ -31,7 +31,9 @@ def inputs_ahead(
     """
     network = network_of(one_member(simulator))
     past = _past(simulator, carry)
-    sums = jax.vmap(lambda step: _sums(simulator, past, taps, step))(ahead + jnp.arange(steps))
+    sums = jax.vmap(lambda step: _sums(simulator, past, taps, step))(
+        ahead + jnp.arange(steps, dtype=jnp.int32)
+    )
     return jax.vmap(
         lambda arrived: _afferent.received(simulator, network, carry.state, arrived, ())
     )(sums)
@@ -42,7 +44,9 @@ def signals_ahead(
 ) -> Float[Array, "step tap channel"]:
     """What arrives by each of the taps, before it is weighted."""
     past = _past(simulator, carry)
-    return jax.vmap(lambda step: _read(simulator, past, taps, step))(ahead + jnp.arange(steps))
+    return jax.vmap(lambda step: _read(simulator, past, taps, step))(
+        ahead + jnp.arange(steps, dtype=jnp.int32)
+    )
 
 
 def weights_of(simulator: "Simulator", taps: Int[Array, " tap"]) -> Float[Array, " tap"]:

@@ -133,7 +133,8 @@ def _own_key(key: Array | None, number: int) -> Array | None:
 def told(cosimulator: CoSimulator, brain: engine.Carry, ahead: int, steps: int):
     """What each region's network hears in `steps` steps of the brain, per step of the network."""
     simulator = cosimulator.simulator
-    inputs = engine.inputs_ahead(simulator, brain, cosimulator.taps, ahead, steps)
+    taps = jnp.concatenate(list(cosimulator.taps.values()))
+    inputs = engine.inputs_ahead(simulator, brain, taps, ahead, steps)
     found: dict[str, dict[str, Array]] = {}
     for label, number in zip(cosimulator.regions, cosimulator.numbers, strict=True):
         substeps = cosimulator.substeps(label)
@@ -141,13 +142,13 @@ def told(cosimulator: CoSimulator, brain: engine.Carry, ahead: int, steps: int):
             name: jnp.repeat(inputs[:, i, number], substeps, axis=0)
             for i, name in enumerate(simulator.model.inputs)
         }
-        own |= _of_each(cosimulator, label, number, brain, ahead, steps)
+        own |= _of_each(cosimulator, label, brain, ahead, steps)
         found[label] = own
     return found
 
 
 def _of_each(
-    cosimulator: CoSimulator, label: str, number: int, brain: engine.Carry, ahead: int, steps: int
+    cosimulator: CoSimulator, label: str, brain: engine.Carry, ahead: int, steps: int
 ) -> dict[str, Array]:
     """What each region sends to one whose drives hear them one by one."""
     simulator = cosimulator.simulator
@@ -155,9 +156,7 @@ def _of_each(
     heard = {h.name: h for h in map(heard_by, drives) if isinstance(h, HeardEach)}
     if not heard:
         return {}
-    edges, taps = simulator.edges, cosimulator.taps
-    targets = np.asarray(edges.targets)[np.asarray(taps) // simulator.delays.taps]
-    mine = taps[np.flatnonzero(targets == number)]
+    mine = cosimulator.taps[label]
     sent = engine.signals_ahead(simulator, brain, mine, ahead, steps)
     weights = engine.weights_of(simulator, mine)
     substeps = cosimulator.substeps(label)

@@ -70,7 +70,7 @@ class CoSimulator(eqx.Module):
 
     simulator: Simulator
     regions: dict[str, SpikingRegion]
-    taps: Int[Array, " tap"]
+    taps: dict[str, Int[Array, " tap"]]
     window: int | None = eqx.field(static=True)
     longest: int = eqx.field(static=True)
     interleaved: bool = eqx.field(static=True)
@@ -97,8 +97,10 @@ class CoSimulator(eqx.Module):
                 f"CoSimulator: region '{label}'", region, SpikingRegion, "SpikingRegion(...)"
             )
             _check_region(simulator, label, region)
-        taps = _taps_to(simulator, self.numbers)
-        self.taps = jnp.asarray(taps, jnp.int32)
+        self.taps = {
+            label: jnp.asarray(_taps_to(simulator, number), jnp.int32)
+            for label, number in zip(self.regions, self.numbers, strict=True)
+        }
         self.longest = _longest(simulator, self.numbers, interleaved)
         self.window = _window(simulator, window, self.longest, interleaved)
         if interleaved and not self.outside:
@@ -233,7 +235,7 @@ def _check_output(simulator: Simulator, who: str, network: Network, output: Outp
         kind = type(output.converter).__name__
         raise ValueError(
             f"{who}: '{output.variable}' is in {unit or '1'}, and {kind} gives "
-            f" {given or '1'}; choose another converter, or one with gain and unit="
+            f"{given or '1'}; choose another converter, or one with gain and unit="
             f"'{unit}' if its gain makes it that."
         )
 
@@ -272,10 +274,10 @@ def _own_slopes(simulator: Simulator, numbers: tuple[int, ...]) -> Float[Array, 
     return jax.jvp(inputs, (state,), (jnp.ones_like(state),))[1]
 
 
-def _taps_to(simulator: Simulator, numbers: Sequence[int]) -> np.ndarray:
-    """The taps of the connections to some regions."""
+def _taps_to(simulator: Simulator, number: int) -> np.ndarray:
+    """The taps of the connections to a region."""
     targets = np.repeat(np.asarray(simulator.edges.targets), simulator.delays.taps)
-    return np.flatnonzero(np.isin(targets, numbers) & (delays_of(simulator) >= 0))
+    return np.flatnonzero((targets == number) & (delays_of(simulator) >= 0))
 
 
 def _longest(simulator: Simulator, numbers: Sequence[int], interleaved: bool) -> int:

@@ -100,7 +100,7 @@ class GaussianKernel(AbstractConverter):
 
     def step(self, carried, mean, dt):
         rates = jnp.roll(carried, 1).at[0].set(mean)
-        lags = dt * jnp.arange(len(carried))
+        lags = dt * jnp.arange(len(carried), dtype=carried.dtype)
         weights = jnp.exp(-0.5 * jnp.square(lags / self.sigma))
         return rates, self.gain * jnp.sum(weights * rates) / jnp.sum(weights)
 

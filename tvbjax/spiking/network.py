@@ -37,11 +37,11 @@ class Wired(eqx.Module):
     `delays`: in steps.
     """
 
-    weight: Float[Array, "*connection"]
+    weight: Float[Array, "*weight"]
     form: AbstractForm
     sources: Int[Array, " connection"]
     targets: Int[Array, " connection"]
-    delays: Int[Array, "*connection"]
+    delays: Int[Array, "*delay"]
     source: str = eqx.field(static=True)
     target: str = eqx.field(static=True)
     receptor: str = eqx.field(static=True)

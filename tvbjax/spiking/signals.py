@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Int
 from tvbjax.arrays import as_floats, check_finite
 from tvbjax.equations import AbstractEquation
 
-Signals = Mapping[str, Float[Array, "step *channel"]]
+Signals = Mapping[str, Array]  # (step,), or (step, channel)
 
 
 class Heard(eqx.Module):
