@@ -204,21 +204,25 @@ class InEdges(AbstractForm):
 
 
 class Dense(AbstractForm):
-    """A matrix for each of a few delays; a block of steps is one product of matrices."""
+    """A matrix for each of a few delays; a block of steps is one product of matrices.
+
+    Always one of so many `rows`: products of other shapes may be rounded otherwise.
+    """
 
     sources: Int[Array, " edge"]
     targets: Int[Array, " edge"]
     which: Int[Array, " edge"]
     delays: tuple[int, ...] = eqx.field(static=True)
     sizes: tuple[int, int] = eqx.field(static=True)
+    rows: int = eqx.field(static=True)
 
     @classmethod
-    def of(cls, pairs: Pairs, delays: np.ndarray, sizes: tuple[int, int]) -> "Dense":
+    def of(cls, pairs: Pairs, delays: np.ndarray, sizes: tuple[int, int], block: int) -> "Dense":
         steps = np.broadcast_to(delays, len(pairs))
         values, which = np.unique(steps, return_inverse=True)
         sources, targets = jnp.asarray(pairs.sources), jnp.asarray(pairs.targets)
         kinds = jnp.asarray(which, jnp.int32)
-        return cls(sources, targets, kinds, tuple(int(d) for d in values), sizes)
+        return cls(sources, targets, kinds, tuple(int(d) for d in values), sizes, block)
 
     @property
     def reads_past(self) -> bool:
@@ -233,12 +237,13 @@ class Dense(AbstractForm):
 
     def arriving(self, amount, kept, past, first, length):
         assert past is not None
-        total = jnp.zeros((length, self.sizes[1]), amount.dtype)
-        steps = first + jnp.arange(length, dtype=jnp.int32)
+        rows = max(length, self.rows)
+        total = jnp.zeros((rows, self.sizes[1]), amount.dtype)
+        steps = first + jnp.arange(rows, dtype=jnp.int32)
         for number, delay in enumerate(self.delays):
             spikes = past[(steps - delay) % past.shape[0]]
             total = total + matmul(spikes, amount[number])
-        return total, None
+        return total[:length], None
 
     def sent(self, amount, kept, spikes, first):
         return None
@@ -288,7 +293,7 @@ def form_for(
             return Events.of(pairs, delays, sizes, block)
     kinds = len(np.unique(delays))
     if sizes[0] * sizes[1] <= _DENSE_PAIRS and kinds <= _DENSE_DELAYS:
-        return Dense.of(pairs, delays, sizes)
+        return Dense.of(pairs, delays, sizes, block)
     return InEdges.of(pairs, delays, sizes)
 
 

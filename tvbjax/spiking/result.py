@@ -76,11 +76,11 @@ class SpikingResult:
     def memory(self, projection: str) -> dict[str, np.ndarray]:
         """What each connection of a plastic projection remembers at the end, as its weight, by
         state; in the order of `network.projections[projection].sources` and `targets`."""
-        memory = {} if self.final is None else self.final.memory
-        if projection not in memory:
-            known = ", ".join(memory) or "none"
+        memories = {} if self.final is None else self.final.memory
+        if projection not in memories:
+            known = ", ".join(memories) or "none"
             raise KeyError(f"'{projection}' remembers nothing; projections that do: {known}.")
-        states = memory[projection].states
+        states = memories[projection].states
         return {name: np.asarray(value) for (_, name), value in states.items()}
 
 

@@ -131,12 +131,15 @@ def _continued(network: Network, initial: SpikingResult, key: Array | None) -> C
     """Where an earlier run ended. Raises where it was of a network of another make."""
     check_kind("simulate: initial", initial, SpikingResult, "an earlier result of simulate")
 
+    final = initial.final
+    if final is None:
+        raise ValueError("simulate: initial is the result of another simulator; leave it out.")
+
     def made(carry: Carry):
         whole = jax.tree.map(lambda x: (x.shape, x.dtype), carry, is_leaf=eqx.is_array_like)
         return jax.tree.structure(carry), jax.tree.leaves(whole)
 
-    final = initial.final
-    if final is None or made(final) != made(eqx.filter_eval_shape(program.start, network, key)):
+    if made(final) != made(eqx.filter_eval_shape(program.start, network, key)):
         raise ValueError(
             "simulate: initial is the result of another network: with other populations, "
             "connections, delays, or dt. Leave it out, or give a result of this one."
