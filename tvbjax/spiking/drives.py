@@ -75,10 +75,21 @@ class Poisson(AbstractSpikeDrive):
     """
 
     target: str = eqx.field(static=True)
-    rate: Course = eqx.field(converter=as_course)
-    weight: Float[Array, "*cell"] = eqx.field(converter=as_floats)
-    receptor: str | None = eqx.field(static=True, default=None)
-    correlation: AbstractCorrelation | None = None
+    rate: Course
+    weight: Float[Array, "*cell"]
+    receptor: str | None = eqx.field(static=True)
+    correlation: AbstractCorrelation | None
+
+    def __init__(
+        self,
+        target: str,
+        rate: Any,
+        weight: Any,
+        receptor: str | None = None,
+        correlation: AbstractCorrelation | None = None,
+    ):
+        self.target, self.receptor, self.correlation = target, receptor, correlation
+        self.rate, self.weight = as_course(rate), as_floats(weight)
 
     def check(self, who, cells):
         check_course(f"{who}: rate", self.rate, cells)

@@ -213,8 +213,12 @@ def _wired(
             drawn[name] = Pairs(*_NONE), *one.laid(rng, name, 0, dt)
         else:
             drawn[name] = one.drawn(rng, name, sizes, one.source == one.target, dt)
-    least = min((int(d.min()) for _, _, d in drawn.values() if d.size), default=LONGEST_BLOCK)
-    block = min(least, LONGEST_BLOCK)
+    heard = [
+        int(delays.min())
+        for name, (pairs, _, delays) in drawn.items()
+        if len(pairs) or _in_one(projections[name], populations, form)
+    ]
+    block = min([*heard, LONGEST_BLOCK])
     for name, (_, _, delays) in drawn.items():
         one = projections[name]
         cells = max(populations[one.source].size, populations[one.target].size)

@@ -105,6 +105,11 @@ def rates(
     steps = steps_of(float(duration), network.dt, "rates: the duration")
     window = steps_of(float(period), network.dt, "rates: the period")
     check_key(network, key, "rates")
+    return _rates(network, key, steps, window)
+
+
+@eqx.filter_jit
+def _rates(network: Network, key: Array | None, steps: int, window: int) -> dict[str, Array]:
     carry, seen = program.advance(network, program.start(network, key), key, steps)
     fine = carry.trouble[0] < 0
     return {
