@@ -200,7 +200,7 @@ class Output(eqx.Module):
 
     variable: str = eqx.field(static=True)
     population: str = eqx.field(static=True)
-    converter: AbstractConverter = Mean()
+    converter: AbstractConverter = eqx.field(default_factory=Mean)
     quantity: str | None = eqx.field(static=True, default=None)
     replaces: bool = eqx.field(static=True, default=True)
 

@@ -23,7 +23,7 @@ from tvbjax.spiking.outside import AbstractSession, AbstractSpikingSimulator, Wi
 from tvbjax.spiking.program import Seen
 from tvbjax.spiking.recording import recorded
 
-LEAST_VERSION = (3, 8)
+LEAST_VERSION = (3, 10)
 
 
 class Nest(AbstractSpikingSimulator):
