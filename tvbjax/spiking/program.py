@@ -74,9 +74,7 @@ class _Program:
             if network.receptor(one.target, one.receptor).memory is not None
         }
         self.given = {
-            name: steps.ready(
-                self.params[network.projections[name].target], network.projections[name].weight
-            )
+            name: steps.ready(self._of_each(name), network.projections[name].weight)
             for name, steps in self.memories.items()
         }
         self.amounts = {
@@ -87,6 +85,11 @@ class _Program:
             for name, one in network.projections.items()
             if name not in self.memories
         }
+
+    def _of_each(self, projection: str) -> dict[str, dict[str, Array]]:
+        """The parameters of the receiver of each connection."""
+        one = self.network.projections[projection]
+        return jax.tree.map(lambda x: x[one.targets] if x.ndim else x, self.params[one.target])
 
     def _amounts(self, population: str, receptor: str, weight: Array) -> dict[str, Array]:
         """What one spike adds to each state of a receptor."""
