@@ -25,13 +25,13 @@ def cortical_column(
     """Leaky integrate-and-fire cells in the asynchronous irregular regime, at some Hz.
 
     Brunel's (2000) network with fewer and stronger synapses: each cell hears a fifth of either
-    population, 0.4 mV a spike, 2.5 times that of inhibitory ones and for the share of them, with a
-    delay of 1.5 ms, and Poisson spikes from outside. Excitatory cells hear the coupling input `c_0`
-    of the region as further ones, 25 kHz for an input of 1.
+    population, 0.6 mV a spike of excitatory and -4.8 mV of inhibitory ones, with a delay of 1.5 ms,
+    and Poisson spikes from outside. Excitatory cells hear the coupling input `c_0` of the region as
+    further ones, 10 kHz for an input of 1.
     """
     cell = load_cell("LifDelta")
     sizes = {"E": excitatory, "I": inhibitory}
-    weights = {"E": 0.4, "I": -4.0}
+    weights = {"E": 0.6, "I": -4.8}
     projections = {
         f"{source} to {target}": Projection(
             source, target, FixedInDegree(sizes[source] // 5), weight=weights[source], delay=1.5
@@ -43,9 +43,9 @@ def cortical_column(
         {name: Population(cell, size, method=Exact()) for name, size in sizes.items()},
         projections,
         {
-            "background E": Poisson("E", 2.4, weight=0.4),
-            "background I": Poisson("I", 2.5, weight=0.4),
-            "brain": Poisson("E", Heard("c_0", gain=25.0, unit="1/ms"), weight=0.4),
+            "background E": Poisson("E", 1.5, weight=0.6),
+            "background I": Poisson("I", 1.6, weight=0.6),
+            "brain": Poisson("E", Heard("c_0", gain=10.0, unit="1/ms"), weight=0.6),
         },
         dt=dt,
         key=jax.random.key(0) if key is None else key,
