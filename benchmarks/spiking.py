@@ -6,6 +6,7 @@ NEST, with in-degrees of 80 and 20, 0.2 mV and -1 mV, delays of 1.5 ms and steps
 by Poisson spikes of 0.3 mV; then 66 regions of Wong and Wang, one of them a column of 200 cells.
 """
 
+import importlib.metadata
 import json
 import os
 import platform
@@ -171,19 +172,18 @@ def _mean(values: np.ndarray) -> str:
 
 def page(rows: list[dict], brains: dict) -> str:
     """The tables."""
-    import nest as simulator
-
+    version = importlib.metadata.version("nest-simulator")
     lines = [
         "# Spiking networks beside NEST",
         "",
-        f"Python {platform.python_version()}, JAX {jax.__version__}, NEST {simulator.__version__}, "
+        f"Python {platform.python_version()}, JAX {jax.__version__}, NEST {version}, "
         f"{os.cpu_count()} cores, no GPU, float32. One second of the network, after compilation; "
-        f"NEST with one thread, without building. Medians of {REPEATS} runs in turn, and their range. "
+        f"NEST with one thread, without building. Medians of {REPEATS} runs, and their range. "
         "Rates are of excitatory cells after 0.2 s; connections and random numbers are each "
         "simulator's own.",
         "",
-        "| cells | drive kHz | tvbjax s | NEST s | NEST / tvbjax | tvbjax Hz | NEST Hz | difference "
-        "| compilation s |",
+        "| cells | drive kHz | tvbjax s | NEST s | NEST / tvbjax | tvbjax Hz | NEST Hz "
+        "| difference | compilation s |",
         "| ---: | ---: | --- | --- | ---: | ---: | ---: | ---: | ---: |",
     ]
     for row in rows:

@@ -32,12 +32,11 @@ def column(dt=0.1, heard=None, monitors=None, cells=(40, 10)):
     cell = lems.load_cell("LifDelta")
     excitatory, inhibitory = (spiking.Population(cell, size, method=lems.Exact()) for size in cells)
     heard = spiking.Heard("c_0", gain=20.0, offset=6.0) if heard is None else heard
-    inside = {"weight": 0.4, "delay": 1.5}
     return spiking.Network(
         {"E": excitatory, "I": inhibitory},
         {
-            "E to E": spiking.Projection("E", "E", spiking.FixedInDegree(8), **inside),
-            "E to I": spiking.Projection("E", "I", spiking.FixedInDegree(8), **inside),
+            "E to E": spiking.Projection("E", "E", spiking.FixedInDegree(8), weight=0.4, delay=1.5),
+            "E to I": spiking.Projection("E", "I", spiking.FixedInDegree(8), weight=0.4, delay=1.5),
             "I to E": spiking.Projection(
                 "I", "E", spiking.FixedInDegree(2), weight=-1.5, delay=1.0
             ),

@@ -132,7 +132,7 @@ def test_an_output_that_is_added_is_a_push():
 @pytest.mark.parametrize(
     "converter, slope, read",
     [
-        (spiking.LowPass(7.0, gain=3.0), lambda x, r: (3.0 * r - x) / 7.0, 0),
+        (spiking.LowPass(7.0, 3.0), lambda x, r: (3.0 * r - x) / 7.0, 0),
         (
             spiking.WongWangExcitatory(tau_rate=0.0),
             lambda s, r: -s / 100.0 + (1.0 - s) * 0.641 * r,

@@ -1,4 +1,4 @@
-"""Delivery of spikes: every form against a plain loop, for any delays, blocks and pieces of time."""
+"""Delivery of spikes: every form against a plain loop, for any delays, blocks, pieces of time."""
 
 import jax
 import jax.numpy as jnp

@@ -150,7 +150,18 @@ class LocalStep(NamedTuple):
     column: Int[Array, ""]
 
     def __call__(
-        self, simulator, network, state, arrived, soon, window, normal, before, memory, push, added
+        self,
+        simulator,
+        network,
+        state,
+        arrived,
+        soon,
+        window,
+        normal,
+        before,
+        memory,
+        push,
+        added=None,
     ):
         inputs = _afferent.received(simulator, network, state, *arrived)
         push = None if push is None else spread(simulator, push)
