@@ -25,7 +25,7 @@ from tvbjax_lems import Cell, Receptor
 from tvbjax_lems.runtime.plan import Assign
 
 LONGEST_BLOCK = 64
-_BYTES_PER_CONNECTION = 40  # while it is built: ends, order, rows, weight
+_BYTES_PER_CONNECTION = 60  # while it is built: ends, order, rows, weight
 
 
 class Wired(eqx.Module):
