@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 # Others show names that stand for yours.
-QUICK = ("README", "docs/extending", "docs/fitting", "docs/networks")
+QUICK = ("README", "docs/cells", "docs/extending", "docs/fitting", "docs/networks")
 LONG = (
     "amortised",
     "bayes",

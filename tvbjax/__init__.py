@@ -15,6 +15,7 @@ from tvbjax import (
     lems as lems,
     monitors as monitors,
     noise as noise,
+    spiking as spiking,
     surface as surface,
     ties as ties,
 )

@@ -132,9 +132,7 @@ def _in_chunks(simulator, first, steps, carry, key, provenance, progress) -> Res
     if pieces:
         values = [np.concatenate(parts) for parts in zip(*pieces, strict=True)]
     else:
-        values = [
-            np.zeros(_none_of(simulator, i), _dtype()) for i in range(len(simulator.monitors))
-        ]
+        values = [np.zeros(none_of(simulator, i), _dtype()) for i in range(len(simulator.monitors))]
     result = result_of(simulator, first, done, carry, values, provenance, complete)
     if not complete:
         time = (first + done) * simulator.integrator.dt
@@ -143,11 +141,11 @@ def _in_chunks(simulator, first, steps, carry, key, provenance, progress) -> Res
             "simulate(simulator, ..., initial=result, key=key) goes on from there.",
             stacklevel=3,
         )
-    _raise_trouble(simulator, result)
+    raise_trouble(simulator, result)
     return result
 
 
-def _none_of(simulator: Simulator, number: int) -> tuple[int, ...]:
+def none_of(simulator: Simulator, number: int) -> tuple[int, ...]:
     """The shape of no samples of a monitor."""
     return (0, len(simulator.observed[number]), *map(len, simulator.sample_axes(number)))
 
@@ -161,7 +159,8 @@ def cut(simulator: Simulator, number: int, samples, first: int, steps: int):
     return samples[: len(simulator.monitors[number].times(first, steps, simulator.integrator.dt))]
 
 
-def _raise_trouble(simulator: Simulator, result: Result) -> None:
+def raise_trouble(simulator: Simulator, result: Result) -> None:
+    """Raise DivergenceError where a state or a sample is no finite number."""
     step, variable, region = (int(i) for i in result.final.trouble)
     dt = simulator.integrator.dt
     if step >= 0:

@@ -12,6 +12,11 @@ from tvbjax.engine._advance import (
     windows_of as windows_of,
 )
 from tvbjax.engine._afferent import channels as channels
+from tvbjax.engine._ahead import (
+    inputs_ahead as inputs_ahead,
+    signals_ahead as signals_ahead,
+    weights_of as weights_of,
+)
 from tvbjax.engine._derivatives import (
     Derivatives as Derivatives,
     Forward as Forward,
@@ -29,4 +34,5 @@ from tvbjax.engine._layout import (
     span_of as span_of,
 )
 from tvbjax.engine._members import Members as Members, one_member as one_member
+from tvbjax.engine._step import Outside as Outside
 from tvbjax.engine._taps import taps_of as taps_of

@@ -20,6 +20,7 @@ from tvbjax.engine._layout import slots_for, span_of
 from tvbjax.engine._members import Members, one_member
 from tvbjax.engine._network import Network, network_of, own_delays
 from tvbjax.engine._onward import later_of, sent_on
+from tvbjax.engine._step import Outside
 from tvbjax.engine._stream import Stream
 from tvbjax.engine._watching import observed, watchers
 from tvbjax.monitors import Chunk
@@ -86,18 +87,22 @@ def advance(
     steps: int,
     phases: tuple[int | Int[Array, ""], ...],
     derivatives: Derivatives = Forward(),
+    outside: Outside | None = None,
 ) -> tuple[Carry, tuple[Float[Array, "sample voi *place"], ...]]:
     """Take `steps` steps; give the new carry and every monitor's samples of that time.
 
     `phases`: per monitor, how many steps of its window had passed before: the number 0, or traced,
     so that chunks of one length share one compilation, or two. Samples may have rows too many.
     `derivatives`: those that will be taken of it; they are right whatever is said here.
+    `outside`: what somebody else says of states in these steps.
     """
     axes = axes_of(carry)
     together = jax.vmap(lambda c: c, in_axes=None, out_axes=axes, axis_size=1)(carry)
     keys = None if key is None else key[None]
     members = one_member(simulator)
-    together, samples = advance_members(members, together, keys, steps, phases, derivatives)
+    together, samples = advance_members(
+        members, together, keys, steps, phases, derivatives, outside
+    )
     alone = jax.tree.map(lambda part: part[0], jax.vmap(lambda c: c, in_axes=(axes,))(together))
     return alone, tuple(part[0] for part in samples)
 
@@ -109,6 +114,7 @@ def advance_members(
     steps: int,
     phases: tuple[int | Int[Array, ""], ...],
     derivatives: Derivatives = Forward(),
+    outside: Outside | None = None,
 ) -> tuple[Carry, tuple[Float[Array, "member sample voi *place"], ...]]:
     """The same for many simulations side by side, each with its key."""
     simulator = members.simulator
@@ -127,7 +133,8 @@ def advance_members(
             part = jax.tree.map(lambda x: _from(x, start - offset, size), far)
             first = carry.step + start
             return steps_of_block(
-                members, network, loop, stream, first, start, length, part, derivatives
+                *(members, network, loop, stream, first, start, length, part, derivatives),
+                outside,
             )
 
         loop, taken = _in_parts(run_block, loop, offset, length, layout.block)

@@ -20,7 +20,7 @@ from tvbjax.engine._members import Members
 from tvbjax.engine._near import Arrivals
 from tvbjax.engine._network import Network, Wires, own_delays
 from tvbjax.engine._onward import Later, received, sent_on
-from tvbjax.engine._step import Given, Loop, Taken, steps_in_turn
+from tvbjax.engine._step import Given, Loop, Outside, Taken, steps_in_turn
 from tvbjax.engine._stream import Stream
 from tvbjax.engine._tangent import is_smooth, smooth_steps
 from tvbjax.stimulus import applied
@@ -76,11 +76,12 @@ def steps_of_block(
     length: int,
     far: Arrivals,
     derivatives: Derivatives,
+    outside: Outside | None,
 ) -> tuple[Running, Taken]:
     """`length` steps from step `first` on, the `offset`-th of the chunk, and what is known of them.
 
     `far`: what arrives over the far connections in these steps, and in those that the integrator
-    looks ahead.
+    looks ahead. `outside`: what is said of the states, of the whole chunk.
     """
     simulator = members.simulator
     state, ring, memory, recent, later = running
@@ -97,9 +98,12 @@ def steps_of_block(
         sums, later = received(sums, later, place_in(later, offset))
     steps = jnp.arange(length, dtype=jnp.int32)
     given = Given(
-        Arrivals(sums, theirs), stream.drawn(first, length), _stimuli(members, state, first + steps)
+        Arrivals(sums, theirs),
+        stream.drawn(first, length),
+        _stimuli(members, state, first + steps),
+        None if outside is None else outside.rows(offset, length),
     )
-    smooth = isinstance(derivatives, Reverse) and is_smooth(members)
+    smooth = isinstance(derivatives, Reverse) and is_smooth(members) and outside is None
     take = smooth_steps if smooth else steps_in_turn
     loop = Loop(state, recent, memory)
     (state, recent, memory), taken = take(members, network, stream, loop, given, first)

@@ -7,7 +7,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from tvbjax.engine import _afferent
 from tvbjax.engine._members import Members
@@ -34,16 +34,31 @@ class Taken(NamedTuple):
     inputs: Float[Array, "step input node member"] | None
 
 
+class Outside(NamedTuple):
+    """What somebody else says of the states, along a first axis of steps: what they are after a
+    step, where `told`, and what is added to their time derivatives, the same in all stages."""
+
+    told: Bool[Array, "state node"]
+    values: Float[Array, "step state node"]
+    pushed: Float[Array, "step state node"]
+
+    def rows(self, first: Int[Array, ""], steps: int) -> "Outside":
+        """That of so many steps."""
+        parts = (lax.dynamic_slice_in_dim(x, first, steps) for x in (self.values, self.pushed))
+        return Outside(self.told, *parts)
+
+
 class Given(NamedTuple):
     """What a block of steps is given, along a first axis of steps.
 
     `arrived`: over connections longer than the block; a step more where the integrator looks ahead.
-    `drawn`: random numbers. `pushed`: the stimuli's values.
+    `drawn`: random numbers. `pushed`: the stimuli's values. `outside`: what is said of the states.
     """
 
     arrived: Arrivals
     drawn: Array | None
     pushed: Float[Array, "step stimulus member"] | None
+    outside: Outside | None = None
 
 
 class Loop(NamedTuple):
@@ -72,7 +87,7 @@ def steps_in_turn(
 
     def one(loop, scanned):
         state, window, memory = loop
-        number, now, soon, drawn, push = scanned
+        number, now, soon, drawn, push, (told, added) = scanned
         sent = members.over(_afferent.sent, state)
         column = layout.past + number
         if window is not None:
@@ -82,14 +97,19 @@ def steps_in_turn(
         step = LocalStep(first + number, column)
         later, memory, inputs = members.over(
             *(step, network, state, arrived, soon, window, normal, stream.before, memory, push),
-            axes=(network.axes(members), *(-1,) * 8),
+            added,
+            axes=(network.axes(members), *(-1,) * 8, None),
         )
+        if outside is not None:
+            later = jnp.where(outside.told[..., None], told[..., None], later)
         inputs = inputs if simulator.watches_inputs else None
         # The state before the step is at hand: to give that after it would compute it twice.
         return (later, window, memory), Taken(state, sent, inputs)
 
     numbers = jnp.arange(length, dtype=jnp.int32)
-    scanned = (numbers, now, soon, given.drawn, given.pushed)
+    outside = given.outside
+    said = (None, None) if outside is None else (outside.values, outside.pushed)
+    scanned = (numbers, now, soon, given.drawn, given.pushed, said)
     unroll = 1 if jax.default_backend() == "cpu" else _UNROLLED_ON_GPU
     window = room_for(loop.recent, length + ahead)
     begin = (loop.state, window, loop.memory)
@@ -130,10 +150,23 @@ class LocalStep(NamedTuple):
     column: Int[Array, ""]
 
     def __call__(
-        self, simulator, network, state, arrived, soon, window, normal, before, memory, push
+        self,
+        simulator,
+        network,
+        state,
+        arrived,
+        soon,
+        window,
+        normal,
+        before,
+        memory,
+        push,
+        added=None,
     ):
         inputs = _afferent.received(simulator, network, state, *arrived)
         push = None if push is None else spread(simulator, push)
+        if added is not None:
+            push = added if push is None else push + added
         drift = _Drift(simulator, network, inputs, push, soon, window, self.number, self.column)
 
         def bound(x):

@@ -229,7 +229,7 @@ def _times(matrix: tuple[Rows, ...], vector: Rows) -> Rows:
 
 def _stepped(block: _Block, members, network, states: Rows, sums, pushed) -> Rows:
     """The states after each of the steps, from the states before them."""
-    stream, (_, drawn, _) = block.stream, block.given
+    stream, drawn = block.stream, block.given.drawn
     axes = (network.axes(members), *(-1,) * 8)
 
     def one(number, states, sums, drawn, push):

@@ -1,6 +1,6 @@
 """Spiking networks: populations of LEMS cells, in the same jit as the brain around them."""
 
-from tvbjax.spiking import statistics as statistics
+from tvbjax.spiking import nest as nest, statistics as statistics
 from tvbjax.spiking.connectivity import (
     AbstractConnectivity as AbstractConnectivity,
     AllToAll as AllToAll,
@@ -13,6 +13,11 @@ from tvbjax.spiking.correlated import (
     MultipleInteraction as MultipleInteraction,
     SingleInteraction as SingleInteraction,
 )
+from tvbjax.spiking.cosimulating import (
+    CosimulationResult as CosimulationResult,
+    cosimulate as cosimulate,
+)
+from tvbjax.spiking.cosimulator import CoSimulator as CoSimulator, SpikingRegion as SpikingRegion
 from tvbjax.spiking.delivery import Dense as Dense, Events as Events, InEdges as InEdges
 from tvbjax.spiking.drives import (
     AbstractDrive as AbstractDrive,
@@ -20,13 +25,30 @@ from tvbjax.spiking.drives import (
     Poisson as Poisson,
     SpikeTimes as SpikeTimes,
 )
+from tvbjax.spiking.interfaces import (
+    AbstractConverter as AbstractConverter,
+    GaussianKernel as GaussianKernel,
+    InverseSigmoid as InverseSigmoid,
+    LowPass as LowPass,
+    Mean as Mean,
+    Output as Output,
+    WongWangExcitatory as WongWangExcitatory,
+    WongWangInhibitory as WongWangInhibitory,
+)
 from tvbjax.spiking.monitors import (
     LocalField as LocalField,
+    Means as Means,
     Rates as Rates,
     Spikes as Spikes,
     States as States,
 )
 from tvbjax.spiking.network import Network as Network
+from tvbjax.spiking.outside import (
+    AbstractSession as AbstractSession,
+    AbstractSpikingSimulator as AbstractSpikingSimulator,
+    InJax as InJax,
+    Window as Window,
+)
 from tvbjax.spiking.populations import Population as Population, Projection as Projection
 from tvbjax.spiking.result import SpikeTrains as SpikeTrains, SpikingResult as SpikingResult
 from tvbjax.spiking.running import (
@@ -34,5 +56,5 @@ from tvbjax.spiking.running import (
     rates as rates,
     simulate as simulate,
 )
-from tvbjax.spiking.signals import Heard as Heard
+from tvbjax.spiking.signals import Heard as Heard, HeardEach as HeardEach
 from tvbjax.spiking.surrogates import FastSigmoid as FastSigmoid, Triangle as Triangle

@@ -4,6 +4,7 @@ Drawn once, when the network is built, on the host: index arrays, sorted by the 
 """
 
 import abc
+from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
@@ -131,13 +132,18 @@ class AllToAll(AbstractConnectivity):
         return Pairs(senders, receivers)
 
 
-def _indices(values: Any) -> np.ndarray:
-    found = np.asarray(values)
-    if found.ndim != 1 or not (np.issubdtype(found.dtype, np.integer) or not found.size):
-        raise ValueError(
-            f"Explicit: cells are {values!r:.60}; give a list of whole numbers, counted from 0."
-        )
-    return found.astype(np.int32)
+def cell_numbers(who: str) -> Callable[[Any], np.ndarray]:
+    """A converter of lists of cells, which raises ValueError for other things."""
+
+    def converted(values: Any) -> np.ndarray:
+        found = np.asarray(values)
+        if found.ndim != 1 or not (np.issubdtype(found.dtype, np.integer) or not found.size):
+            raise ValueError(
+                f"{who}: cells are {values!r:.60}; give a list of whole numbers, counted from 0."
+            )
+        return found.astype(np.int64)
+
+    return converted
 
 
 class Explicit(AbstractConnectivity):
@@ -146,8 +152,8 @@ class Explicit(AbstractConnectivity):
     Weights and delays that are given for each are in this order.
     """
 
-    sources: np.ndarray = eqx.field(converter=_indices)
-    targets: np.ndarray = eqx.field(converter=_indices)
+    sources: np.ndarray = eqx.field(converter=cell_numbers("Explicit"))
+    targets: np.ndarray = eqx.field(converter=cell_numbers("Explicit"))
 
     def __check_init__(self):
         if len(self.sources) != len(self.targets):
@@ -170,7 +176,7 @@ class Explicit(AbstractConnectivity):
                     f"Explicit: the {kind} {wrong[0]} is not in a population of {size} cells, which"
                     f" are numbered from 0 to {size - 1}."
                 )
-        return Pairs(self.sources, self.targets)
+        return Pairs(self.sources.astype(np.int32), self.targets.astype(np.int32))
 
 
 def _sorted(senders: np.ndarray, receivers: np.ndarray) -> Pairs:

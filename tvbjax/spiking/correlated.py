@@ -10,7 +10,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax.core import Tracer
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, UInt32
 
 from tvbjax.arrays import as_floats
 from tvbjax.spiking.poisson import bits_of, lanes_of, poisson_counts
@@ -61,16 +61,33 @@ class MultipleInteraction(AbstractCorrelation):
         steps = len(rates)
         mother, thin = jax.random.split(key)
         many = poisson_counts(bits_of(lanes_of(mother, 1), first, steps), rates / self.correlation)
-        lanes = lanes_of(thin, cells)
-        return _thinned(lanes, many, self.correlation, first, cells)
+        bits = bits_of(lanes_of(thin, cells), first, steps)
+        return _thinned(bits, many, self.correlation)
 
 
-def _thinned(lanes, many: Float[Array, "step 1"], chance: Array, first, cells: int):
-    """Of `many` spikes in each step, those that each train keeps: a binomial number."""
-    steps = len(many)
-    uniform = bits_of(lanes, first, steps).astype(many.dtype)
-    uniform = (uniform + 0.5) * many.dtype.type(2.0**-32)
-    odds = chance / jnp.maximum(1.0 - chance, 1e-12)
+@jax.custom_jvp
+def _thinned(
+    bits: UInt32[Array, "step cell"], many: Float[Array, "step 1"], chance: Float[Array, ""]
+) -> Float[Array, "step cell"]:
+    """Of `many` spikes in each step, those that each train keeps: a binomial number. Its derivative
+    is taken to be that of the mean."""
+    rarer = jnp.minimum(chance, 1.0 - chance)  # the power of what is left does not underflow
+    few = _binomial(bits, many, rarer)
+    return jnp.where(chance > 0.5, many - few, few)
+
+
+@_thinned.defjvp
+def _thinned_jvp(primals, tangents):
+    _, many, chance = primals
+    kept = _thinned(*primals)
+    slope = chance * tangents[1] + many * tangents[2]
+    return kept, jnp.broadcast_to(slope, kept.shape)
+
+
+def _binomial(bits: Array, many: Array, chance: Array) -> Array:
+    """By inversion of the distribution function; `chance`: up to 1/2."""
+    uniform = (bits.astype(many.dtype) + 0.5) * many.dtype.type(2.0**-32)
+    odds = chance / (1.0 - chance)
 
     def more(loop):
         number, _, _, _ = loop
@@ -83,9 +100,8 @@ def _thinned(lanes, many: Float[Array, "step 1"], chance: Array, first, cells: i
         return number + 1.0, each, below + each, counts
 
     none = jnp.power(1.0 - chance, many)
-    begin = (jnp.zeros((), many.dtype), none, none, jnp.zeros((steps, cells), many.dtype))
-    kept = jax.lax.while_loop(more, one, begin)[3]
-    return jnp.where(chance >= 1.0, many, jnp.minimum(kept, many))
+    begin = (jnp.zeros((), many.dtype), none, none, jnp.zeros(bits.shape, many.dtype))
+    return jnp.minimum(jax.lax.while_loop(more, one, begin)[3], many)
 
 
 def _check(correlation: AbstractCorrelation) -> None:

@@ -112,26 +112,39 @@ class Events(AbstractForm):
         return kept[rows, : self.size], kept.at[rows].set(0.0)
 
     def sent(self, amount, kept, spikes, first):
-        steps, sources = spikes.shape
-        total = steps * sources
-        places = jnp.arange(total, dtype=jnp.int32)
+        return sent_together([(self, amount, kept)], spikes, first)[0]
 
-        def some(loop):
-            left, ring = loop
-            found = jnp.nonzero(left, size=self.chunk, fill_value=total)[0].astype(jnp.int32)
-            sender = jnp.where(found < total, found % sources, sources)
-            delay = self.delay if self.delays is None else self.delays[sender]
-            row = jnp.broadcast_to(
-                (first + (found // sources)[:, None] + delay) % self.depth,
-                (self.chunk, self.targets.shape[1]),
-            )
-            added = amount if amount.ndim == 0 else amount[sender]
-            added = jnp.broadcast_to(added, row.shape).astype(ring.dtype)
-            ring = ring.at[row, self.targets[sender]].add(added, mode="promise_in_bounds")
-            return left & (places > found[-1]), ring
+    def added(self, amount, ring, sender, step, first):
+        """The ring with what spikes of some senders add, those of the last place nothing."""
+        delay = self.delay if self.delays is None else self.delays[sender]
+        row = (first + step[:, None] + delay) % self.depth
+        heard = self.targets[sender]
+        each = amount if amount.ndim == 0 else amount[sender]
+        row, each = (jnp.broadcast_to(x, heard.shape) for x in (row, each))
+        return ring.at[row, heard].add(each.astype(ring.dtype), mode="promise_in_bounds")
 
-        left = (spikes > 0).reshape(-1)
-        return lax.while_loop(lambda loop: loop[0].any(), some, (left, kept))[1]
+
+def sent_together(
+    parts: list[tuple[Events, Any, Array]], spikes: Spikes, first: Int[Array, ""]
+) -> list[Array]:
+    """The rings of several projections of one population, (form, amount, ring) each, after a block
+    in which these cells spiked: who did is found once for all."""
+    steps, sources = spikes.shape
+    total, chunk = steps * sources, parts[0][0].chunk
+    places = jnp.arange(total, dtype=jnp.int32)
+
+    def some(loop):
+        left, rings = loop
+        found = jnp.nonzero(left, size=chunk, fill_value=total)[0].astype(jnp.int32)
+        sender = jnp.where(found < total, found % sources, sources)
+        rings = [
+            form.added(amount, ring, sender, found // sources, first)
+            for (form, amount, _), ring in zip(parts, rings, strict=True)
+        ]
+        return left & (places > found[-1]), rings
+
+    begin = ((spikes > 0).reshape(-1), [ring for _, _, ring in parts])
+    return lax.while_loop(lambda loop: loop[0].any(), some, begin)[1]
 
 
 class InEdges(AbstractForm):
@@ -191,21 +204,25 @@ class InEdges(AbstractForm):
 
 
 class Dense(AbstractForm):
-    """A matrix for each of a few delays; a block of steps is one product of matrices."""
+    """A matrix for each of a few delays; a block of steps is one product of matrices.
+
+    Always one of so many `rows`: products of other shapes may be rounded otherwise.
+    """
 
     sources: Int[Array, " edge"]
     targets: Int[Array, " edge"]
     which: Int[Array, " edge"]
     delays: tuple[int, ...] = eqx.field(static=True)
     sizes: tuple[int, int] = eqx.field(static=True)
+    rows: int = eqx.field(static=True)
 
     @classmethod
-    def of(cls, pairs: Pairs, delays: np.ndarray, sizes: tuple[int, int]) -> "Dense":
+    def of(cls, pairs: Pairs, delays: np.ndarray, sizes: tuple[int, int], block: int) -> "Dense":
         steps = np.broadcast_to(delays, len(pairs))
         values, which = np.unique(steps, return_inverse=True)
         sources, targets = jnp.asarray(pairs.sources), jnp.asarray(pairs.targets)
         kinds = jnp.asarray(which, jnp.int32)
-        return cls(sources, targets, kinds, tuple(int(d) for d in values), sizes)
+        return cls(sources, targets, kinds, tuple(int(d) for d in values), sizes, block)
 
     @property
     def reads_past(self) -> bool:
@@ -220,15 +237,50 @@ class Dense(AbstractForm):
 
     def arriving(self, amount, kept, past, first, length):
         assert past is not None
-        total = jnp.zeros((length, self.sizes[1]), amount.dtype)
-        steps = first + jnp.arange(length, dtype=jnp.int32)
+        rows = max(length, self.rows)
+        total = jnp.zeros((rows, self.sizes[1]), amount.dtype)
+        steps = first + jnp.arange(rows, dtype=jnp.int32)
         for number, delay in enumerate(self.delays):
             spikes = past[(steps - delay) % past.shape[0]]
             total = total + matmul(spikes, amount[number])
-        return total, None
+        return total[:length], None
 
     def sent(self, amount, kept, spikes, first):
         return None
+
+
+class Uniform(AbstractForm):
+    """Every sender reaches every receiver alike: the sum of the spikes is all there is to know.
+
+    `apart`: a cell does not hear itself.
+    """
+
+    sizes: tuple[int, int] = eqx.field(static=True)
+    delay: int = eqx.field(static=True)
+    depth: int = eqx.field(static=True)
+    apart: bool = eqx.field(static=True)
+
+    @property
+    def reads_past(self) -> bool:
+        return self.apart
+
+    def prepared(self, amount):
+        return amount
+
+    def begin(self, dtype):
+        return jnp.zeros(self.depth, dtype)
+
+    def arriving(self, amount, kept, past, first, length):
+        before = first + jnp.arange(length, dtype=jnp.int32) - self.delay
+        sums = kept[before % self.depth][:, None]
+        if self.apart:
+            assert past is not None
+            sums = sums - past[before % past.shape[0]]
+        return jnp.broadcast_to(amount * sums, (length, self.sizes[1])), kept
+
+    def sent(self, amount, kept, spikes, first):
+        rows = (first + jnp.arange(len(spikes), dtype=jnp.int32)) % self.depth
+        return kept.at[rows].set(spikes.sum(axis=1, dtype=kept.dtype))
 
 
 def form_for(
@@ -241,7 +293,7 @@ def form_for(
             return Events.of(pairs, delays, sizes, block)
     kinds = len(np.unique(delays))
     if sizes[0] * sizes[1] <= _DENSE_PAIRS and kinds <= _DENSE_DELAYS:
-        return Dense.of(pairs, delays, sizes)
+        return Dense.of(pairs, delays, sizes, block)
     return InEdges.of(pairs, delays, sizes)
 
 

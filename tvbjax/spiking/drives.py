@@ -12,9 +12,18 @@ from jax.core import Tracer
 from jaxtyping import Array, Float, Int
 
 from tvbjax.arrays import as_floats, check_finite
-from tvbjax.spiking.correlated import AbstractCorrelation
+from tvbjax.spiking.connectivity import cell_numbers
+from tvbjax.spiking.correlated import AbstractCorrelation, MultipleInteraction
 from tvbjax.spiking.poisson import bits_of, lanes_of, poisson_counts
-from tvbjax.spiking.signals import Course, Signals, as_course, check_course, values_of
+from tvbjax.spiking.signals import (
+    Course,
+    HeardEach,
+    Signals,
+    as_course,
+    check_course,
+    told,
+    values_of,
+)
 
 _TOGETHER = 1024  # given spikes that are looked at at once
 
@@ -60,15 +69,27 @@ class AbstractSpikeDrive(AbstractDrive):
 class Poisson(AbstractSpikeDrive):
     """Independent Poisson spikes to every cell.
 
-    `rate`: kHz, one or one per cell, an equation of time (ms), or `Heard(name)`; below 0 it is 0.
-    With `correlation` the spikes of different cells come together more often than by chance.
+    `rate`: kHz, one or one per cell, an equation of time (ms), or `Heard(name)`; below 0 it is 0,
+    and 60 spikes in a step are the most. With `correlation` the spikes of different cells come
+    together more often than by chance; their rate is then the same for all.
     """
 
     target: str = eqx.field(static=True)
-    rate: Course = eqx.field(converter=as_course)
-    weight: Float[Array, "*cell"] = eqx.field(converter=as_floats)
-    receptor: str | None = eqx.field(static=True, default=None)
-    correlation: AbstractCorrelation | None = None
+    rate: Course
+    weight: Float[Array, "*cell"]
+    receptor: str | None = eqx.field(static=True)
+    correlation: AbstractCorrelation | None
+
+    def __init__(
+        self,
+        target: str,
+        rate: Any,
+        weight: Any,
+        receptor: str | None = None,
+        correlation: AbstractCorrelation | None = None,
+    ):
+        self.target, self.receptor, self.correlation = target, receptor, correlation
+        self.rate, self.weight = as_course(rate), as_floats(weight)
 
     def check(self, who, cells):
         check_course(f"{who}: rate", self.rate, cells)
@@ -78,6 +99,22 @@ class Poisson(AbstractSpikeDrive):
                 raise ValueError(
                     f"{who}: a rate is {float(self.rate.min()):g} kHz; give 0 or more."
                 )
+        if self.correlation is not None and isinstance(self.rate, jax.Array) and self.rate.ndim:
+            raise ValueError(
+                f"{who}: rate has the shape {jnp.shape(self.rate)}, and correlated spikes have one "
+                "rate for all cells; give one number, or no correlation."
+            )
+
+    @property
+    def greatest(self) -> float | None:
+        """The greatest rate that random numbers are drawn for, kHz; None where it is not known."""
+        if not isinstance(self.rate, jax.Array) or isinstance(self.rate, Tracer):
+            return None
+        rate = float(self.rate.max())
+        if isinstance(self.correlation, MultipleInteraction):
+            chance = self.correlation.correlation
+            return None if isinstance(chance, Tracer) else rate / float(chance)
+        return rate
 
     @property
     def random(self):
@@ -85,17 +122,36 @@ class Poisson(AbstractSpikeDrive):
 
     def counts(self, key, signals, begin, first, steps, dt, cells):
         assert key is not None
+        if isinstance(self.rate, HeardEach):
+            return self._of_proxies(key, signals, begin, first, steps, dt, cells)
         rates = values_of(self.rate, signals, begin, first, steps, dt) * dt
         if self.correlation is not None:
             return self.correlation.counts(key, rates, first, cells)
         bits = bits_of(lanes_of(key, cells), first, steps)
         return poisson_counts(bits, rates)
 
+    def _of_proxies(self, key, signals, begin, first, steps: int, dt: float, cells: int):
+        """Spikes of a proxy for each region that is heard, weighted as its connection is."""
+        heard = self.rate
+        assert isinstance(heard, HeardEach)
+        sent = told(signals, heard.signal, begin, first, steps)
+        weights = told(signals, heard.weights, begin, first, steps)
+        rates = (heard.gain * sent + heard.offset) * dt
+
+        def one(total, proxy):
+            number, rate, weight = proxy
+            lanes = lanes_of(jax.random.fold_in(key, number), cells)
+            counts = poisson_counts(bits_of(lanes, first, steps), rate[:, None])
+            return total + weight[:, None] * counts, None
+
+        proxies = jnp.arange(rates.shape[1]), rates.T, weights.T
+        return lax.scan(one, jnp.zeros((steps, cells), rates.dtype), proxies)[0]
+
 
 class SpikeTimes(AbstractSpikeDrive):
     """Spikes at given times: `times` in ms, `cells` the number of the cell that each is for.
 
-    They are kept in the order of their times.
+    They arrive at the nearest end of a step, and are kept in the order of their times.
     """
 
     target: str = eqx.field(static=True)
@@ -108,7 +164,7 @@ class SpikeTimes(AbstractSpikeDrive):
         self, target: str, times: Any, cells: Any, weight: Any, receptor: str | None = None
     ):
         self.target, self.receptor, self.weight = target, receptor, as_floats(weight)
-        self.times, self.cells = np.asarray(times, float), np.asarray(cells, np.int32)
+        self.times, self.cells = np.asarray(times, float), cell_numbers("SpikeTimes")(cells)
         if self.times.ndim == 1 and self.times.shape == self.cells.shape:
             order = np.argsort(self.times, kind="stable")
             self.times, self.cells = self.times[order], self.cells[order]
@@ -134,9 +190,12 @@ class SpikeTimes(AbstractSpikeDrive):
         none = jnp.zeros((steps + 1, cells), jnp.result_type(float))
         if not self.times.size:
             return none[:steps]
-        times, heard = lax.stop_gradient(jnp.asarray(self.times)), jnp.asarray(self.cells)
-        # A spike of time n dt arrives at the end of step n - 1; those of other steps are passed by.
+        times = lax.stop_gradient(jnp.asarray(self.times))
+        heard = jnp.asarray(self.cells, jnp.int32)
+        # A spike of time n dt arrives at the end of step n - 1; those of other steps are passed by,
+        # but not those of the first half step.
         ends = jnp.stack([first, first + steps]).astype(times.dtype) + 0.5
+        ends = jnp.where(jnp.stack([first == 0, jnp.asarray(False)]), 0.0, ends)
         start, end = jnp.searchsorted(times, ends * dt).astype(jnp.int32)
         chunk = min(len(times), _TOGETHER)
 

@@ -1,4 +1,4 @@
-"""What is recorded of a spiking network: spikes, rates, states, a proxy of the local field."""
+"""What is recorded of a spiking network: spikes, rates, states, means, a proxy of the field."""
 
 import abc
 from collections.abc import Mapping, Sequence
@@ -8,10 +8,13 @@ import equinox as eqx
 import numpy as np
 
 from tvbjax.kinds import names_of
-from tvbjax.spiking.populations import Population
+from tvbjax.spiking.connectivity import cell_numbers
+from tvbjax.spiking.populations import Population, check_known
 from tvbjax.steps import steps_of
 from tvbjax_lems.runtime.cell import find
 from tvbjax_lems.runtime.paths import PathError
+
+RESERVED = ("rates", "lfp")  # what results call a quantity of the network
 
 
 class AbstractMonitor(eqx.Module):
@@ -28,7 +31,7 @@ class Spikes(AbstractMonitor):
     population: str = eqx.field(static=True)
 
     def check(self, populations, dt):
-        _check_known("Spikes", (self.population,), populations)
+        check_known("Spikes", self.population, populations)
 
 
 class Rates(AbstractMonitor):
@@ -42,7 +45,8 @@ class Rates(AbstractMonitor):
         self.period = period
 
     def check(self, populations, dt):
-        _check_known("Rates", self.populations, populations)
+        for name in self.populations:
+            check_known("Rates", name, populations)
         steps_of(self.period, dt, "Rates: the period")
 
 
@@ -68,10 +72,10 @@ class States(AbstractMonitor):
     ):
         self.population, self.period = population, period
         self.names = names_of("States: names", names, "('v',)")
-        self.cells = None if cells is None else tuple(int(cell) for cell in cells)
+        self.cells = None if cells is None else tuple(cell_numbers("States")(cells).tolist())
 
     def check(self, populations, dt):
-        _check_known("States", (self.population,), populations)
+        check_known("States", self.population, populations)
         one = populations[self.population]
         _check_names("States", one, self.names)
         wrong = [cell for cell in self.cells or () if not 0 <= cell < one.size]
@@ -81,6 +85,25 @@ class States(AbstractMonitor):
             )
         if self.period is not None:
             steps_of(self.period, dt, "States: the period")
+
+
+class Means(AbstractMonitor):
+    """Means of quantities over the cells of a population every `period` ms, by default every step:
+    `result["means of E"]`."""
+
+    population: str = eqx.field(static=True)
+    names: tuple[str, ...] = eqx.field(static=True)
+    period: float | None = eqx.field(static=True)
+
+    def __init__(self, population: str, names: Sequence[str], period: float | None = None):
+        self.population, self.period = population, period
+        self.names = names_of("Means: names", names, "('v',)")
+
+    def check(self, populations, dt):
+        check_known("Means", self.population, populations)
+        _check_names("Means", populations[self.population], self.names)
+        if self.period is not None:
+            steps_of(self.period, dt, "Means: the period")
 
 
 class LocalField(AbstractMonitor):
@@ -100,7 +123,7 @@ class LocalField(AbstractMonitor):
     balance: float = eqx.field(static=True, default=1.65)
 
     def check(self, populations, dt):
-        _check_known("LocalField", (self.population,), populations)
+        check_known("LocalField", self.population, populations)
         _check_names("LocalField", populations[self.population], (self.excitatory, self.inhibitory))
         if self.delay:
             steps_of(self.delay, dt, "LocalField: the delay")
@@ -113,10 +136,12 @@ def check_monitors(
     taken: set[Any] = set()
     for one in monitors:
         one.check(populations, dt)
-        place = (type(one), getattr(one, "population", None))
+        place = (type(one), one.population if isinstance(one, Spikes | States | Means) else None)
         if place in taken:
+            of = f" of '{place[1]}'" if place[1] else ""
             raise ValueError(
-                f"Network: there are two monitors {type(one).__name__} of the same; give one."
+                f"Network: there are two monitors {type(one).__name__}{of}, and a result has room "
+                "for one; ask for all in one, or run the network twice."
             )
         taken.add(place)
 
@@ -132,10 +157,13 @@ def watched(monitors: tuple[AbstractMonitor, ...], population: str) -> tuple[str
 
 def averaged(monitors: tuple[AbstractMonitor, ...], population: str) -> tuple[str, ...]:
     """The quantities whose mean over all cells is observed."""
+    found: dict[str, None] = {}
     for one in monitors:
+        if isinstance(one, Means) and one.population == population:
+            found |= dict.fromkeys(one.names)
         if isinstance(one, LocalField) and one.population == population:
-            return (one.excitatory, one.inhibitory)
-    return ()
+            found |= dict.fromkeys((one.excitatory, one.inhibitory))
+    return tuple(found)
 
 
 def cells_of(monitors: tuple[AbstractMonitor, ...], population: str) -> np.ndarray | None:
@@ -144,14 +172,6 @@ def cells_of(monitors: tuple[AbstractMonitor, ...], population: str) -> np.ndarr
         if isinstance(one, States) and one.population == population and one.cells is not None:
             return np.asarray(one.cells, np.int32)
     return None
-
-
-def _check_known(who: str, names: Sequence[str], populations: Mapping[str, Population]) -> None:
-    for name in names:
-        if name not in populations:
-            raise ValueError(
-                f"{who}: there is no population '{name}'; there are {', '.join(populations)}."
-            )
 
 
 def _check_names(who: str, population: Population, names: Sequence[str]) -> None:

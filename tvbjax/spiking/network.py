@@ -8,18 +8,18 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
 from jaxtyping import Array, Float, Int
 
 from tvbjax.arrays import check_one_key
 from tvbjax.generators import key_words
 from tvbjax.kinds import check_kind, check_number
-from tvbjax.spiking.delivery import AbstractForm, InEdges, form_for
+from tvbjax.spiking.connectivity import AllToAll, Pairs
+from tvbjax.spiking.delivery import AbstractForm, InEdges, Uniform, form_for
 from tvbjax.spiking.drives import AbstractDrive, AbstractSpikeDrive, Current, Poisson
 from tvbjax.spiking.machine_memory import free_bytes
-from tvbjax.spiking.monitors import AbstractMonitor, Rates, check_monitors
+from tvbjax.spiking.monitors import RESERVED, AbstractMonitor, Rates, check_monitors
 from tvbjax.spiking.poisson import GREATEST
-from tvbjax.spiking.populations import Population, Projection
+from tvbjax.spiking.populations import Population, Projection, check_known
 from tvbjax.spiking.surrogates import AbstractSurrogate
 from tvbjax_lems import Cell, Receptor
 from tvbjax_lems.runtime.plan import Assign
@@ -32,7 +32,8 @@ class Wired(eqx.Module):
     """A projection whose connections are drawn.
 
     `weight`: the leaf that one may vary, fit or differentiate: one, or one per connection.
-    `sources`, `targets`: the ends of each connection, sorted by the sender but for `Explicit`.
+    `sources`, `targets`: the ends of each connection, sorted by the sender but for `Explicit`; none
+    where all cells are connected alike.
     `delays`: in steps.
     """
 
@@ -47,6 +48,9 @@ class Wired(eqx.Module):
     longest: int = eqx.field(static=True)
 
     def __len__(self) -> int:
+        if isinstance(self.form, Uniform):
+            senders, receivers = self.form.sizes
+            return senders * receivers - self.form.apart * receivers
         return len(self.sources)
 
 
@@ -85,6 +89,7 @@ class Network(eqx.Module):
     ):
         check_number("Network: dt", dt, above=0.0)
         self.populations = _named("populations", populations, Population, "Population(cell, 100)")
+        _check_names(self.populations)
         given = _named("projections", projections or {}, Projection, "Projection('E', 'I', ...)")
         self.drives = _named("drives", drives or {}, AbstractDrive, "Poisson('E', ...)")
         self.dt, self.surrogate = float(dt), surrogate
@@ -98,6 +103,7 @@ class Network(eqx.Module):
         )
         for name, drive in self.drives.items():
             _check_drive(name, drive, self.populations, self.dt)
+        _check_currents(self.drives)
 
     def receptor(self, population: str, name: str) -> Receptor:
         """The receptor of that name of a population's cells."""
@@ -148,13 +154,20 @@ def _monitors(given: Any, names: tuple[str, ...]) -> tuple[AbstractMonitor, ...]
     return found
 
 
+def _check_names(populations: Mapping[str, Population]) -> None:
+    if not populations:
+        raise ValueError("Network: there is no population; give one, as {'E': Population(...)}.")
+    for name in RESERVED:
+        if name in populations:
+            raise ValueError(
+                f"Network: a population is called '{name}', under which results keep something "
+                "else; call it otherwise."
+            )
+
+
 def _check_ends(name: str, one: Projection, populations: Mapping[str, Population]) -> None:
     for end in (one.source, one.target):
-        if end not in populations:
-            raise ValueError(
-                f"Network: '{name}' names the population '{end}'; there are "
-                f"{', '.join(populations)}."
-            )
+        check_known(f"Network: '{name}'", end, populations)
     receptor_of(f"Network: '{name}'", populations[one.target].cell, one.receptor)
 
 
@@ -165,6 +178,7 @@ def _check_memory(
     connections = {
         name: one.connectivity.expected(populations[one.source].size, populations[one.target].size)
         for name, one in projections.items()
+        if not one.alike
     }
     needed, free = _BYTES_PER_CONNECTION * sum(connections.values()), free_bytes()
     if max(connections.values(), default=0.0) >= 2**31:
@@ -195,27 +209,63 @@ def _wired(
     for name, one in projections.items():
         sizes = populations[one.source].size, populations[one.target].size
         rng = np.random.default_rng(_seed(key, name) if one.draws else 0)
-        drawn[name] = one.drawn(rng, name, sizes, one.source == one.target, dt)
-    least = min((int(d.min()) for p, _, d in drawn.values() if len(p)), default=LONGEST_BLOCK)
-    block = min(least, LONGEST_BLOCK)
+        if _in_one(one, populations, form):
+            drawn[name] = Pairs(*_NONE), *one.laid(rng, name, 0, dt)
+        else:
+            drawn[name] = one.drawn(rng, name, sizes, one.source == one.target, dt)
+    heard = [
+        int(delays.min())
+        for name, (pairs, _, delays) in drawn.items()
+        if len(pairs) or _in_one(projections[name], populations, form)
+    ]
+    block = min([*heard, LONGEST_BLOCK])
+    for name, (_, _, delays) in drawn.items():
+        one = projections[name]
+        cells = max(populations[one.source].size, populations[one.target].size)
+        _check_past(name, int(np.max(delays, initial=1)) + block, cells, dt)
     found = {}
     for name, (pairs, weight, delays) in drawn.items():
         one = projections[name]
         sizes = populations[one.source].size, populations[one.target].size
         cell = populations[one.target].cell
         receptor = receptor_of(f"Network: '{name}'", cell, one.receptor)
-        remembers = cell.plan.receptors[receptor].memory is not None
+        longest = int(np.max(delays, initial=1))
         with jax.ensure_compile_time_eval():
-            if remembers:
-                laid: AbstractForm = InEdges.of(pairs, delays, sizes)
+            if _in_one(one, populations, form):
+                apart = one.source == one.target and not _hears_itself(one)
+                laid: AbstractForm = Uniform(sizes, longest, longest + block, apart)
+            elif cell.plan.receptors[receptor].memory is not None:
+                laid = InEdges.of(pairs, delays, sizes)
             elif form is not None:
                 laid = form(pairs, delays, sizes, block)
             else:
                 laid = form_for(pairs, delays, sizes, block, differentiable)
         ends = jnp.asarray(pairs.sources), jnp.asarray(pairs.targets), jnp.asarray(delays)
-        longest = int(np.max(delays, initial=1))
         found[name] = Wired(weight, laid, *ends, one.source, one.target, receptor, longest)
     return found, block
+
+
+def _check_past(name: str, steps: int, cells: int, dt: float) -> None:
+    needed, free = 8 * steps * cells, free_bytes()
+    if free is not None and needed > 0.9 * free:
+        raise MemoryError(
+            f"Network: a delay of '{name}' is {steps * dt:g} ms, and the spikes of so long a past "
+            f"need {needed / 1e9:.1f} GB, of which {free / 1e9:.1f} GB are free; shorten the delay."
+        )
+
+
+_NONE = np.zeros(0, np.int32), np.zeros(0, np.int32)
+
+
+def _hears_itself(one: Projection) -> bool:
+    return isinstance(one.connectivity, AllToAll) and one.connectivity.autapses
+
+
+def _in_one(one: Projection, populations: Mapping[str, Population], form: Any) -> bool:
+    """Whether the connections are kept as one, without a list of them."""
+    cell = populations[one.target].cell
+    receptor = receptor_of("Network", cell, one.receptor)
+    return one.alike and form is None and cell.plan.receptors[receptor].memory is None
 
 
 def _seed(key: Array | None, name: str) -> list[int]:
@@ -232,10 +282,7 @@ def _check_drive(
     name: str, drive: AbstractDrive, populations: Mapping[str, Population], dt: float
 ) -> None:
     who = f"Network: the drive '{name}'"
-    if drive.target not in populations:
-        raise ValueError(
-            f"{who} is for the population '{drive.target}'; there are {', '.join(populations)}."
-        )
+    check_known(who, drive.target, populations)
     one = populations[drive.target]
     drive.check(who, one.size)
     if isinstance(drive, AbstractSpikeDrive):
@@ -245,12 +292,12 @@ def _check_drive(
                 f"{who} comes to '{receptor}', whose connections remember something; only "
                 "projections do. Drive a population of relays, or another receptor."
             )
-    if isinstance(drive, Poisson) and isinstance(drive.rate, jax.Array | np.ndarray):
-        if not isinstance(drive.rate, Tracer) and float(drive.rate.max()) * dt > GREATEST:
-            raise ValueError(
-                f"{who} has a rate of {float(drive.rate.max()):g} kHz, over {GREATEST:g} spikes a "
-                "step; use a smaller dt, or a current."
-            )
+    rate = drive.greatest if isinstance(drive, Poisson) else None
+    if rate is not None and rate * dt > GREATEST:
+        raise ValueError(
+            f"{who} draws from a rate of {rate:g} kHz, over {GREATEST:g} spikes a step; use a "
+            "smaller dt, a higher correlation, or a current."
+        )
     if isinstance(drive, Current):
         known = held_states(one.cell)
         if drive.state not in known:
@@ -258,6 +305,19 @@ def _check_drive(
                 f"{who} sets the state '{drive.state}', which {one.cell.name} does not leave "
                 f"alone; it has {', '.join(known) or 'no state without a TimeDerivative'}."
             )
+
+
+def _check_currents(drives: Mapping[str, AbstractDrive]) -> None:
+    taken: dict[tuple[str, str], str] = {}
+    for name, drive in drives.items():
+        if isinstance(drive, Current):
+            place = drive.target, drive.state
+            if place in taken:
+                raise ValueError(
+                    f"Network: the drives '{taken[place]}' and '{name}' both set the state "
+                    f"'{drive.state}' of '{drive.target}'; give their sum in one."
+                )
+            taken[place] = name
 
 
 def held_states(cell: Cell) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 
 from tvbjax.arrays import as_floats, check_finite
 from tvbjax.kinds import check_count, check_kind
-from tvbjax.spiking.connectivity import AbstractConnectivity
+from tvbjax.spiking.connectivity import AbstractConnectivity, AllToAll, Pairs
 from tvbjax_lems import AbstractFlatMethod, Cell, ExponentialEuler
 
 Drawn = Callable[[np.random.Generator, int], Any]
@@ -72,6 +72,15 @@ def _check_shape(what: str, value: Array, size: int) -> None:
     check_finite(what, value)
 
 
+def check_known(who: str, name: object, populations: Mapping[str, Population]) -> None:
+    """Raises where `name` is not that of a population."""
+    check_kind(f"{who}: a population", name, str, "its name, 'E'")
+    if name not in populations:
+        raise ValueError(
+            f"{who}: there is no population '{name}'; there are {', '.join(populations)}."
+        )
+
+
 class Projection(eqx.Module):
     """Connections from one population to another, by their names in the network.
 
@@ -101,6 +110,8 @@ class Projection(eqx.Module):
         check_kind(
             "Projection: connectivity", connectivity, AbstractConnectivity, "FixedInDegree(100)"
         )
+        for what, end in (("source", source), ("target", target)):
+            check_kind(f"Projection: {what}", end, str, "a population's name, 'E'")
         self.source, self.target, self.receptor = source, target, receptor
         self.connectivity = connectivity
         self.weight = weight if callable(weight) else as_floats(weight)
@@ -111,21 +122,34 @@ class Projection(eqx.Module):
         """Whether anything of it is drawn at random."""
         return self.connectivity.draws or callable(self.weight) or callable(self.delay)
 
+    @property
+    def alike(self) -> bool:
+        """Whether every pair is connected in one way, so that the connections need no list."""
+        given = (self.weight, self.delay)
+        single = not any(callable(x) or np.ndim(x) for x in given)
+        return single and isinstance(self.connectivity, AllToAll)
+
     def drawn(
         self, rng: np.random.Generator, name: str, sizes: tuple[int, int], same: bool, dt: float
-    ) -> tuple[Any, Float[Array, "*connection"], np.ndarray]:
+    ) -> tuple[Pairs, Float[Array, "*connection"], np.ndarray]:
         """The connections, their weights, and their delays in steps. Raises ValueError."""
         pairs = self.connectivity.pairs(rng, *sizes, same)
+        return pairs, *self.laid(rng, name, len(pairs), dt)
+
+    def laid(
+        self, rng: np.random.Generator, name: str, count: int, dt: float
+    ) -> tuple[Float[Array, "*connection"], np.ndarray]:
+        """The weights of so many connections, and their delays in steps. Raises ValueError."""
         weight = self.weight
         if callable(weight):
-            weight = as_floats(weight(rng, len(pairs)))
-        delay = self.delay(rng, len(pairs)) if callable(self.delay) else self.delay
+            weight = as_floats(weight(rng, count))
+        delay = self.delay(rng, count) if callable(self.delay) else self.delay
         delay = np.asarray(delay, float)
         for what, value in (("weight", weight), ("delay", delay)):
-            if jnp.shape(value) not in ((), (len(pairs),)):
+            if jnp.shape(value) not in ((), (count,)):
                 raise ValueError(
                     f"Network: the {what} of '{name}' has the shape {jnp.shape(value)}; give one, "
-                    f"or one for each of {len(pairs)} connections."
+                    f"or one for each of {count} connections."
                 )
             check_finite(f"Network: the {what} of '{name}'", value)
         steps = np.rint(delay / dt)
@@ -138,4 +162,4 @@ class Projection(eqx.Module):
             raise ValueError(
                 f"Network: a delay of '{name}' is {delay.max():g} ms: too long to keep."
             )
-        return pairs, weight, np.asarray(steps, np.int32)
+        return weight, np.asarray(steps, np.int32)

@@ -4,14 +4,17 @@ What arrives in a block is known when it begins, since no delay is shorter; so e
 its steps by itself, and then its spikes are sent. Pure functions of arrays.
 """
 
+import zlib
 from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Int
 
+from tvbjax.spiking.delivery import Events, sent_together
 from tvbjax.spiking.drives import AbstractSpikeDrive, Current
 from tvbjax.spiking.monitors import averaged, cells_of, watched
 from tvbjax.spiking.network import Network
@@ -41,10 +44,10 @@ class Seen(NamedTuple):
     """What was seen of a population, per step. `spikes`: bits of eight cells in a byte, or numbers
     with a slope; `count`: of spikes; `states`: of single cells; `means`: over all."""
 
-    spikes: Array
-    count: Float[Array, " step"]
-    states: Float[Array, "step name cell"]
-    means: Float[Array, "step name"]
+    spikes: Array | np.ndarray
+    count: Float[Array | np.ndarray, " step"]
+    states: Float[Array | np.ndarray, "step name cell"]
+    means: Float[Array | np.ndarray, "step name"]
 
 
 class _Program:
@@ -52,8 +55,10 @@ class _Program:
 
     def __init__(self, network: Network):
         self.network = network
+        soft = network.surrogate
+        spike = None if soft is None else soft.in_steps_of(network.dt)
         self.steps = {
-            name: CellSteps(one.cell.plan, one.size, network.dt, one.method, network.surrogate)
+            name: CellSteps(one.cell.plan, one.size, network.dt, one.method, spike)
             for name, one in network.populations.items()
         }
         self.params = {name: one.cell.params for name, one in network.populations.items()}
@@ -69,9 +74,7 @@ class _Program:
             if network.receptor(one.target, one.receptor).memory is not None
         }
         self.given = {
-            name: steps.ready(
-                self.params[network.projections[name].target], network.projections[name].weight
-            )
+            name: steps.ready(self._of_each(name), network.projections[name].weight)
             for name, steps in self.memories.items()
         }
         self.amounts = {
@@ -83,6 +86,11 @@ class _Program:
             if name not in self.memories
         }
 
+    def _of_each(self, projection: str) -> dict[str, dict[str, Array]]:
+        """The parameters of the receiver of each connection."""
+        one = self.network.projections[projection]
+        return jax.tree.map(lambda x: x[one.targets] if x.ndim else x, self.params[one.target])
+
     def _amounts(self, population: str, receptor: str, weight: Array) -> dict[str, Array]:
         """What one spike adds to each state of a receptor."""
         steps = self.steps[population]
@@ -91,8 +99,8 @@ class _Program:
     def start(self, key: Array | None) -> Carry:
         network = self.network
         cells = {}
-        for number, (name, one) in enumerate(network.populations.items()):
-            own = None if key is None else jax.random.fold_in(key, number)
+        for name, one in network.populations.items():
+            own = None if key is None else key_for(key, "start", name)
             state = self.steps[name].start(self.params[name], self.ready[name][1], own)
             cells[name] = _with_initial(one, state)
         dtype = jnp.result_type(float)
@@ -161,19 +169,36 @@ class _Program:
             seen[name] = observed
             trouble = _noted(trouble, state, first + length, number)
         past = {name: _written(ring, sent[name], first) for name, ring in carry.past.items()}
-        for name, amounts in self.amounts.items():
-            one = network.projections[name]
-            for state, amount in amounts.items():
-                kept[name][state] = one.form.sent(
-                    amount, kept[name][state], sent[one.source], first
-                )
+        self._send(kept, sent, first)
         return Carry(first + length, cells, kept, past, memory, trouble), seen
+
+    def _send(self, kept, sent, first: Int[Array, ""]) -> None:
+        """Puts the spikes of a block into what is kept, for each population at once."""
+        network = self.network
+        for source, spikes in sent.items():
+            places = [
+                (name, state, amount)
+                for name, amounts in self.amounts.items()
+                for state, amount in amounts.items()
+                if network.projections[name].source == source
+            ]
+            events = []
+            for name, state, amount in places:
+                form = network.projections[name].form
+                if isinstance(form, Events):
+                    events.append((name, state, (form, amount, kept[name][state])))
+                else:
+                    kept[name][state] = form.sent(amount, kept[name][state], spikes, first)
+            if events:
+                rings = sent_together([part for _, _, part in events], spikes, first)
+                for (name, state, _), ring in zip(events, rings, strict=True):
+                    kept[name][state] = ring
 
     def _driven(self, arriving, key, first, length: int, signals: Signals, begin):
         """Adds what drives bring to what arrives; gives the states that are set."""
         network = self.network
         held: dict[str, dict[Any, Array]] = {name: {} for name in network.populations}
-        for number, drive in enumerate(network.drives.values()):
+        for name, drive in network.drives.items():
             target = drive.target
             size, dt = network.populations[target].size, network.dt
             root = network.populations[target].cell.plan.root
@@ -182,12 +207,13 @@ class _Program:
                 held[target][root, drive.state] = jnp.broadcast_to(values, (length, size))
                 continue
             assert isinstance(drive, AbstractSpikeDrive)
-            own = jax.random.fold_in(key, 1000 + number) if drive.random else None
+            own = key_for(key, "drive", name) if key is not None and drive.random else None
             counts = drive.counts(own, signals, begin, first, length, dt, size)
-            name = drive.receptor or network.populations[target].cell.receptors[0]
-            receptor = network.receptor(target, name)
-            for state, amount in self._amounts(target, name, drive.weight).items():
-                _add(arriving[target], (receptor.unit, state), counts * amount)
+            at = drive.receptor or network.populations[target].cell.receptors[0]
+            receptor = network.receptor(target, at)
+            for state, amount in self._amounts(target, at, drive.weight).items():
+                each = jnp.broadcast_to(amount, (1, size))
+                _add(arriving[target], (receptor.unit, state), counts * each)
         return held
 
     def _population(self, name, carry, memory, arriving, held, key, length: int):
@@ -197,7 +223,8 @@ class _Program:
         single = [find(plan, n) for n in watched(network.monitors, name)]
         over_all = [find(plan, n) for n in averaged(network.monitors, name)]
         chosen = cells_of(network.monitors, name)
-        random = bool(plan.plan.random_units())
+        draws = bool(plan.plan.random_units())
+        moves = key_for(key, "moves", name) if draws and key is not None else None
 
         def one(loop, given):
             state, memory = loop
@@ -209,7 +236,7 @@ class _Program:
                 for place, amount in added.items():
                     _add(come, place, amount)
             state = eqx.tree_at(lambda s: s.states, state, {**state.states, **values})
-            own = jax.random.fold_in(jax.random.fold_in(key, 1), number) if random else None
+            own = None if moves is None else jax.random.fold_in(moves, number)
             state, spikes = steps.step(ready, state, come, own)
             for projection, its in memory.items():
                 heard = spikes[network.projections[projection].targets]
@@ -219,7 +246,8 @@ class _Program:
             cells = [x if chosen is None else x[chosen] for x in found[: len(single)]]
             width = steps.size if chosen is None else len(chosen)
             states = jnp.stack(cells) if cells else jnp.zeros((0, width))
-            means = jnp.stack([x.mean() for x in found[len(single) :]] or [jnp.zeros(())])
+            means = [x.mean() for x in found[len(single) :]]
+            means = jnp.stack(means) if means else jnp.zeros(0)
             return (state, memory), (spikes, states, means)
 
         numbers = carry.step + jnp.arange(length, dtype=jnp.int32)
@@ -242,6 +270,11 @@ class _Program:
             for state, amount in added.items()
         }
         return memory, sums
+
+
+def key_for(key: Array, what: str, name: str) -> Array:
+    """The key of a part of a network: by its name, so that it does not depend on other parts."""
+    return jax.random.fold_in(key, zlib.crc32(f"{what} {name}".encode()))
 
 
 def start(network: Network, key: Array | None) -> Carry:

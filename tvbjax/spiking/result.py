@@ -56,12 +56,15 @@ class SpikeTrains:
 @dataclass(frozen=True)
 class SpikingResult:
     """`result["rates"]` and what else was recorded, as xarray with units; `result.spikes` by
-    population; `final`: the state to go on from; `complete`: False where the run was interrupted.
+    population.
+
+    `final`: the state to go on from, None of other simulators. `complete`: False where the run was
+    interrupted.
     """
 
     recorded: Mapping[str, "xr.DataArray"]
     spikes: Mapping[str, SpikeTrains]
-    final: Carry
+    final: Carry | None
     complete: bool = True
 
     def __getitem__(self, name: str) -> "xr.DataArray":
@@ -69,6 +72,16 @@ class SpikingResult:
             known = ", ".join(self.recorded) or "nothing"
             raise KeyError(f"'{name}' was not recorded; recorded: {known}.")
         return self.recorded[name]
+
+    def memory(self, projection: str) -> dict[str, np.ndarray]:
+        """What each connection of a plastic projection remembers at the end, as its weight, by
+        state; in the order of `network.projections[projection].sources` and `targets`."""
+        memories = {} if self.final is None else self.final.memory
+        if projection not in memories:
+            known = ", ".join(memories) or "none"
+            raise KeyError(f"'{projection}' remembers nothing; projections that do: {known}.")
+        states = memories[projection].states
+        return {name: np.asarray(value) for (_, name), value in states.items()}
 
 
 def unpacked(bits: np.ndarray, size: int, first: int, dt: float, duration: float) -> SpikeTrains:

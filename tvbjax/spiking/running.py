@@ -2,7 +2,6 @@
 
 import math
 import warnings
-from typing import Any
 
 import equinox as eqx
 import jax
@@ -14,10 +13,10 @@ from tvbjax.arrays import check_one_key, is_traced
 from tvbjax.kinds import check_kind
 from tvbjax.progress import progress_bar
 from tvbjax.spiking import program
-from tvbjax.spiking.monitors import LocalField, Rates, Spikes, States, watched
 from tvbjax.spiking.network import Network
-from tvbjax.spiking.program import Carry, Seen
-from tvbjax.spiking.result import SpikeTrains, SpikingResult, unpacked, windows
+from tvbjax.spiking.program import Carry
+from tvbjax.spiking.recording import recorded
+from tvbjax.spiking.result import SpikingResult, windows
 from tvbjax.steps import steps_of
 from tvbjax_lems.runtime.cell import states_of
 
@@ -64,7 +63,7 @@ def simulate(
         )
     steps = steps_of(float(duration), network.dt, "simulate: the duration")
     check_key(network, key, "simulate")
-    carry = _start(network, key) if initial is None else initial.final
+    carry = _start(network, key) if initial is None else _continued(network, initial, key)
     first, complete = int(carry.step), True
     if first + steps >= 2**31:
         raise ValueError(f"simulate: {first + steps:.3g} steps are more than a run can count.")
@@ -84,14 +83,14 @@ def simulate(
     except KeyboardInterrupt:
         complete = False
     carry, pieces, done = finished
-    result = _result(network, pieces, first, done, carry, complete)
+    result = recorded(network, pieces, first, done, carry, complete)
     if not complete:
         warnings.warn(
             f"simulate: interrupted at {(first + done) * network.dt:g} ms; "
             "simulate(network, ..., initial=result, key=key) goes on from there.",
             stacklevel=2,
         )
-    _raise_trouble(network, result)
+    raise_trouble(network, result)
     return result
 
 
@@ -106,6 +105,11 @@ def rates(
     steps = steps_of(float(duration), network.dt, "rates: the duration")
     window = steps_of(float(period), network.dt, "rates: the period")
     check_key(network, key, "rates")
+    return _rates(network, key, steps, window)
+
+
+@eqx.filter_jit
+def _rates(network: Network, key: Array | None, steps: int, window: int) -> dict[str, Array]:
     carry, seen = program.advance(network, program.start(network, key), key, steps)
     fine = carry.trouble[0] < 0
     return {
@@ -128,6 +132,26 @@ def check_key(network: Network, key: Array | None, who: str) -> None:
         )
 
 
+def _continued(network: Network, initial: SpikingResult, key: Array | None) -> Carry:
+    """Where an earlier run ended. Raises where it was of a network of another make."""
+    check_kind("simulate: initial", initial, SpikingResult, "an earlier result of simulate")
+
+    final = initial.final
+    if final is None:
+        raise ValueError("simulate: initial is the result of another simulator; leave it out.")
+
+    def made(carry: Carry):
+        whole = jax.tree.map(lambda x: (x.shape, x.dtype), carry, is_leaf=eqx.is_array_like)
+        return jax.tree.structure(carry), jax.tree.leaves(whole)
+
+    if made(final) != made(eqx.filter_eval_shape(program.start, network, key)):
+        raise ValueError(
+            "simulate: initial is the result of another network: with other populations, "
+            "connections, delays, or dt. Leave it out, or give a result of this one."
+        )
+    return final
+
+
 def _chunk(network: Network, steps: int) -> int:
     cells = sum(one.size for one in network.populations.values()) + network.connections // 100
     count = max(1, math.ceil(steps * cells / _CELL_STEPS_PER_CHUNK))
@@ -136,92 +160,10 @@ def _chunk(network: Network, steps: int) -> int:
     return steps // alike[0] if alike else math.ceil(steps / count)
 
 
-def _result(
-    network: Network, pieces: list[dict[str, Seen]], first: int, steps: int, carry: Carry, complete
-) -> SpikingResult:
-    import xarray as xr
-
-    recorded: dict[str, xr.DataArray] = {}
-    spikes: dict[str, SpikeTrains] = {}
-    dt = network.dt
-    for one in network.monitors:
-        match one:
-            case Spikes(population=name):
-                size = network.populations[name].size
-                bits = _joined(pieces, name, "spikes", (-(-size // 8),), np.uint8)
-                if bits.dtype != np.uint8:
-                    bits = np.packbits(bits > 0, axis=1)
-                spikes[name] = unpacked(bits, size, first, dt, max(steps, 1) * dt)
-            case Rates():
-                recorded["rates"] = _rates(network, one, pieces, first)
-            case States(population=name):
-                recorded[name] = _states(network, one, pieces, first)
-            case LocalField():
-                recorded["lfp"] = _field(network, one, pieces, first)
-    return SpikingResult(recorded, spikes, carry, complete)
-
-
-def _joined(pieces: list, name: str, what: str, shape: tuple, dtype: Any = float) -> np.ndarray:
-    found = [getattr(piece[name], what) for piece in pieces]
-    return np.concatenate(found) if found else np.zeros((0, *shape), dtype)
-
-
-def _rates(network: Network, one: Rates, pieces: list, first: int):
-    import xarray as xr
-
-    dt = network.dt
-    steps = steps_of(one.period, dt, "Rates: the period")
-    columns = [
-        windows(_joined(pieces, name, "count", ()), steps) / (network.populations[name].size * dt)
-        for name in one.populations
-    ]
-    time = first * dt + (np.arange(len(columns[0])) + 0.5) * steps * dt
-    return xr.DataArray(
-        np.stack(columns, axis=1),
-        {"time": ("time", time, {"unit": "ms"}), "population": list(one.populations)},
-        ("time", "population"),
-        name="rates",
-        attrs={"unit": "kHz"},
-    )
-
-
-def _states(network: Network, one: States, pieces: list, first: int):
-    import xarray as xr
-
-    population = network.populations[one.population]
-    names = watched(network.monitors, one.population)
-    cells = range(population.size) if one.cells is None else one.cells
-    values = _joined(pieces, one.population, "states", (len(names), len(cells)))
-    every = 1 if one.period is None else steps_of(one.period, network.dt, "States: the period")
-    time = (first + every * (1 + np.arange(len(values) // every))) * network.dt
-    return xr.DataArray(
-        values[every - 1 :: every],
-        {
-            "time": ("time", time, {"unit": "ms"}),
-            "variable": list(names),
-            "cell": list(cells),
-            "unit": ("variable", [population.cell.units.get(name, "") for name in names]),
-        },
-        ("time", "variable", "cell"),
-        name=one.population,
-    )
-
-
-def _field(network: Network, one: LocalField, pieces: list, first: int):
-    import xarray as xr
-
-    means = _joined(pieces, one.population, "means", (2,))
-    back = round(one.delay / network.dt)
-    excitatory = means[: max(len(means) - back, 0), 0]
-    values = excitatory + one.balance * means[back:, 1]
-    time = (first + back + 1 + np.arange(len(values))) * network.dt
-    return xr.DataArray(
-        values, {"time": ("time", time, {"unit": "ms"})}, ("time",), name="lfp",
-        attrs={"unit": network.populations[one.population].cell.units.get(one.excitatory, "")},
-    )  # fmt: skip
-
-
-def _raise_trouble(network: Network, result: SpikingResult) -> None:
+def raise_trouble(network: Network, result: SpikingResult) -> None:
+    """Raise DivergenceError where a state was no finite number."""
+    if result.final is None:
+        return
     step, number = (int(i) for i in result.final.trouble)
     if step < 0:
         return

@@ -22,7 +22,7 @@ from ..library import Examined, examine, locate_cell
 from ..units import NEURAL, TIME, DimensionCheck, UnitSystem
 from .assemble import Assembler
 from .bind import Binder, Bound
-from .cell_parts import POST, CellError, Receptor, own_receptor, parameters_of, parted
+from .cell_parts import POST, CellError, Memory, Receptor, own_receptor, parameters_of, parted
 from .order import Order
 from .paths import PathError
 from .plan import Elsewhere, Parameter, Plan, Selected, State, UnitPlan
@@ -133,19 +133,42 @@ def states_of(plan: CellPlan) -> list[tuple[str, tuple[int, str]]]:
 
 
 def _defaults(plan: CellPlan) -> dict[str, dict[str, Array]]:
-    memories = [r.memory.unit for r in plan.receptors.values() if r.memory is not None]
+    """The parameters that something reads, but for weights, which connections have."""
+    memories = [r.memory for r in plan.receptors.values() if r.memory is not None]
+    units = (*plan.plan.units, *(memory.unit for memory in memories))
     weights = {r.weight for r in plan.receptors.values()}
+    read = _parameters_read(plan, units, memories)
     return {
-        path: {n: jnp.asarray(v.value, float) for n, v in own.items() if n not in weights}
-        for path, own in parameters_of((*plan.plan.units, *memories)).items()
+        path: {
+            n: jnp.asarray(v.value, float)
+            for n, v in own.items()
+            if n not in weights and (path, n) in read
+        }
+        for path, own in parameters_of(units).items()
     }
+
+
+def _parameters_read(
+    plan: CellPlan, units: Sequence[UnitPlan], memories: Sequence[Memory]
+) -> set[tuple[str, str]]:
+    """Paths and names of what formulas read; constants are in them as numbers."""
+    formulas = [(unit.path, formula) for unit in units for formula in unit.formulas()]
+    for one in plan.receptors.values():
+        formulas += [(plan.plan.units[one.unit].path, formula) for formula in one.added.values()]
+    for memory in memories:
+        assigns = (*memory.arriving, *memory.returning)
+        formulas += [(memory.unit.path, assign.value) for assign in assigns]
+    read = {(path, name) for path, formula in formulas for name in formula.reads}
+    for number, unit in enumerate(plan.plan.units):
+        read |= {(unit.path, name) for name in _read_of(number, plan.plan.units)}
+    return read
 
 
 def load_cell(
     name_or_path: str | Path,
     component: str | None = None,
     *,
-    synapses: Mapping[str, str] | Sequence[str] = (),
+    synapses: Mapping[str, str] | Sequence[str] | str = (),
     include: Sequence[str | Path] = (),
     dimensions: DimensionCheck = DimensionCheck.WARN,
     units: UnitSystem = NEURAL,
@@ -162,7 +185,8 @@ def load_cell(
     path = locate_cell(name_or_path)
     examined = examine(path, component, dimensions, report, include)
     report.stop()
-    given = synapses if isinstance(synapses, Mapping) else {name: name for name in synapses}
+    given = {synapses: synapses} if isinstance(synapses, str) else synapses
+    given = given if isinstance(given, Mapping) else {name: name for name in given}
     plan = _compile(examined, path, component, given, units, report)
     for finding in report.warnings:
         if not is_library(finding.place.file):
@@ -262,6 +286,8 @@ def _attach(root: Unit, name: str, wanted: str, builder: Builder, wiring: Wiring
         _fail(bound, f"there is no synapse '{wanted}'", suggestion(wanted, known), Code.REFERENCE)
     if not name.isidentifier():
         _fail(bound, f"a synapse cannot be called '{name}'", "use letters, digits and _")
+    if name in (bound.id, *_ports(bound.type, "in"), *(child.id for child in bound.children)):
+        _fail(bound, f"a synapse cannot be called '{name}', which the cell has", "choose another")
     kinds = bound.type.attachments
     fitting = [one for one in kinds if builder.binder.is_a(component.type.name, one.type)]
     if not fitting:
@@ -289,6 +315,8 @@ def _receptors(
             _fail(bound, f"the port '{port}': {error.message}", error.hint)
         if own is not None and port != POST:
             found[port] = own
+    if len({one.regime for one in found.values()}) > 1:
+        _fail(bound, "its ports hear events in different regimes", "use one, or none, for all")
     changed = list(plans)
     for name, unit in attached.items():
         if unit is None or unit not in assembler.ids:

@@ -496,10 +496,9 @@ def _and(where: Array, active: Array) -> Array:
 
 
 def _chosen(where: Array, value: Array, other: Array) -> Array:
-    if not _is_soft(where):
-        return jnp.where(where, value, other)
-    slope = where - jax.lax.stop_gradient(where)  # 0, but for its derivative
-    return jnp.where(where > 0.5, value, other) + slope * (value - other)
+    """What is assigned where a condition holds. Only events that are sent have the slope: through
+    the resets of step after step it would multiply to numbers without meaning."""
+    return jnp.where(where > 0.5 if _is_soft(where) else where, value, other)
 
 
 def _margin(one: OnCondition) -> Formula | None:

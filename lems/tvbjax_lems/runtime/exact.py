@@ -6,17 +6,20 @@ rounding, so a step of any length is as good as another.
 
 from collections.abc import Iterable
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import sympy
-from jax.scipy.linalg import expm
+from jax import lax
 from jaxtyping import Array, Float
 
 from ..algebra import symbol
 from .engine import Machine
 from .methods import AbstractFlatMethod, Field, Given, States
-from .plan import Computed, Elsewhere, Parameter, Plan, Selected, State, Time, UnitPlan
+from .plan import Computed, Elsewhere, Parameter, Plan, Selected, State, Time
 from .values import Name
+
+_HALVINGS = 24.0
 
 
 class Exact(AbstractFlatMethod):
@@ -45,8 +48,12 @@ class Exact(AbstractFlatMethod):
         unit = regimes[0] if regimes else None
         alike = not any(jnp.ndim(v) for own in given.params.values() for v in own.values())
         kinds = range(len(plan.units[unit].regimes)) if unit is not None else range(1)
-        propagators = tuple(_propagator(machine, given, names, unit, kind, alike) for kind in kinds)
-        return _Propagating(propagators, names, unit)
+        slopes = [_slopes(machine, given, names, unit, kind, alike) for kind in kinds]
+        square = jnp.stack([jnp.concatenate([a, jnp.zeros_like(a[:1])]) for a in slopes], axis=-1)
+        flat = square.reshape(*square.shape[:2], -1)
+        whole = jax.vmap(_exponential, in_axes=-1, out_axes=-1)(flat * machine.dt)
+        found = jnp.moveaxis(whole.reshape(square.shape)[:-1], -1, 0)
+        return _Propagating(found, names, unit)
 
     def move(self, field: Field, states: dict[Name, Array], t: Array, dt: float):
         return self.prepared(field.machine, field.given).move(field, states, t, dt)
@@ -55,9 +62,9 @@ class Exact(AbstractFlatMethod):
 class _Propagating(AbstractFlatMethod):
     """`propagators`: per regime exp(A dt) with a last column for what is constant."""
 
-    propagators: tuple[Float[Array, "state column instance"], ...]
-    names: tuple[Name, ...]
-    unit: int | None
+    propagators: Float[Array, "regime state column instance"]
+    names: tuple[Name, ...] = eqx.field(static=True)
+    unit: int | None = eqx.field(static=True)
 
     def prepared(self, machine: Machine, given: Given) -> AbstractFlatMethod:
         return self
@@ -76,7 +83,28 @@ class _Propagating(AbstractFlatMethod):
         return moved
 
 
-def _propagator(
+def _exponential(matrix: Float[Array, "row row"]) -> Float[Array, "row row"]:
+    """exp of a small matrix: a series of it halved until it is below 1/8, squared as often. JAX's
+    own takes a second to compile, several times as long as this."""
+    norm = jnp.max(jnp.abs(matrix).sum(axis=0))
+    halvings = jnp.clip(jnp.ceil(jnp.log2(jnp.maximum(norm, 1e-30))) + 3.0, 0.0, _HALVINGS)
+    halvings = lax.stop_gradient(halvings)
+    small, one = matrix * 2.0**-halvings, jnp.eye(len(matrix))
+
+    def product(left: Array, right: Array) -> Array:
+        return (left[:, :, None] * right[None]).sum(axis=1)
+
+    def longer(series: Array, number: Array):
+        return one + product(small, series) / number, None
+
+    def squared(power: Array, number: Array):
+        return jnp.where(number < halvings, product(power, power), power), None
+
+    series, _ = lax.scan(longer, one, jnp.arange(16.0, 0.0, -1.0))
+    return lax.scan(squared, series, jnp.arange(_HALVINGS))[0]
+
+
+def _slopes(
     machine: Machine,
     given: Given,
     names: tuple[Name, ...],
@@ -84,6 +112,7 @@ def _propagator(
     kind: int,
     alike: bool,
 ) -> Float[Array, "state column instance"]:
+    """Per regime what the derivatives are of each state, and last of 1."""
     size = machine.plan.units[0].size
     regimes = {} if unit is None else {unit: jnp.full(size, kind, jnp.int32)}
     field = Field(machine, given, regimes, None)
@@ -98,14 +127,12 @@ def _propagator(
         return jax.jvp(slopes, (zero,), (tangent,))[1]
 
     matrix = jnp.stack([*(column(name) for name in names), slopes(zero)], axis=1)
-    matrix = matrix[..., :1] if alike else matrix
-    square = jnp.concatenate([matrix, jnp.zeros_like(matrix[:1])])
-    whole = jax.vmap(expm, in_axes=-1, out_axes=-1)(square * machine.dt)
-    return whole[:-1]
+    return matrix[..., :1] if alike else matrix
 
 
 def _check_linear(plan: Plan) -> None:
     """Raise ValueError where a derivative is not linear in what changes in time."""
+    moving = _moving(plan)
     for i, unit in enumerate(plan.units):
         changing = {
             symbol(name)
@@ -118,31 +145,49 @@ def _check_linear(plan: Plan) -> None:
         formulas += [
             (name, v.formula)
             for name, v in unit.variables.items()
-            if isinstance(v, Computed) and symbol(name) in changing and _moves(unit, name)
+            if isinstance(v, Computed) and symbol(name) in changing and (i, name) in moving
+        ]
+        bad = [
+            name
+            for name, v in unit.variables.items()
+            if isinstance(v, Selected) and v.reduce == "multiply" and symbol(name) in changing
         ]
         for name, formula in formulas:
-            if formula.draws or not _linear(formula.expression, changing):
-                raise ValueError(
-                    f"Exact: '{name}' of {unit.component} is not linear in the states with "
-                    "constant factors; use RungeKutta4() or ExponentialEuler()."
-                )
+            timed = any(isinstance(unit.variables[n], Time) for n in formula.reads)
+            if formula.draws or timed or not _linear(formula.expression, changing):
+                bad.append(name)
+        if bad:
+            raise ValueError(
+                f"Exact: '{bad[0]}' of {unit.component} is not linear in the states with "
+                "constant factors; use RungeKutta4() or ExponentialEuler()."
+            )
         if unit.schemes:
             raise ValueError(f"Exact: {unit.component} has kinetic schemes; use RungeKutta4().")
 
 
-def _moves(unit: UnitPlan, name: str) -> bool:
-    """Whether a derivative reads a computed value, or others might."""
-    read = {
-        n for phase in (unit.base, *unit.regimes) for _, f in phase.derivatives for n in f.reads
-    }
-    rest = list(read)
+def _moving(plan: Plan) -> set[Name]:
+    """All that derivatives read, at once or by way of others."""
+    rest = [
+        (i, name)
+        for i, unit in enumerate(plan.units)
+        for phase in (unit.base, *unit.regimes)
+        for _, formula in phase.derivatives
+        for name in formula.reads
+    ]
+    found: set[Name] = set()
     while rest:
-        variable = unit.variables.get(rest.pop())
-        if isinstance(variable, Computed):
-            more = set(variable.formula.reads) - read
-            read |= more
-            rest += more
-    return name in read
+        unit, name = one = rest.pop()
+        if one in found:
+            continue
+        found.add(one)
+        match plan.units[unit].variables.get(name):
+            case Computed(formula=formula):
+                rest += [(unit, read) for read in formula.reads]
+            case Elsewhere(unit=other, name=read):
+                rest.append((other, read))
+            case Selected(sources=sources):
+                rest += [(source.unit, source.name) for source in sources]
+    return found
 
 
 def _constant(plan: Plan, unit: int, name: str) -> bool:

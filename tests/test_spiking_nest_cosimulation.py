@@ -1,0 +1,153 @@
+"""A brain with a region in NEST, in a process of its own: agreement with our own network, and what
+happens when NEST fails."""
+
+import importlib.metadata
+import importlib.util
+
+import jax
+import numpy as np
+import pytest
+
+from spiking_brains import brain, column, outputs
+from tvbjax import lems, spiking
+from tvbjax.spiking.nest import worker
+
+pytest.importorskip("nest")
+KEY = jax.random.key(7)
+
+
+def run(network, duration=20.0, **options):
+    region = spiking.SpikingRegion(network, outputs())
+    cosimulator = spiking.CoSimulator(brain(), {"spiking": region}, **options)
+    return spiking.cosimulate(cosimulator, duration, key=KEY)
+
+
+@pytest.mark.slow
+def test_nest_and_our_own_network_agree():
+    """Statistically: random spikes are each simulator's own."""
+    found = {}
+    for name, network in {"ours": column(), "nest": spiking.nest.Nest(column())}.items():
+        result = run(network, 1500.0)
+        rates = result.regions["spiking"]["rates"].values[200:]
+        region = result.brain["subsample"].sel(region="spiking").values[300:]
+        others = result.brain["subsample"].sel(region="left", variable="S_e").values[300:]
+        found[name] = rates, region, others
+    for ours, theirs in zip(*found.values(), strict=True):
+        ours, theirs = np.atleast_2d(ours.T), np.atleast_2d(theirs.T)
+        # Means over 100 ms are about independent.
+        error = np.hypot(*(x.std(axis=1) / np.sqrt(13) for x in (ours, theirs)))
+        assert (abs(ours.mean(axis=1) - theirs.mean(axis=1)) < 0.05 * ours.mean(axis=1)).all()
+        assert (error < 0.5 * abs(ours.mean(axis=1)) + 1e-3).all()
+
+
+def test_given_spikes_give_the_same_in_both():
+    """Without random numbers NEST gives what we give, spike for spike."""
+    rng = np.random.default_rng(1)
+    cell = lems.load_cell("LifDelta")
+    times, cells = rng.uniform(1.0, 40.0, 600), rng.integers(0, 20, 600)
+    network = spiking.Network(
+        {"E": spiking.Population(cell, 20, method=lems.Exact())},
+        {
+            "E to E": spiking.Projection(
+                "E",
+                "E",
+                spiking.FixedInDegree(3),
+                weight=2.0,
+                delay=lambda r, n: r.uniform(1, 3, n),
+            )
+        },
+        {"given": spiking.SpikeTimes("E", times, cells, weight=3.0)},
+        dt=0.1,
+        key=jax.random.key(0),
+        monitors=[spiking.Spikes("E"), spiking.Means("E", ("v",))],
+    )
+    trains, means = [], []
+    for one in (spiking.InJax(network), spiking.nest.Nest(network)):
+        with one.open(KEY) as session:
+            for _ in range(4):
+                session.begin({}, 100)
+                session.finish()
+            result = session.result()
+        trains.append(result.spikes["E"])
+        means.append(result["means of E"].values)
+    assert len(trains[0]) > 40
+    np.testing.assert_allclose(trains[0].times, trains[1].times, atol=1e-9)
+    np.testing.assert_array_equal(trains[0].cells, trains[1].cells)
+    np.testing.assert_allclose(*means, rtol=1e-9, atol=1e-9)
+
+
+def test_interleaved_is_what_one_after_the_other_is():
+    results = [run(spiking.nest.Nest(column()), window=1.0, interleaved=i) for i in (False, True)]
+    trains = [one.regions["spiking"].spikes["E"] for one in results]
+    assert len(trains[0]) > 10
+    np.testing.assert_array_equal(trains[0].times, trains[1].times)
+    np.testing.assert_array_equal(results[0].brain["subsample"], results[1].brain["subsample"])
+
+
+@pytest.mark.parametrize(
+    "fault, patience, message",
+    [
+        ("die", 60.0, r"ended \(exit status 3\)"),
+        ("raise", 60.0, "RuntimeError: as asked for"),
+        ("hang", 2.0, "did not answer for 2 s"),
+    ],
+)
+def test_a_nest_that_fails_is_told_and_nothing_hangs(monkeypatch, fault, patience, message):
+    monkeypatch.setenv(worker.FAULT, fault)
+    session = spiking.nest.Nest(column(), patience=60.0).open(KEY)
+    session._patience = patience
+    session.begin({"c_0": np.zeros(10)}, 10)
+    with pytest.raises(RuntimeError, match=message):
+        session.finish()
+    session.close()
+    session.close()
+    assert session._process.poll() is not None
+
+
+def test_a_missing_or_old_nest_is_told(monkeypatch):
+    network = column()
+    with monkeypatch.context() as patched:
+        patched.setattr(importlib.metadata, "version", lambda name: "2.20.2")
+        with pytest.raises(ImportError, match="NEST 2.20.2 is installed, and at least"):
+            spiking.nest.Nest(network)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'tvbjax\[nest\]'"):
+        spiking.nest.Nest(network)
+
+
+def test_windows_are_begun_and_finished_in_turn():
+    with spiking.nest.Nest(column()).open(KEY) as session:
+        with pytest.raises(RuntimeError, match="no window was begun"):
+            session.finish()
+        session.begin({"c_0": np.zeros(10)}, 10)
+        with pytest.raises(RuntimeError, match="not finished"):
+            session.begin({"c_0": np.zeros(10)}, 10)
+
+
+def quadratic():
+    cell = lems.load_cell("QuadraticIf")
+    return spiking.Network({"Q": spiking.Population(cell, 3)}, dt=0.1)
+
+
+def watching(*monitors):
+    return column(monitors=list(monitors))
+
+
+def plastic():
+    cell = lems.load_cell("LifCurrent", synapses={"learning": "stdp_current"})
+    learning = spiking.Projection("E", "E", spiking.AllToAll(), weight=0.1, delay=1.0)
+    return spiking.Network({"E": spiking.Population(cell, 3)}, {"learning": learning}, dt=0.1)
+
+
+@pytest.mark.parametrize(
+    "network, message",
+    [
+        (quadratic, "'Q' is of QuadraticIf, which is not translated"),
+        (lambda: watching(spiking.States("E", ("v",))), "States of 'E' is not read from NEST"),
+        (lambda: watching(spiking.Means("E", ("left",))), "'left' of 'E' is not recorded by NEST"),
+        (plastic, "has synapses of StdpCurrent"),
+    ],
+)
+def test_what_nest_has_no_counterpart_of_is_refused(network, message):
+    with pytest.raises(ValueError, match=message):
+        spiking.nest.Nest(network())

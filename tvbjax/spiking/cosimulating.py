@@ -1,0 +1,387 @@
+"""Run a brain and its spiking regions together, window by window.
+
+In a window first the spiking regions run, by the coupling inputs that are known by then; what their
+converters make of it is what the regions are while the brain runs the same window.
+"""
+
+import warnings
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, ArrayLike, Float, Int
+
+from tvbjax import engine, simulation
+from tvbjax.engine import Outside
+from tvbjax.progress import progress_bar
+from tvbjax.provenance import describe
+from tvbjax.result import Result
+from tvbjax.spiking import program
+from tvbjax.spiking.cosimulator import CoSimulator, heard_by
+from tvbjax.spiking.monitors import averaged
+from tvbjax.spiking.network import Network
+from tvbjax.spiking.outside import AbstractSession, InJax, Window
+from tvbjax.spiking.program import Seen
+from tvbjax.spiking.recording import recorded
+from tvbjax.spiking.result import SpikingResult
+from tvbjax.spiking.running import check_key, raise_trouble
+from tvbjax.spiking.signals import HeardEach
+
+_WINDOW_STEPS_PER_CALL = 4096  # of networks
+
+
+class CosimulationResult(NamedTuple):
+    """`brain`: as of `tvbjax.simulate`; `regions`: what each spiking region's monitors recorded."""
+
+    brain: Result
+    regions: dict[str, SpikingResult]
+
+
+class _Carry(NamedTuple):
+    """What goes from window to window. `networks`: of those that run in JAX."""
+
+    brain: engine.Carry
+    networks: dict[str, program.Carry]
+    converters: dict[str, tuple[Any, ...]]
+
+
+def cosimulate(
+    cosimulator: CoSimulator,
+    duration: float,
+    *,
+    initial: ArrayLike | None = None,
+    key: Array | None = None,
+    progress: bool = True,
+) -> CosimulationResult:
+    """Simulate `duration` ms, a multiple of the brain's dt.
+
+    `initial`: of the brain, as in `tvbjax.simulate`: a state or a history, also of what spiking
+    regions were before. `key`: of the brain's noise and of the networks; the brain's numbers are
+    those that it has alone.
+
+    Raises `tvbjax.DivergenceError` of the brain, or `spiking.DivergenceError` of a network;
+    `RuntimeError` where another simulator fails, which is then closed. Ctrl-C ends the run early;
+    what was finished comes back.
+    """
+    simulator = cosimulator.simulator
+    dt = simulator.integrator.dt
+    steps = simulation.whole_steps(duration, dt)
+    simulation.check_key(simulator, key, "cosimulate")
+    for label, region in cosimulator.regions.items():
+        check_key(region.described, key, f"cosimulate: region '{label}'")
+    window = _window_for(cosimulator, steps)
+    run = _outside if cosimulator.outside else _inside
+    begin = _begin(cosimulator, initial, key)
+    label = f"co-simulating {duration:g} ms in windows of {window * dt:g} ms"
+    with progress_bar(label, steps, progress) as bar:
+        carry, samples, regions, done = run(cosimulator, begin, key, steps, window, bar)
+    complete = done == steps
+    provenance = describe(simulator, key, initial=None)
+    values = [np.concatenate(x) if x else _none(simulator, i) for i, x in enumerate(samples)]
+    brain = simulation.result_of(simulator, 0, done, carry.brain, values, provenance, complete)
+    if not complete:
+        warnings.warn(
+            f"cosimulate: interrupted at {done * dt:g} ms; what was finished is in the result.",
+            stacklevel=2,
+        )
+    for region_label, region in cosimulator.regions.items():
+        raise_trouble(region.described, regions[region_label])
+    simulation.raise_trouble(simulator, brain)
+    return CosimulationResult(brain, regions)
+
+
+def _none(simulator, number: int) -> np.ndarray:
+    return np.zeros(simulation.none_of(simulator, number))
+
+
+def _window_for(cosimulator: CoSimulator, steps: int) -> int:
+    """The window in steps; of those that are free the longest that divides the run, if it is not
+    much shorter than the longest."""
+    if cosimulator.window is not None:
+        return min(cosimulator.window, steps)
+    most = min(cosimulator.longest, steps)
+    alike = next(size for size in range(most, 0, -1) if steps % size == 0)
+    return alike if 2 * alike > most else most
+
+
+def _begin(cosimulator: CoSimulator, initial: Any, key: Array | None) -> _Carry:
+    simulator = cosimulator.simulator
+    brain = eqx.filter_jit(engine.start)(simulator, simulation.past_of(simulator, initial))
+    networks = {
+        label: eqx.filter_jit(program.start)(region.network, _own_key(key, number))
+        for number, (label, region) in enumerate(cosimulator.regions.items())
+        if isinstance(region.network, Network)
+    }
+    dt = simulator.integrator.dt
+    converters = {
+        label: tuple(output.converter.begin(dt) for output in region.outputs)
+        for label, region in cosimulator.regions.items()
+    }
+    return _Carry(brain, networks, jax.tree.map(jnp.asarray, converters))
+
+
+def _own_key(key: Array | None, number: int) -> Array | None:
+    return None if key is None else jax.random.fold_in(key, 1 + number)
+
+
+# What one side needs of the other.
+
+
+def told(cosimulator: CoSimulator, brain: engine.Carry, ahead: int, steps: int):
+    """What each region's network hears in `steps` steps of the brain, per step of the network."""
+    simulator = cosimulator.simulator
+    taps = jnp.concatenate(list(cosimulator.taps.values()))
+    inputs = engine.inputs_ahead(simulator, brain, taps, ahead, steps)
+    found: dict[str, dict[str, Array]] = {}
+    for label, number in zip(cosimulator.regions, cosimulator.numbers, strict=True):
+        substeps = cosimulator.substeps(label)
+        own = {
+            name: jnp.repeat(inputs[:, i, number], substeps, axis=0)
+            for i, name in enumerate(simulator.model.inputs)
+        }
+        own |= _of_each(cosimulator, label, brain, ahead, steps)
+        found[label] = own
+    return found
+
+
+def _of_each(
+    cosimulator: CoSimulator, label: str, brain: engine.Carry, ahead: int, steps: int
+) -> dict[str, Array]:
+    """What each region sends to one whose drives hear them one by one."""
+    simulator = cosimulator.simulator
+    drives = cosimulator.regions[label].described.drives.values()
+    heard = {h.name: h for h in map(heard_by, drives) if isinstance(h, HeardEach)}
+    if not heard:
+        return {}
+    mine = cosimulator.taps[label]
+    sent = engine.signals_ahead(simulator, brain, mine, ahead, steps)
+    weights = engine.weights_of(simulator, mine)
+    substeps = cosimulator.substeps(label)
+    found = {}
+    for name, one in heard.items():
+        column = _channel(simulator, name)
+        found[one.signal] = jnp.repeat(sent[:, :, column], substeps, axis=0)
+        found[one.weights] = jnp.broadcast_to(weights, found[one.signal].shape)
+    return found
+
+
+def _channel(simulator, name: str) -> int:
+    """The number of the channel that an input of one rule with one signal hears."""
+    before = simulator.model.inputs.index(name)
+    width = 0
+    for rules, reads in zip(simulator.rules[:before], simulator.reads[:before], strict=True):
+        for rule, own in zip(rules, reads, strict=True):
+            shape = jax.ShapeDtypeStruct((len(own), 1), jnp.result_type(float))
+            width += jax.eval_shape(rule.source, shape).shape[0]
+    return width
+
+
+def converted(
+    cosimulator: CoSimulator,
+    converters: dict[str, tuple[Any, ...]],
+    windows: dict[str, Any],
+    steps: int,
+) -> tuple[dict[str, tuple[Any, ...]], Outside]:
+    """What the spiking regions are in the steps of a window, by what their networks did.
+
+    `windows`: per region what has `counts` and `means`, per step of the network.
+    """
+    simulator = cosimulator.simulator
+    dt, states = simulator.integrator.dt, simulator.model.state_variables
+    shape = (steps, len(states), simulator.nodes)
+    values = jnp.zeros(shape, jnp.result_type(float))
+    pushed, done = jnp.zeros_like(values), {}
+    mask = np.zeros(shape[1:], bool)
+    for label, number in zip(cosimulator.regions, cosimulator.numbers, strict=True):
+        region, seen = cosimulator.regions[label], windows[label]
+        carried = []
+        for output, before in zip(region.outputs, converters[label], strict=True):
+            means = _mean(region.described, output, seen, steps)
+
+            def one(carry, mean, converter=output.converter):
+                return converter.step(carry, mean, dt)
+
+            after, course = lax.scan(one, before, means)
+            carried.append(after)
+            row = states.index(output.variable)
+            if output.replaces:
+                values = values.at[:, row, number].set(course)
+                mask[row, number] = True
+            else:
+                pushed = pushed.at[:, row, number].add(course)
+        done[label] = tuple(carried)
+    return done, Outside(jnp.asarray(mask), values, pushed)
+
+
+def _mean(network: Network, output, seen: Window, steps: int) -> Float[Array, " step"]:
+    """Per step of the brain the rate of a population, kHz, or the mean of a quantity."""
+    name = output.population
+    if output.quantity is None:
+        size = network.populations[name].size
+        rates = jnp.asarray(seen.counts[name], float) / (size * network.dt)
+        return rates.reshape(steps, -1).mean(axis=1)
+    column = averaged(network.monitors, name).index(output.quantity)
+    return jnp.asarray(seen.means[name], float)[:, column].reshape(steps, -1)[:, -1]
+
+
+def _brain_window(cosimulator: CoSimulator, brain, key, steps: int, phases, outside: Outside):
+    simulator = cosimulator.simulator
+    return engine.advance(simulator, brain, key, steps, phases, engine.Forward(), outside)
+
+
+# All in one jit.
+
+
+def _window(cosimulator: CoSimulator, carry: _Carry, key, steps: int, phases):
+    """A window of everything: the carry, the brain's samples, what was seen of the networks."""
+    signals = told(cosimulator, carry.brain, 0, steps)
+    networks, seen = {}, {}
+    for number, (label, region) in enumerate(cosimulator.regions.items()):
+        assert isinstance(region.network, Network)
+        length = steps * cosimulator.substeps(label)
+        networks[label], seen[label] = program.advance(
+            region.network, carry.networks[label], _own_key(key, number), length, signals[label]
+        )
+    windows = {label: window_of(own) for label, own in seen.items()}
+    converters, outside = converted(cosimulator, carry.converters, windows, steps)
+    brain, samples = _brain_window(cosimulator, carry.brain, key, steps, phases, outside)
+    return _Carry(brain, networks, converters), samples, seen
+
+
+def window_of(seen: dict[str, Seen]) -> Window:
+    """What is handed over of what was seen."""
+    return Window(
+        {name: one.count for name, one in seen.items()},
+        {name: one.means for name, one in seen.items()},
+    )
+
+
+@eqx.filter_jit
+def _windows(cosimulator: CoSimulator, carry: _Carry, key, steps: int, phases):
+    """Windows one after another; `phases`: of each monitor in each of them."""
+
+    def one(carry, phases):
+        carry, samples, seen = _window(cosimulator, carry, key, steps, phases)
+        return carry, (samples, seen)
+
+    return lax.scan(one, carry, phases)
+
+
+def phases_at(simulator, first: int, steps: int, count: int) -> tuple[Int[Array, " window"], ...]:
+    """Per monitor, the steps of its own window that had passed at the beginning of each of ours."""
+    dt = simulator.integrator.dt
+    begins = first + steps * np.arange(count)
+    return tuple(
+        jnp.asarray(begins % monitor.window_steps(dt), jnp.int32) for monitor in simulator.monitors
+    )
+
+
+def _inside(cosimulator: CoSimulator, begin: _Carry, key, steps: int, window: int, bar):
+    simulator = cosimulator.simulator
+    finest = max(cosimulator.substeps(label) for label in cosimulator.regions)
+    together = max(1, _WINDOW_STEPS_PER_CALL // (window * finest))
+    whole = steps // window
+    calls = [(window, min(together, whole - i)) for i in range(0, whole, together)]
+    calls += [(steps % window, 1)] if steps % window else []
+    samples: list[list[np.ndarray]] = [[] for _ in simulator.monitors]
+    pieces: dict[str, list[dict[str, Seen]]] = {label: [] for label in cosimulator.regions}
+    carry, done = begin, 0
+    try:
+        for length, count in calls:
+            phases = phases_at(simulator, done, length, count)
+            after, (found, seen) = _windows(cosimulator, carry, key, length, phases)
+            found, seen = jax.tree.map(np.asarray, (found, seen))
+            carry = after
+            _kept(simulator, samples, found, done, length, count)
+            for label, own in seen.items():
+                flat = jax.tree.map(lambda x: x.reshape(x.shape[0] * x.shape[1], *x.shape[2:]), own)
+                pieces[label].append(flat)
+            done += length * count
+            bar(length * count)
+            if _in_trouble(carry):
+                break
+    except KeyboardInterrupt:
+        pass
+    regions = {
+        label: recorded(
+            region.described, pieces[label], 0, done * cosimulator.substeps(label),
+            carry.networks[label], complete=done == steps,
+        )
+        for label, region in cosimulator.regions.items()
+    }  # fmt: skip
+    return carry, samples, regions, done
+
+
+def _kept(simulator, samples, found, first: int, steps: int, count: int) -> None:
+    """Add what monitors sampled in windows, without the rows that hold nothing."""
+    for number, values in enumerate(found):
+        for i in range(count):
+            rows = simulation.cut(simulator, number, values[i], first + i * steps, steps)
+            samples[number].append(np.asarray(rows))
+
+
+def _in_trouble(carry: _Carry) -> bool:
+    troubles = [carry.brain.trouble[0], *(one.trouble[0] for one in carry.networks.values())]
+    return any(int(trouble) >= 0 for trouble in troubles)
+
+
+# With simulators outside of JAX.
+
+_told = eqx.filter_jit(told)
+_converted = eqx.filter_jit(converted)
+_brain = eqx.filter_jit(_brain_window)
+
+
+def _outside(cosimulator: CoSimulator, begin: _Carry, key, steps: int, window: int, bar):
+    sessions: dict[str, AbstractSession] = {}
+    try:
+        for number, (label, region) in enumerate(cosimulator.regions.items()):
+            network = region.network
+            outside = InJax(network) if isinstance(network, Network) else network
+            sessions[label] = outside.open(_own_key(key, number))
+        carry, samples, done = _by_sessions(cosimulator, begin, key, steps, window, sessions, bar)
+        return carry, samples, {label: one.result() for label, one in sessions.items()}, done
+    finally:
+        for one in sessions.values():
+            one.close()
+
+
+def _by_sessions(cosimulator, carry: _Carry, key, steps: int, window: int, sessions, bar):
+    simulator = cosimulator.simulator
+    samples: list[list[np.ndarray]] = [[] for _ in simulator.monitors]
+    done = 0
+    lengths = [window] * (steps // window) + ([steps % window] if steps % window else [])
+    begun = False
+    try:
+        for place, length in enumerate(lengths):
+            if not begun:
+                _tell(cosimulator, sessions, carry.brain, 0, length)
+            windows = {label: one.finish() for label, one in sessions.items()}
+            begun = cosimulator.interleaved and place + 1 < len(lengths)
+            if begun:  # they go on while the brain makes the window that they have made
+                _tell(cosimulator, sessions, carry.brain, length, lengths[place + 1])
+            converters, outside = _converted(cosimulator, carry.converters, windows, length)
+            phases = tuple(x[0] for x in phases_at(simulator, done, length, 1))
+            brain, found = _brain(cosimulator, carry.brain, key, length, phases, outside)
+            carry = _Carry(brain, carry.networks, converters)
+            _kept(simulator, samples, [np.asarray(x)[None] for x in found], done, length, 1)
+            done += length
+            bar(length)
+            if _in_trouble(carry):
+                break
+        if begun:
+            for one in sessions.values():
+                one.finish()
+    except KeyboardInterrupt:
+        pass
+    return carry, samples, done
+
+
+def _tell(cosimulator: CoSimulator, sessions, brain, ahead: int, steps: int) -> None:
+    signals = _told(cosimulator, brain, ahead, steps)
+    for label, one in sessions.items():
+        own = {name: np.asarray(values) for name, values in signals[label].items()}
+        one.begin(own, steps * cosimulator.substeps(label))
