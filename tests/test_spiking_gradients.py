@@ -65,7 +65,7 @@ def test_surrogates_change_no_spike(surrogate):
 
 
 def below_threshold(form):
-    """Cells that spikes of others reach, by connections of several delays, but do not make spike."""
+    """Cells that spikes of others reach, by connections of several delays, and do not spike."""
     times = [1.0, 2.0, 4.0, 4.5]
     return sp.Network(
         {
