@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 PARITY := .venv-parity
 CONFORMANCE := .venv-conformance
 
-.PHONY: setup demo test test-all test-times test-slurm lint format bench bench-fit bench-recovery bench-people bench-epilepsy bench-scaling bench-memory bench-gpu bench-surface bench-l2l bench-l2l-subjects bench-l2l-gpu bench-lems bench-models parity conformance docs clean
+.PHONY: setup demo test test-all test-times test-slurm lint format bench bench-fit bench-recovery bench-people bench-epilepsy bench-scaling bench-memory bench-gpu bench-spiking bench-surface bench-l2l bench-l2l-subjects bench-l2l-gpu bench-lems bench-models parity conformance docs clean
 
 setup: $(INSTALLED)
 
@@ -101,6 +101,11 @@ bench-l2l-subjects: setup
 
 bench-l2l-gpu: setup
 	$(BIN)/python -m benchmarks.l2l_gpu
+
+# Spiking networks beside NEST: alone, in Brunel's regimes, and in a brain (half an hour).
+bench-spiking: setup
+	$(BIN)/python -m benchmarks.spiking
+	$(BIN)/python -m benchmarks.spiking_brunel
 
 # Needs an NVIDIA GPU and the extra gpu: agreement with the CPU, speed, memory.
 bench-gpu: setup

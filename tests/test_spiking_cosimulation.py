@@ -4,6 +4,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from scipy.integrate import solve_ivp
 
@@ -132,7 +133,7 @@ def test_an_output_that_is_added_is_a_push():
 @pytest.mark.parametrize(
     "converter, slope, read",
     [
-        (spiking.LowPass(7.0, 3.0), lambda x, r: (3.0 * r - x) / 7.0, 0),
+        (spiking.LowPass(tau=7.0, gain=3.0), lambda x, r: (3.0 * r - x) / 7.0, 0),
         (
             spiking.WongWangExcitatory(tau_rate=0.0),
             lambda s, r: -s / 100.0 + (1.0 - s) * 0.641 * r,
@@ -282,3 +283,100 @@ def test_a_missing_key_and_a_diverging_network_are_told():
     region = spiking.SpikingRegion(network, spiking.Output("S_e", "E", spiking.Mean(unit="")))
     with pytest.raises(spiking.DivergenceError, match="of 'E'"):
         spiking.cosimulate(spiking.CoSimulator(brain(), {"spiking": region}), 10.0)
+
+
+@pytest.mark.slow
+def test_every_window_whatsoever_gives_the_same():
+    simulator = brain(noise=tvbjax.noise.Additive(1e-4), shortest=3.0)
+    results = [
+        cosimulated(simulator=simulator, duration=30.0, window=0.1 * steps)
+        for steps in range(1, 11)
+    ]
+    with pytest.raises(ValueError, match="least delay"):
+        cosimulated(simulator=simulator, window=1.1)
+    for one in results[1:]:
+        same(one, results[0])
+
+
+def cosimulated_within(network, output, simulator=None):
+    region = spiking.SpikingRegion(network, output)
+    simulator = brain(monitors=[tvbjax.monitors.SubSample(0.7)]) if simulator is None else simulator
+    return spiking.CoSimulator(simulator, {"spiking": region}, window=1.7)
+
+
+def test_rates_within_jit_are_those_of_a_run():
+    cosimulator = cosimulated_within(column(), outputs())
+    brain_result, rates = spiking.cosimulated_rates(cosimulator, 20.0, key=KEY)
+    result = spiking.cosimulate(cosimulator, 20.0, key=KEY)
+    found = result.regions["spiking"]["rates"]
+    for name in ("E", "I"):
+        np.testing.assert_allclose(rates["spiking"][name], found.sel(population=name), rtol=1e-12)
+    np.testing.assert_allclose(
+        brain_result.samples["subsample"].values, result.brain["subsample"].values, rtol=1e-12
+    )
+
+
+def test_gradients_from_the_brain_to_the_network_are_those_of_differences():
+    """By a converter's gain, which changes no spike where the network does not hear the brain."""
+    cell = lems.load_cell("LifDelta")
+    network = spiking.Network(
+        {"E": spiking.Population(cell, 20, method=lems.Exact())},
+        drives={"noise": spiking.Poisson("E", 8.0, weight=0.3)},
+        dt=0.1,
+        surrogate=spiking.FastSigmoid(),
+    )
+    cosimulator = cosimulated_within(network, spiking.Output("S_e", "E", spiking.Mean(unit="")))
+
+    def others(gain):
+        changed = eqx.tree_at(
+            lambda c: c.regions["spiking"].outputs[0].converter.gain, cosimulator, gain
+        )
+        result, _ = spiking.cosimulated_rates(changed, 40.0, key=KEY)
+        return result.samples["subsample"].values[-10:, 0, 1].mean()
+
+    compiled = jax.jit(jax.value_and_grad(others))
+    _, slope = compiled(jnp.asarray(2.0))
+    ahead, behind = (compiled(jnp.asarray(2.0 + h))[0] for h in (1e-4, -1e-4))
+    assert abs(float(slope)) > 1e-4
+    assert float(slope) == pytest.approx(float(ahead - behind) / 2e-4, rel=1e-5)
+
+
+@pytest.mark.slow
+def test_a_spiking_region_is_fitted_within_its_brain():
+    """Its drive and how strongly it hears, until its cells and its neighbour are as wanted."""
+    network = column(heard=spiking.Heard("c_0", gain=20.0, offset=5.0))
+    soft = spiking.Network(
+        network.populations,
+        {
+            "E to I": spiking.Projection("E", "I", spiking.FixedInDegree(8), weight=0.4, delay=1.5),
+            "I to E": spiking.Projection(
+                "I", "E", spiking.FixedInDegree(2), weight=-1.5, delay=1.0
+            ),
+        },
+        network.drives,
+        dt=0.1,
+        key=KEY,
+        surrogate=spiking.FastSigmoid(width=2.0),
+    )
+    cosimulator = cosimulated_within(soft, outputs())
+
+    def where(c):
+        return c.regions["spiking"].network.drives["brain"].rate.offset
+
+    @jax.jit
+    @jax.value_and_grad
+    def loss(offset, key):
+        changed = eqx.tree_at(where, cosimulator, offset)
+        _, rates = spiking.cosimulated_rates(changed, 100.0, key=key, period=10.0)
+        return jnp.square(1e3 * rates["spiking"]["E"][3:].mean() / 60.0 - 1.0)
+
+    offset, rule = where(cosimulator), optax.adam(0.2)
+    state, losses = rule.init(offset), []
+    for step in range(40):
+        value, slope = loss(offset, jax.random.key(step))
+        with jax.numpy_dtype_promotion("standard"):  # optax counts steps in whole numbers
+            change, state = rule.update(slope, state)
+        offset = optax.apply_updates(offset, change)
+        losses.append(float(value))
+    assert np.mean(losses[-5:]) < 0.1 * losses[0]
+    assert np.mean(losses[-5:]) < 0.02

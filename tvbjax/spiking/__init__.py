@@ -16,6 +16,7 @@ from tvbjax.spiking.correlated import (
 from tvbjax.spiking.cosimulating import (
     CosimulationResult as CosimulationResult,
     cosimulate as cosimulate,
+    cosimulated_rates as cosimulated_rates,
 )
 from tvbjax.spiking.cosimulator import CoSimulator as CoSimulator, SpikingRegion as SpikingRegion
 from tvbjax.spiking.delivery import Dense as Dense, Events as Events, InEdges as InEdges

@@ -26,9 +26,10 @@ from tvbjax.spiking.network import Network
 from tvbjax.spiking.outside import AbstractSession, InJax, Window
 from tvbjax.spiking.program import Seen
 from tvbjax.spiking.recording import recorded
-from tvbjax.spiking.result import SpikingResult
+from tvbjax.spiking.result import SpikingResult, windows
 from tvbjax.spiking.running import check_key, raise_trouble
 from tvbjax.spiking.signals import HeardEach
+from tvbjax.steps import steps_of
 
 _WINDOW_STEPS_PER_CALL = 4096  # of networks
 
@@ -91,6 +92,68 @@ def cosimulate(
         raise_trouble(region.described, regions[region_label])
     simulation.raise_trouble(simulator, brain)
     return CosimulationResult(brain, regions)
+
+
+def cosimulated_rates(
+    cosimulator: CoSimulator,
+    duration: float,
+    *,
+    initial: ArrayLike | None = None,
+    key: Array | None = None,
+    period: float = 1.0,
+) -> tuple[Result, dict[str, dict[str, Array]]]:
+    """The brain's result, and by region and population mean rates in windows of `period` ms, kHz.
+
+    A pure function, for `jax.jit`, `vmap`, and, where networks have a surrogate, `jax.grad`, from
+    what the brain sees to what is in the network and the other way round. Networks run in JAX.
+    Instead of raising, `result.final.trouble` tells of a brain that diverged, and rates are NaN.
+    """
+    simulator = cosimulator.simulator
+    dt = simulator.integrator.dt
+    if cosimulator.outside:
+        raise TypeError("cosimulated_rates: a network runs outside of JAX; use cosimulate.")
+    steps = simulation.whole_steps(duration, dt)
+    window = _window_for(cosimulator, steps)
+    carry, done = _begin(cosimulator, initial, key), 0
+    samples: list[list[Array]] = [[] for _ in simulator.monitors]
+    counts: dict[str, list[dict[str, Array]]] = {label: [] for label in cosimulator.regions}
+    for length, count in ((window, steps // window), (steps % window, 1)):
+        if not length * count:
+            continue
+        phases = phases_at(simulator, done, length, count)
+        carry, (found, seen) = _windows(cosimulator, carry, key, length, phases)
+        for number, values in enumerate(found):
+            samples[number].append(_rows(simulator, number, values, done, length, count))
+        for label, own in seen.items():
+            counts[label].append({name: one.count.reshape(-1) for name, one in own.items()})
+        done += length * count
+    values = [jnp.concatenate(x) for x in samples]
+    brain = simulation.result_of(simulator, 0, steps, carry.brain, values, "{}", complete=True)
+    rates = {
+        label: _rates_of(region.described, counts[label], carry.networks[label], period)
+        for label, region in cosimulator.regions.items()
+    }
+    return brain, rates
+
+
+def _rows(simulator, number: int, values: Array, first: int, steps: int, count: int) -> Array:
+    """The rows that hold samples, of windows that have room for as many as there may be."""
+    monitor, dt = simulator.monitors[number], simulator.integrator.dt
+    held = [len(monitor.times(first + i * steps, steps, dt)) for i in range(count)]
+    places = [(i, row) for i, rows in enumerate(held) for row in range(rows)]
+    which, rows = np.asarray(places, int).reshape(-1, 2).T
+    return values[which, rows]
+
+
+def _rates_of(network: Network, counts, carry: program.Carry, period: float) -> dict[str, Array]:
+    window = steps_of(float(period), network.dt, "cosimulated_rates: the period")
+    fine = carry.trouble[0] < 0
+    found = {}
+    for name, one in network.populations.items():
+        whole = jnp.concatenate([part[name] for part in counts])
+        rates = jnp.asarray(windows(whole, window)) / (one.size * network.dt)
+        found[name] = jnp.where(fine, rates, jnp.nan)
+    return found
 
 
 def _none(simulator, number: int) -> np.ndarray:
@@ -245,8 +308,8 @@ def _window(cosimulator: CoSimulator, carry: _Carry, key, steps: int, phases):
         networks[label], seen[label] = program.advance(
             region.network, carry.networks[label], _own_key(key, number), length, signals[label]
         )
-    windows = {label: window_of(own) for label, own in seen.items()}
-    converters, outside = converted(cosimulator, carry.converters, windows, steps)
+    handed = {label: window_of(own) for label, own in seen.items()}
+    converters, outside = converted(cosimulator, carry.converters, handed, steps)
     brain, samples = _brain_window(cosimulator, carry.brain, key, steps, phases, outside)
     return _Carry(brain, networks, converters), samples, seen
 
@@ -359,11 +422,11 @@ def _by_sessions(cosimulator, carry: _Carry, key, steps: int, window: int, sessi
         for place, length in enumerate(lengths):
             if not begun:
                 _tell(cosimulator, sessions, carry.brain, 0, length)
-            windows = {label: one.finish() for label, one in sessions.items()}
+            handed = {label: one.finish() for label, one in sessions.items()}
             begun = cosimulator.interleaved and place + 1 < len(lengths)
             if begun:  # they go on while the brain makes the window that they have made
                 _tell(cosimulator, sessions, carry.brain, length, lengths[place + 1])
-            converters, outside = _converted(cosimulator, carry.converters, windows, length)
+            converters, outside = _converted(cosimulator, carry.converters, handed, length)
             phases = tuple(x[0] for x in phases_at(simulator, done, length, 1))
             brain, found = _brain(cosimulator, carry.brain, key, length, phases, outside)
             carry = _Carry(brain, carry.networks, converters)

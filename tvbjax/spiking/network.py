@@ -222,7 +222,7 @@ def _wired(
     for name, (_, _, delays) in drawn.items():
         one = projections[name]
         cells = max(populations[one.source].size, populations[one.target].size)
-        _check_past(name, int(np.max(delays, initial=1)) + block, cells, dt)
+        _check_past(name, int(np.max(delays, initial=1)), cells, dt)
     found = {}
     for name, (pairs, weight, delays) in drawn.items():
         one = projections[name]
@@ -249,8 +249,8 @@ def _check_past(name: str, steps: int, cells: int, dt: float) -> None:
     needed, free = 8 * steps * cells, free_bytes()
     if free is not None and needed > 0.9 * free:
         raise MemoryError(
-            f"Network: a delay of '{name}' is {steps * dt:g} ms, and the spikes of so long a past "
-            f"need {needed / 1e9:.1f} GB, of which {free / 1e9:.1f} GB are free; shorten the delay."
+            f"Network: a delay of '{name}' is {steps * dt:g} ms, and so long a past of {cells} "
+            f"cells needs {needed / 1e9:.1f} GB; {free / 1e9:.1f} GB are free. Shorten the delay."
         )
 
 
@@ -275,7 +275,9 @@ def _seed(key: Array | None, name: str) -> list[int]:
             "Network(..., key=jax.random.key(0))."
         )
     check_one_key("Network", key)
-    return [*(int(word) for word in np.asarray(key_words(key))), zlib.crc32(name.encode())]
+    with jax.ensure_compile_time_eval():
+        words = np.asarray(key_words(key))
+    return [*(int(word) for word in words), zlib.crc32(name.encode())]
 
 
 def _check_drive(

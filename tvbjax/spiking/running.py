@@ -104,6 +104,8 @@ def rates(
     """
     steps = steps_of(float(duration), network.dt, "rates: the duration")
     window = steps_of(float(period), network.dt, "rates: the period")
+    if window > steps:
+        raise ValueError(f"rates: a period of {period:g} ms is longer than {duration:g} ms of run.")
     check_key(network, key, "rates")
     return _rates(network, key, steps, window)
 

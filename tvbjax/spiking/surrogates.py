@@ -19,12 +19,14 @@ from tvbjax.arrays import as_floats
 class AbstractSurrogate(eqx.Module):
     """The slope of a spike as a function of how far the threshold is passed.
 
+    `width`: how far from the threshold a cell still has a slope, in its unit, as mV.
     `passage`: ms. On its way to the threshold a cell is near it in many steps, of which each has a
     slope; they count dt / passage times, so that together they are about one spike's, whatever
     the dt. About half the time between two spikes of a cell; less makes gradients greater, and
     those of recurrent networks may then grow without bound.
     """
 
+    width: eqx.AbstractVar[Float[Array, ""]]
     passage: eqx.AbstractVar[Float[Array, ""]]
 
     @abc.abstractmethod
@@ -43,10 +45,7 @@ class AbstractSurrogate(eqx.Module):
 
 
 class FastSigmoid(AbstractSurrogate):
-    """1 / (2 width (1 + |margin| / width)^2): Zenke & Ganguli (2018), Neural Comput. 30, 1514.
-
-    `width`: in the unit of the threshold, as mV.
-    """
+    """1 / (2 width (1 + |margin| / width)^2): Zenke & Ganguli (2018), Neural Comput. 30, 1514."""
 
     width: Float[Array, ""] = eqx.field(converter=as_floats, default=1.0)
     passage: Float[Array, ""] = eqx.field(converter=as_floats, default=5.0)
