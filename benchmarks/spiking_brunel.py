@@ -114,11 +114,10 @@ DIFFERENCES = """\
 
 - Nothing by the order of arrival: both add up what arrives in a step, and then look at the
   threshold once. Both hear nothing while refractory, and round the refractory time up to steps.
-- Potentials are rounded in other places, and differ by 1e-13 mV in double precision. A spike is
-  another one only where a potential meets the threshold to the last digit.
+- Potentials are rounded in other places, and differ by 1e-13 mV in double precision. A spike is at
+  another step only where a potential meets the threshold to the last digits.
 - Spikes from outside, given or random, arrive from the end of the first step on; in NEST they leave
-  a generator there, and arrive at the end of the second one at the earliest.
-- With a refractory time of 0 `LifDelta` is refractory for one step, `iaf_psc_delta` for none."""
+  a generator there, and arrive at the end of the second one at the earliest."""
 
 
 def main() -> None:
