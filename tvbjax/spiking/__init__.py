@@ -1,6 +1,6 @@
 """Spiking networks: populations of LEMS cells, in the same jit as the brain around them."""
 
-from tvbjax.spiking import nest as nest, statistics as statistics
+from tvbjax.spiking import examples as examples, nest as nest, statistics as statistics
 from tvbjax.spiking.connectivity import (
     AbstractConnectivity as AbstractConnectivity,
     AllToAll as AllToAll,
