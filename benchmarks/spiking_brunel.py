@@ -17,10 +17,8 @@ import functools
 import importlib.metadata
 import json
 import sys
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import equinox as eqx
@@ -31,9 +29,8 @@ import scipy.integrate
 import scipy.optimize
 import scipy.special
 
-from apart import apart
 from benchmarks.compare import RESULTS, keep, machine
-from nest_networks import beside, poisson_spikes, raster
+from nest_networks import in_nest, poisson_spikes, raster
 from tvbjax import lems, spiking
 from tvbjax.spiking import statistics
 
@@ -117,11 +114,10 @@ DIFFERENCES = """\
 
 - Nothing by the order of arrival: both add up what arrives in a step, and then look at the
   threshold once. Both hear nothing while refractory, and round the refractory time up to steps.
-- Potentials are rounded in other places, and differ by 1e-13 mV in double precision. A spike is
-  another one only where a potential meets the threshold to the last digit.
+- Potentials are rounded in other places, and differ by 1e-13 mV in double precision. A spike is at
+  another step only where a potential meets the threshold to the last digits.
 - Spikes from outside, given or random, arrive from the end of the first step on; in NEST they leave
-  a generator there, and arrive at the end of the second one at the earliest.
-- With a refractory time of 0 `LifDelta` is refractory for one step, `iaf_psc_delta` for none."""
+  a generator there, and arrive at the end of the second one at the earliest."""
 
 
 def main() -> None:
@@ -130,13 +126,11 @@ def main() -> None:
     options = parser.parse_args()
     path = RESULTS / "spiking_brunel.json"
     whole = json.loads(path.read_text()) if path.is_file() else {}
-    with tempfile.TemporaryDirectory() as folder, apart() as call:
-        nest = functools.partial(beside, call, Path(folder))
-        for part in [options.part] if options.part else ["given", "fifth"]:
-            if part == "given":
-                whole[part] = [all_given(nest, regime) for regime in REGIMES]
-            else:
-                whole[part] = compared(nest, SIZES[part])
+    for part in [options.part] if options.part else ["given", "fifth"]:
+        if part == "given":
+            whole[part] = [all_given(regime) for regime in REGIMES]
+        else:
+            whole[part] = compared(SIZES[part])
     whole |= {"machine": machine(), "versions": versions()}
     lines = told(whole)
     print("\n".join(lines))
@@ -211,7 +205,7 @@ def theory(size: Size, regime: Regime) -> float:
     return 1000.0 * float(found)
 
 
-def compared(nest: Any, size: Size) -> list[dict[str, Any]]:
+def compared(size: Size) -> list[dict[str, Any]]:
     """Of each regime what was measured in each run of both."""
     rows = [{"regime": one.name, "theory": theory(size, one)} for one in REGIMES]
     rows = [row | {name: [] for name in SIMULATORS} for row in rows]
@@ -225,10 +219,9 @@ def compared(nest: Any, size: Size) -> list[dict[str, Any]]:
                 set_to(drawn, size, regime),
                 [jnp.asarray(rate)] * 2,
             )
-            run = spiking.simulate(made, end, key=jax.random.key(1000 + graph), progress=False)
-            poisson = {"rate": rate, "weight": size.jump}
-            theirs = nest(made, end, seed=graph, poisson=poisson)
-            for name, spikes in zip(SIMULATORS, (run.spikes, theirs), strict=True):
+            key = jax.random.key(1000 + graph)
+            ours = spiking.simulate(made, end, key=key, progress=False).spikes
+            for name, spikes in zip(SIMULATORS, (ours, in_nest(made, end, key)), strict=True):
                 row[name].append(measured(spikes, end))
             rates = [f"{row[name][-1]['rate E']:.2f}" for name in SIMULATORS]
             print(graph, regime.name, *rates, file=sys.stderr, flush=True)
@@ -252,7 +245,7 @@ def measured(spikes: Mapping[str, spiking.SpikeTrains], end: float) -> dict[str,
     }
 
 
-def all_given(nest: Any, regime: Regime) -> dict[str, Any]:
+def all_given(regime: Regime) -> dict[str, Any]:
     """How many spikes there are, and the time of the first that differs, ms, if one does."""
     size, theirs = SIZES["fifth"], {}
     found: dict[str, Any] = {"regime": regime.name}
@@ -267,7 +260,7 @@ def all_given(nest: Any, regime: Regime) -> dict[str, Any]:
             made = set_to(network(size, 0, drives), size, regime)
             ours = spiking.simulate(made, GIVEN_FOR, progress=False).spikes
             if double:
-                theirs = nest(made, GIVEN_FOR)
+                theirs = in_nest(made, GIVEN_FOR)
                 found["spikes"] = sum(len(one) for one in theirs.values())
         different = [first_different(ours[name], theirs[name]) for name in "EI"]
         found[precision] = min((time for time in different if time is not None), default=None)

@@ -55,7 +55,7 @@ def test_potentials_that_jump_are_nests(t_ref):
     )
     assert len(mine.spikes) > 15
     np.testing.assert_array_equal(mine.spikes, theirs.spikes)
-    assert worst(mine, theirs) < 1e-11
+    assert worst(mine, theirs) < 1e-12
 
 
 @pytest.mark.parametrize("shape, t_ref", [("exp", 2.0), ("alpha", 2.0), ("exp", 0.0)])
@@ -72,7 +72,7 @@ def test_synaptic_currents_are_nests(shape, t_ref):
     mine = cell_trace(cell, Exact(), arrivals, 0.1, 200.0)
     assert len(mine.spikes) > 15
     np.testing.assert_array_equal(mine.spikes, theirs.spikes)
-    assert worst(mine, theirs) < 1e-11
+    assert worst(mine, theirs) < 1e-12
 
 
 def test_a_step_of_any_length_is_exact_between_events():

@@ -4,6 +4,7 @@ Of NEST's `iaf_psc_delta` and `LifDelta`, in double precision.
 """
 
 import functools
+import importlib.util
 from collections.abc import Callable
 from typing import Any
 
@@ -13,12 +14,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from apart import apart
-from nest_networks import beside, poisson_spikes, raster
+from nest_networks import in_nest, poisson_spikes, raster
 from tvbjax import lems, spiking
 from tvbjax.spiking import statistics
 
 DT, DELAY = 0.1, 1.5
+needs_nest = pytest.mark.skipif(
+    importlib.util.find_spec("nest") is None, reason="needs pip install 'tvbjax[nest]'"
+)
 # Brunel (2000), fig. 8: what inhibition is to excitation, and the drive, by the one that alone
 # brings a cell to its threshold.
 REGIMES = {
@@ -27,14 +30,6 @@ REGIMES = {
     "asynchronous irregular": (5.0, 2.0),
     "slow oscillation": (4.5, 0.9),
 }
-
-
-@pytest.fixture(scope="module")
-def nest(tmp_path_factory):
-    """A function of a network and a duration to its spikes in NEST."""
-    pytest.importorskip("nest", reason="needs pip install 'tvbjax[nest]'")
-    with apart() as call:
-        yield functools.partial(beside, call, tmp_path_factory.mktemp("nest"))
 
 
 @functools.cache
@@ -96,12 +91,13 @@ def driven_by(rate):
     return eqx.tree_at(lambda n: [one.rate for one in n.drives.values()], driven_network(), rates)
 
 
+@needs_nest
 @pytest.mark.parametrize("regime", REGIMES)
-def test_networks_of_which_all_is_given_spike_at_the_same_steps(nest, regime):
+def test_networks_of_which_all_is_given_spike_at_the_same_steps(regime):
     """Six thousand spikes and more, of which each is heard by a hundred cells."""
     made = given_network(*REGIMES[regime])
     ours = spiking.simulate(made, GIVEN_FOR, progress=False).spikes
-    theirs = nest(made, GIVEN_FOR)
+    theirs = in_nest(made, GIVEN_FOR)
     for name in SIZES:
         np.testing.assert_array_equal(raster(ours[name], DT), raster(theirs[name], DT))
 
@@ -125,7 +121,8 @@ def test_a_spike_that_comes_a_step_later_changes_all_that_follow():
     assert len(before & after) < 0.1 * len(before)
 
 
-def test_weights_and_delays_of_each_connection_are_those_of_nest(nest):
+@needs_nest
+def test_weights_and_delays_of_each_connection_are_those_of_nest():
     def weights(mean):
         return lambda rng, count: rng.normal(mean, 0.3, count)
 
@@ -134,7 +131,7 @@ def test_weights_and_delays_of_each_connection_are_those_of_nest(nest):
 
     made = given_network(5.0, 2.0, weights=weights, delay=delays)
     ours = spiking.simulate(made, 200.0, progress=False).spikes
-    theirs = nest(made, 200.0)
+    theirs = in_nest(made, 200.0)
     assert len(ours["E"]) > 1000
     for name in SIZES:
         np.testing.assert_array_equal(raster(ours[name], DT), raster(theirs[name], DT))
@@ -150,7 +147,8 @@ def test_rates_are_those_of_a_stored_run_of_nest(rate, wanted):
     assert np.mean(found) == pytest.approx(wanted, rel=0.01)
 
 
-def test_statistics_are_those_of_nest(nest):
+@needs_nest
+def test_statistics_are_those_of_nest():
     """Of one network, with other spikes from outside in every run."""
     made, start, end = driven_by(5.2), 200.0, 700.0
 
@@ -170,8 +168,7 @@ def test_statistics_are_those_of_nest(nest):
     for i in range(12):
         run = spiking.simulate(made, end, key=jax.random.key(i), progress=False)
         ours.append(measured(run.spikes))
-        drive = {"rate": 5.2, "weight": 0.3}
-        theirs.append(measured(nest(made, end, seed=i, poisson=drive)))
+        theirs.append(measured(in_nest(made, end, jax.random.key(i))))
     for name in ours[0]:
         one, other = (np.array([run[name] for run in runs]) for runs in (ours, theirs))
         error = np.sqrt((one.var(ddof=1) + other.var(ddof=1)) / len(one))

@@ -126,8 +126,10 @@ class _Run:
         kind = one["kind"]
         if kind == "spikes":
             times, cells = arrays[f"drive|{name}|times"], arrays[f"drive|{name}|cells"]
-            for cell in np.unique(cells):
-                self._spikes(one, int(cell), times[cells == cell], weights)
+            order = np.argsort(cells, kind="stable")
+            numbers, first = np.unique(cells[order], return_index=True)
+            for cell, own in zip(numbers, np.split(times[order], first[1:]), strict=True):
+                self._spikes(one, int(cell), own, weights)
         elif kind == "current":
             self.heard.append((one, self._node("step_current_generator", one, 1.0)))
         elif kind == "poisson":
