@@ -192,6 +192,33 @@ def test_a_reset_forgets():
     np.testing.assert_allclose(slopes, [[0, 0], [0, np.exp(-6.0 / 20.0)]], atol=1e-12)
 
 
+def test_weights_of_plastic_connections_have_derivatives(tmp_path):
+    """What each adds is proportional to its weight; here by depressing synapses."""
+    cell = probe(tmp_path, ["short_term_current"])
+    net = sp.Network(
+        {"pre": sp.Population(CELL, 2), "E": sp.Population(cell, 2, method=lems.Exact())},
+        {
+            "a": sp.Projection(
+                "pre", "E", sp.AllToAll(), weight=[1.0, 2.0, 3.0, 4.0],
+                delay=1.0, receptor="short_term_current",
+            )
+        },
+        {"in": sp.SpikeTimes("pre", [1.0, 5.0, 9.0], [0, 1, 0], weight=30.0)},
+        dt=DT,
+        surrogate=sp.FastSigmoid(),
+    )  # fmt: skip
+    weight = net.projections["a"].weight
+
+    @jax.jit
+    def final(weight):
+        return potentials(eqx.tree_at(lambda n: n.projections["a"].weight, net, weight), 15.0)
+
+    slopes = jax.jit(jax.jacrev(final))(weight)
+    np.testing.assert_allclose(slopes @ weight, final(weight), rtol=1e-10)
+    assert slopes[0, 0] == pytest.approx(float(slopes[1, 1]))  # of one sender, to either receiver
+    assert slopes[0, 1] == slopes[1, 0] == 0
+
+
 def mean_rate(net, duration, key):
     return sp.rates(net, duration, key=key)["E"].mean() * 1000.0
 

@@ -13,10 +13,10 @@ KEY = jax.random.key(7)
 CELL = lems.load_cell("LifDelta")
 
 
-def network(monitors=None, surrogate=None):
+def network(monitors=None, surrogate=None, cell=CELL):
     cells = {"E": 12, "I": 9}
     return sp.Network(
-        {name: sp.Population(CELL, size, method=lems.Exact()) for name, size in cells.items()},
+        {name: sp.Population(cell, size, method=lems.Exact()) for name, size in cells.items()},
         {"EI": sp.Projection("E", "I", sp.FixedInDegree(4), weight=3.0, delay=1.5)},
         {"in": sp.Poisson("E", 12.0, weight=0.3)},
         dt=DT,
@@ -100,6 +100,17 @@ def test_by_default_the_rates_of_all_populations_are_recorded():
     np.testing.assert_allclose(found.time, [0.5, 1.5, 2.5])
 
 
+def test_runs_in_single_precision(result):
+    """Of the same random numbers: the same at first, and about as many spikes in all."""
+    with jax.enable_x64(False):
+        net = network(EVERYTHING, cell=lems.load_cell("LifDelta"))
+        found = sp.simulate(net, 58.0, key=KEY)
+    assert found["E"].dtype == found["rates"].dtype == np.float32
+    np.testing.assert_allclose(found["E"][:10], result["E"][:10], rtol=1e-5, atol=1e-5)
+    for name in "EI":
+        assert len(found.spikes[name]) == pytest.approx(len(result.spikes[name]), rel=0.1)
+
+
 def test_a_run_that_goes_on_counts_its_time_on():
     net = network([sp.Rates(("E",), 2.0), sp.Spikes("E"), sp.States("E", ("v",), period=1.0)])
     begun = sp.simulate(net, 5.0, key=KEY)
@@ -139,6 +150,7 @@ def test_the_local_field_is_a_sum_of_currents(tmp_path):
         dt=DT,
         monitors=[
             sp.States("E", ("exc/i", "inh/i")),
+            sp.Means("E", ("v", "inh/i")),
             sp.LocalField("E", "exc/i", "inh/i", delay=1.2, balance=1.5),
         ],
     )
@@ -148,6 +160,7 @@ def test_the_local_field_is_a_sum_of_currents(tmp_path):
     now = means.sel(variable="inh/i").values[12:]
     np.testing.assert_allclose(field, late + 1.5 * now, rtol=1e-12)
     np.testing.assert_allclose(field.time, DT * np.arange(13, 201))
+    np.testing.assert_allclose(result["means of E"].sel(variable="inh/i")[12:], now, rtol=1e-12)
     assert (field.attrs["unit"], now.min() < 0 < late.max()) == ("nA", True)
 
 
