@@ -252,7 +252,7 @@ class _Program:
 
         numbers = carry.step + jnp.arange(length, dtype=jnp.int32)
         loop = (carry.cells[name], memory)
-        (state, memory), (spikes, states, means) = lax.scan(one, loop, (numbers, arriving, held))
+        (state, memory), (spikes, states, means) = _scan(one, loop, (numbers, arriving, held))
         soft = network.surrogate is not None
         count = spikes.sum(axis=1, dtype=jnp.result_type(float))
         shown = spikes if soft else jnp.packbits(spikes, axis=1)
@@ -297,6 +297,24 @@ def advance(
     """
     begin = carry.step if begin is None else begin
     return _Program(network).advance(carry, key, steps, signals or {}, begin)
+
+
+def _scan(step, loop, given):
+    """`lax.scan`, with a single step as a branch that is always taken.
+
+    XLA makes one program of a single step and what is computed before it, and adds products without
+    rounding them, which it does not where they reach a loop: bits would depend on how time is cut.
+    """
+    numbers = given[0]
+    if len(numbers) > 1:
+        return lax.scan(step, loop, given)
+
+    def taken():
+        after, seen = step(loop, jax.tree.map(lambda x: x[0], given))
+        return after, jax.tree.map(lambda x: x[None], seen)
+
+    seen = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(taken)[1])
+    return lax.cond(numbers[0] >= 0, taken, lambda: (loop, seen))
 
 
 def _block_for(steps: int, most: int) -> int:
