@@ -9,7 +9,7 @@ is every spike the same?
 
 `python -m benchmarks.spiking_brunel [--part fifth|all|given]` (with tests in PYTHONPATH) writes
 spiking_brunel.json and spiking_brunel.md in benchmarks/results, and leaves other parts as they are.
-An hour, and another one for all cells.
+An hour, and another one for all cells; goes on where it was ended (remove the JSON to begin anew).
 """
 
 import argparse
@@ -17,7 +17,7 @@ import functools
 import importlib.metadata
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -126,15 +126,19 @@ def main() -> None:
     options = parser.parse_args()
     path = RESULTS / "spiking_brunel.json"
     whole = json.loads(path.read_text()) if path.is_file() else {}
+    whole |= {"machine": machine(), "versions": versions()}
     for part in [options.part] if options.part else ["given", "fifth"]:
         if part == "given":
             whole[part] = [all_given(regime) for regime in REGIMES]
         else:
-            whole[part] = compared(SIZES[part])
-    whole |= {"machine": machine(), "versions": versions()}
+            compare(SIZES[part], whole.setdefault(part, {}), lambda: path.write_text(_text(whole)))
     lines = told(whole)
     print("\n".join(lines))
     keep("spiking_brunel", whole, lines)
+
+
+def _text(whole: dict[str, Any]) -> str:
+    return json.dumps(whole, indent=1) + "\n"
 
 
 def versions() -> dict[str, str]:
@@ -205,15 +209,17 @@ def theory(size: Size, regime: Regime) -> float:
     return 1000.0 * float(found)
 
 
-def compared(size: Size) -> list[dict[str, Any]]:
-    """Of each regime what was measured in each run of both."""
-    rows = [{"regime": one.name, "theory": theory(size, one)} for one in REGIMES]
-    rows = [row | {name: [] for name in SIMULATORS} for row in rows]
+def compare(size: Size, rows: dict[str, Any], save: Callable[[], Any]) -> None:
+    """Adds to the rows, by regime, what is measured in each run of both, and saves after each."""
     for graph in range(size.graphs):
-        drives = {n: spiking.Poisson(n, rate=1.0, weight=size.jump) for n in "EI"}
-        drawn = network(size, graph, drives)
-        for regime, duration, row in zip(REGIMES, size.durations, rows, strict=True):
+        drawn = None
+        for regime, duration in zip(REGIMES, size.durations, strict=True):
+            row = rows.setdefault(regime.name, {name: [] for name in SIMULATORS})
+            if len(row["NEST"]) > graph:
+                continue
             rate, end = rate_of(size, regime), BEGINNING + duration
+            drives = {n: spiking.Poisson(n, rate=1.0, weight=size.jump) for n in "EI"}
+            drawn = network(size, graph, drives) if drawn is None else drawn
             made = eqx.tree_at(
                 lambda n: [one.rate for one in n.drives.values()],
                 set_to(drawn, size, regime),
@@ -225,7 +231,7 @@ def compared(size: Size) -> list[dict[str, Any]]:
                 row[name].append(measured(spikes, end))
             rates = [f"{row[name][-1]['rate E']:.2f}" for name in SIMULATORS]
             print(graph, regime.name, *rates, file=sys.stderr, flush=True)
-    return rows
+            save()
 
 
 def measured(spikes: Mapping[str, spiking.SpikeTrains], end: float) -> dict[str, float]:
@@ -293,7 +299,7 @@ def told(whole: dict[str, Any]) -> list[str]:
                 durations=durations,
             )
             lines += ["", f"## {title}", "", *own.splitlines(), *text.splitlines(), ""]
-            lines += table(whole[part])
+            lines += table(size, whole[part])
     if "given" in whole:
         text = GIVEN.format(duration=GIVEN_FOR)
         lines += ["", "## The same spikes from outside", "", *text.splitlines(), ""]
@@ -301,30 +307,36 @@ def told(whole: dict[str, Any]) -> list[str]:
     return [*lines, "", *DIFFERENCES.splitlines()]
 
 
-def table(rows: list[dict[str, Any]]) -> list[str]:
+def table(size: Size, rows: dict[str, Any]) -> list[str]:
     """Means over graphs, and the mean difference with its standard error."""
     lines = [
         "| regime | | tvbjax | NEST | difference | of NEST's | in errors |",
         "| --- | --- | ---: | ---: | ---: | ---: | ---: |",
     ]
-    for row in rows:
+    rates = []
+    for regime in REGIMES:
         for measure, called in MEASURES.items():
-            ours, theirs = (np.array([run[measure] for run in row[n]]) for n in SIMULATORS)
+            ours, theirs = (
+                np.array([run[measure] for run in rows[regime.name][name]]) for name in SIMULATORS
+            )
             apart_by, error = (ours - theirs).mean(), standard_error(ours - theirs)
             part = 100.0 / theirs.mean()
+            first = measure == "rate E"
+            errors = f"{apart_by / error:+.1f}" if error else ""
             lines.append(
-                f"| {row['regime'] if measure == 'rate E' else ''} | {called} | "
-                f"{shown(ours)} | {shown(theirs)} | {apart_by:+.3g} ± {error:.2g} | "
-                f"{apart_by * part:+.2f} ± {error * part:.2f} % | {apart_by / error:+.1f} |"
+                f"| {regime.name if first else ''} | {called} | {shown(ours)} | {shown(theirs)} | "
+                f"{apart_by:+.2g} ± {error:.1g} | {apart_by * part:+.2f} ± {error * part:.2f} % | "
+                f"{errors} |"
             )
-    worst = []
-    for row in rows:
-        ours, theirs = (np.mean([run["rate E"] for run in row[n]]) for n in SIMULATORS)
-        worst.append((abs(ours / theirs - 1.0), row["regime"]))
-    lines += ["", f"Rates of E differ by {100.0 * max(worst)[0]:.2f} % at most ({max(worst)[1]})."]
-    theories = ", ".join(f"{row['theory']:.1f} Hz ({row['regime']})" for row in rows)
-    lines += [f"Brunel's equation 21, for stationary states: {theories}."]
-    return lines
+            if first:
+                rates.append((abs(apart_by * part), regime.name))
+    stationary = ", ".join(f"{theory(size, one):.1f} Hz ({one.name})" for one in REGIMES)
+    return [
+        *lines,
+        "",
+        f"Rates of E differ by {max(rates)[0]:.2f} % at most ({max(rates)[1]}). Stationary states "
+        f"would have, by Brunel's equation 21, {stationary}.",
+    ]
 
 
 def shown(values: np.ndarray) -> str:
