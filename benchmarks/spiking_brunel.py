@@ -13,7 +13,6 @@ An hour, and another one for all cells; goes on where it was ended (remove the J
 """
 
 import argparse
-import functools
 import importlib.metadata
 import json
 import sys
@@ -146,18 +145,12 @@ def versions() -> dict[str, str]:
     return {name: importlib.metadata.version(package) for name, package in names.items()}
 
 
-@functools.cache
-def cell(double: bool) -> Any:
-    """One of each precision, so that networks of one form are compiled once."""
-    return lems.load_cell("LifDelta")
-
-
 def network(size: Size, seed: int, drives: dict[str, Any]) -> spiking.Network:
     """A graph and potentials, of which weights and drives are those of no regime yet."""
     rng = np.random.default_rng(seed)
     populations = {
         name: spiking.Population(
-            cell(jnp.result_type(float) == jnp.float64),
+            lems.load_cell("LifDelta"),
             size.of(name),
             initial={"v": rng.uniform(0.0, THRESHOLD, size.of(name))},
             method=lems.Exact(),

@@ -3,6 +3,7 @@
 import math
 from pathlib import Path
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -552,3 +553,24 @@ def test_cells_of_neuroml_are_the_built_in_ones(tmp_path, name):
     np.testing.assert_allclose(
         found.values["v"][:first], expected.values["v"][:first], rtol=1e-9, atol=0
     )
+
+
+def test_a_cell_that_is_loaded_twice_is_compiled_once():
+    """Static parts of a network that are equal share what JAX compiled; other numbers are another
+    cell."""
+    first, again = (load_cell("AdEx", synapses=["alpha_current"]) for _ in range(2))
+    assert first.plan == again.plan and hash(first.plan) == hash(again.plan)
+    assert first.plan is not again.plan
+    others = (load_cell("AdEx"), load_cell("AdEx", synapses=["exponential_current"]))
+    assert all(first.plan != other.plan for other in others)
+    compiled = []
+
+    @eqx.filter_jit
+    def rate(cell, x):
+        compiled.append(cell.name)
+        return x * cell.params["AdEx"]["a"]
+
+    rate(first, jnp.ones(2))
+    rate(again, jnp.zeros(2))
+    rate(others[0], jnp.ones(2))
+    assert len(compiled) == 2

@@ -8,11 +8,8 @@ from spiking_brains import brain
 from tvbjax import spiking
 from tvbjax.spiking import examples, statistics
 
-
-def rates_of(network, duration, seed):
-    result = spiking.simulate(network, duration, key=jax.random.key(seed))
-    late = result["rates"].sel(time=slice(500.0, None)).mean("time")
-    return {name: 1000 * float(late.sel(population=name)) for name in late.population.values}
+SPIKES = tuple(map(spiking.Spikes, ("STN", "GPe", "GPi", "thalamus")))
+STATES = {"healthy": (1.0, 0.0), "without dopamine": (0.0, 0.0), "stimulated": (0.0, 0.03)}
 
 
 def test_the_column_is_slow_and_irregular_in_a_brain():
@@ -30,32 +27,62 @@ def test_the_column_is_slow_and_irregular_in_a_brain():
     assert gating.mean() == pytest.approx(expected, rel=0.15)
 
 
+def in_all_states(seed, duration):
+    """The trains of each state, without how they begin."""
+    found = {}
+    for name, (dopamine, amplitude) in STATES.items():
+        course = examples.suppressing_pulses(amplitude=amplitude)
+        network = examples.basal_ganglia(
+            dopamine, course, key=jax.random.key(seed), monitors=SPIKES
+        )
+        result = spiking.simulate(network, 300.0 + duration, key=jax.random.key(10 + seed))
+        found[name] = {
+            nucleus: trains.between(300.0, 300.0 + duration)
+            for nucleus, trains in result.spikes.items()
+        }
+    return found
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_stimulation_brings_rates_without_dopamine_back(seed):
-    key = jax.random.key(seed)
+    found = in_all_states(seed, 5000.0)
     healthy, without, stimulated = (
-        rates_of(examples.basal_ganglia(dopamine, course, key=key), 2500.0, 10 + seed)
-        for dopamine, course in ((1.0, None), (0.0, None), (0.0, examples.suppressing_pulses()))
+        {nucleus: 1000 * trains.rate for nucleus, trains in found[name].items()} for name in STATES
     )
-    assert without["GPe"] < 0.9 * healthy["GPe"]
-    assert without["STN"] > healthy["STN"]
+    ranges = {"STN": (15, 30), "GPe": (45, 70), "GPi": (55, 80), "thalamus": (10, 25)}
+    for nucleus, (low, high) in ranges.items():
+        assert low < healthy[nucleus] < high
+    assert without["GPe"] < 0.75 * healthy["GPe"]
+    assert without["STN"] > 1.25 * healthy["STN"]
     assert without["GPi"] > 1.08 * healthy["GPi"]
-    assert without["thalamus"] < 0.95 * healthy["thalamus"]
-    for name in ("GPi", "thalamus"):
-        back = (stimulated[name] - without[name]) / (healthy[name] - without[name])
-        assert 0.25 < back < 1.2
+    assert without["thalamus"] < 0.9 * healthy["thalamus"]
+    for nucleus, least, most in (("STN", 1.0, 1.6), ("GPi", 0.7, 1.3), ("thalamus", 0.5, 1.3)):
+        lost = without[nucleus] - healthy[nucleus]
+        assert least < (without[nucleus] - stimulated[nucleus]) / lost < most
+    for nucleus in ("STN", "GPi"):
+        synchrony = {
+            name: statistics.population_fano_factor(trains[nucleus], 20.0)
+            for name, trains in found.items()
+        }
+        assert synchrony["without dopamine"] > 1.3 * synchrony["healthy"]
+        assert synchrony["stimulated"] < synchrony["without dopamine"]
 
 
-def test_the_basal_ganglia_are_a_region_of_a_brain():
-    network = examples.basal_ganglia(
-        heard=spiking.Heard("c_0", gain=5.0, unit="1/ms"), cells=20, monitors=()
-    )
-    cosimulator = spiking.CoSimulator(brain(), {"spiking": examples.ganglia_region(network)})
-    result = spiking.cosimulate(cosimulator, 100.0, key=jax.random.key(1))
-    gating = result.brain["subsample"].sel(region="spiking", variable="S_e").values
-    assert 0.0 < gating[-1] < 1.0
+def test_what_the_brain_says_drives_the_subthalamic_nucleus():
+    rates = []
+    for gain in (0.0, 10.0):
+        heard = spiking.Heard("c_0", gain=gain, unit="1/ms")
+        network = examples.basal_ganglia(heard=heard, cells=20)
+        cosimulator = spiking.CoSimulator(brain(), {"spiking": examples.ganglia_region(network)})
+        result = spiking.cosimulate(cosimulator, 200.0, key=jax.random.key(1))
+        rates.append(result.regions["spiking"].spikes["STN"].rate)
+        gating = result.brain["subsample"].sel(region="spiking", variable="S_e").values
+        assert 0.0 < gating[-1] < 1.0
+    assert rates[1] > 1.2 * rates[0]
 
 
-def test_examples_are_made_without_starting_jax():
-    assert tvbjax.spiking.examples is examples
+@pytest.mark.parametrize("wrong", [{"dopamine": -0.1}, {"dopamine": 1.1}, {"cells": 1}])
+def test_what_is_no_network_is_refused(wrong):
+    with pytest.raises(ValueError, match="basal_ganglia: "):
+        examples.basal_ganglia(**wrong)

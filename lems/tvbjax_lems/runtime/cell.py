@@ -5,8 +5,9 @@ business of those who simulate populations. `CellSteps` steps a number of instan
 """
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -23,6 +24,7 @@ from ..units import NEURAL, TIME, DimensionCheck, UnitSystem
 from .assemble import Assembler
 from .bind import Binder, Bound
 from .cell_parts import POST, CellError, Memory, Receptor, own_receptor, parameters_of, parted
+from .content import content
 from .order import Order
 from .paths import PathError
 from .plan import Elsewhere, Parameter, Plan, Selected, State, UnitPlan
@@ -34,12 +36,26 @@ from .wiring import Wiring
 @dataclass(frozen=True, eq=False)
 class CellPlan:
     """`plan`: of one instance. `root`: the number of the cell's own unit, `spikes`: its port.
-    `receptors`: where spikes arrive, by name."""
+    `receptors`: where spikes arrive, by name. Equal where all that they say is: what JAX compiled
+    for a cell serves another one that was loaded from the same file."""
 
     plan: Plan
     root: int
     spikes: str
     receptors: Mapping[str, Receptor]
+
+    @cached_property
+    def _content(self) -> tuple[int, Hashable]:
+        whole = content((self.plan, self.root, self.spikes, self.receptors))
+        return hash(whole), whole
+
+    def __hash__(self) -> int:
+        return self._content[0]
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        return isinstance(other, CellPlan) and self._content == other._content
 
     def __repr__(self) -> str:
         return f"CellPlan({self.plan.name!r}, receptors={list(self.receptors)})"
