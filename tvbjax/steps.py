@@ -20,3 +20,10 @@ def steps_of(time: float, dt: float, where: str) -> int:
             f"the nearest are {near} ms."
         )
     return steps
+
+
+def part_of(whole: int, most: int) -> int:
+    """How many of `whole` to take at once, at most `most`: if possible a divisor, so that all parts
+    are alike and one program serves them, unless that is much less than could be taken."""
+    most = min(most, whole)
+    return next((size for size in range(most, most // 2, -1) if whole % size == 0), most)

@@ -29,7 +29,7 @@ from tvbjax.spiking.recording import recorded
 from tvbjax.spiking.result import SpikingResult, windows
 from tvbjax.spiking.running import check_key, raise_trouble
 from tvbjax.spiking.signals import HeardEach
-from tvbjax.steps import steps_of
+from tvbjax.steps import part_of, steps_of
 
 _WINDOW_STEPS_PER_CALL = 4096  # of networks
 
@@ -161,13 +161,10 @@ def _none(simulator, number: int) -> np.ndarray:
 
 
 def _window_for(cosimulator: CoSimulator, steps: int) -> int:
-    """The window in steps; of those that are free the longest that divides the run, if it is not
-    much shorter than the longest."""
+    """The window in steps."""
     if cosimulator.window is not None:
         return min(cosimulator.window, steps)
-    most = min(cosimulator.longest, steps)
-    alike = next(size for size in range(most, 0, -1) if steps % size == 0)
-    return alike if 2 * alike > most else most
+    return part_of(steps, cosimulator.longest)
 
 
 def _begin(cosimulator: CoSimulator, initial: Any, key: Array | None) -> _Carry:
@@ -345,8 +342,8 @@ def phases_at(simulator, first: int, steps: int, count: int) -> tuple[Int[Array,
 def _inside(cosimulator: CoSimulator, begin: _Carry, key, steps: int, window: int, bar):
     simulator = cosimulator.simulator
     finest = max(cosimulator.substeps(label) for label in cosimulator.regions)
-    together = max(1, _WINDOW_STEPS_PER_CALL // (window * finest))
     whole = steps // window
+    together = part_of(whole, max(1, _WINDOW_STEPS_PER_CALL // (window * finest)))
     calls = [(window, min(together, whole - i)) for i in range(0, whole, together)]
     calls += [(steps % window, 1)] if steps % window else []
     samples: list[list[np.ndarray]] = [[] for _ in simulator.monitors]

@@ -19,6 +19,7 @@ from tvbjax.spiking.drives import AbstractSpikeDrive, Current
 from tvbjax.spiking.monitors import averaged, cells_of, watched
 from tvbjax.spiking.network import Network
 from tvbjax.spiking.signals import Signals
+from tvbjax.steps import part_of
 from tvbjax_lems import CellSteps, MemorySteps, NetworkState
 from tvbjax_lems.runtime.cell import find, states_of
 
@@ -128,7 +129,7 @@ class _Program:
     def advance(
         self, carry: Carry, key: Array | None, steps: int, signals: Signals, begin: Int[Array, ""]
     ) -> tuple[Carry, dict[str, Seen]]:
-        block = _block_for(steps, self.network.block)
+        block = part_of(steps, self.network.block)
         whole, rest = divmod(steps, block)
 
         def one(carry, _):
@@ -315,13 +316,6 @@ def _scan(step, loop, given):
 
     seen = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(taken)[1])
     return lax.cond(numbers[0] >= 0, taken, lambda: (loop, seen))
-
-
-def _block_for(steps: int, most: int) -> int:
-    """The steps that are taken together: if possible a divisor, so that all blocks are alike."""
-    most = min(most, steps)
-    alike = next(size for size in range(most, 0, -1) if steps % size == 0)
-    return alike if 2 * alike > most else most
 
 
 def _add(total: dict[Any, Array], place: Any, value: Array) -> None:

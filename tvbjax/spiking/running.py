@@ -17,7 +17,7 @@ from tvbjax.spiking.network import Network
 from tvbjax.spiking.program import Carry
 from tvbjax.spiking.recording import recorded
 from tvbjax.spiking.result import SpikingResult, windows
-from tvbjax.steps import steps_of
+from tvbjax.steps import part_of, steps_of
 from tvbjax_lems.runtime.cell import states_of
 
 # A chunk is some tenths of a second, so that a progress bar moves and Ctrl-C is heard.
@@ -157,9 +157,7 @@ def _continued(network: Network, initial: SpikingResult, key: Array | None) -> C
 def _chunk(network: Network, steps: int) -> int:
     cells = sum(one.size for one in network.populations.values()) + network.connections // 100
     count = max(1, math.ceil(steps * cells / _CELL_STEPS_PER_CHUNK))
-    # Equal chunks, where there are, compile once.
-    alike = [more for more in range(count, 2 * count) if steps % more == 0]
-    return steps // alike[0] if alike else math.ceil(steps / count)
+    return part_of(steps, math.ceil(steps / count))
 
 
 def raise_trouble(network: Network, result: SpikingResult) -> None:
