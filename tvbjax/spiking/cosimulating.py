@@ -287,9 +287,12 @@ def _mean(network: Network, output, seen: Window, steps: int) -> Float[Array, " 
     return jnp.asarray(seen.means[name], float)[:, column].reshape(steps, -1)[:, -1]
 
 
-def _brain_window(cosimulator: CoSimulator, brain, key, steps: int, phases, outside: Outside):
+def made_of(cosimulator: CoSimulator, converters, brain, windows, key, steps: int, phases):
+    """A window of the brain by what networks did in it: converters, the brain, its samples."""
     simulator = cosimulator.simulator
-    return engine.advance(simulator, brain, key, steps, phases, engine.Forward(), outside)
+    converters, outside = converted(cosimulator, converters, windows, steps)
+    brain, samples = engine.advance(simulator, brain, key, steps, phases, engine.Forward(), outside)
+    return converters, brain, samples
 
 
 # All in one jit.
@@ -306,8 +309,9 @@ def _window(cosimulator: CoSimulator, carry: _Carry, key, steps: int, phases):
             region.network, carry.networks[label], _own_key(key, number), length, signals[label]
         )
     handed = {label: window_of(own) for label, own in seen.items()}
-    converters, outside = converted(cosimulator, carry.converters, handed, steps)
-    brain, samples = _brain_window(cosimulator, carry.brain, key, steps, phases, outside)
+    converters, brain, samples = made_of(
+        cosimulator, carry.converters, carry.brain, handed, key, steps, phases
+    )
     return _Carry(brain, networks, converters), samples, seen
 
 
@@ -330,12 +334,14 @@ def _windows(cosimulator: CoSimulator, carry: _Carry, key, steps: int, phases):
     return lax.scan(one, carry, phases)
 
 
-def phases_at(simulator, first: int, steps: int, count: int) -> tuple[Int[Array, " window"], ...]:
+def phases_at(
+    simulator, first: int, steps: int, count: int
+) -> tuple[Int[np.ndarray, " window"], ...]:
     """Per monitor, the steps of its own window that had passed at the beginning of each of ours."""
     dt = simulator.integrator.dt
     begins = first + steps * np.arange(count)
     return tuple(
-        jnp.asarray(begins % monitor.window_steps(dt), jnp.int32) for monitor in simulator.monitors
+        (begins % monitor.window_steps(dt)).astype(np.int32) for monitor in simulator.monitors
     )
 
 
@@ -391,8 +397,7 @@ def _in_trouble(carry: _Carry) -> bool:
 # With simulators outside of JAX.
 
 _told = eqx.filter_jit(told)
-_converted = eqx.filter_jit(converted)
-_brain = eqx.filter_jit(_brain_window)
+_made_of = eqx.filter_jit(made_of)
 
 
 def _outside(cosimulator: CoSimulator, begin: _Carry, key, steps: int, window: int, bar):
@@ -423,9 +428,10 @@ def _by_sessions(cosimulator, carry: _Carry, key, steps: int, window: int, sessi
             begun = cosimulator.interleaved and place + 1 < len(lengths)
             if begun:  # they go on while the brain makes the window that they have made
                 _tell(cosimulator, sessions, carry.brain, length, lengths[place + 1])
-            converters, outside = _converted(cosimulator, carry.converters, handed, length)
             phases = tuple(x[0] for x in phases_at(simulator, done, length, 1))
-            brain, found = _brain(cosimulator, carry.brain, key, length, phases, outside)
+            converters, brain, found = _made_of(
+                cosimulator, carry.converters, carry.brain, handed, key, length, phases
+            )
             carry = _Carry(brain, carry.networks, converters)
             _kept(simulator, samples, [np.asarray(x)[None] for x in found], done, length, 1)
             done += length
