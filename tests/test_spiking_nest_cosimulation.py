@@ -76,6 +76,41 @@ def test_given_spikes_give_the_same_in_both():
     np.testing.assert_allclose(*means, rtol=1e-9, atol=1e-9)
 
 
+def giants(excitatory=0.5, inhibitory=-0.2, kind="alpha_current"):
+    """Hodgkin and Huxley's cells with given spikes, from -60 mV."""
+    rng = np.random.default_rng(2)
+    cell = lems.load_cell("HodgkinHuxley", synapses={"exc": kind, "inh": kind})
+    cell = cell.with_params(I_e=np.linspace(0.3, 0.9, 5), v0=-60.0).with_params("exc", tau=1.0)
+    times = {name: rng.uniform(1.0, 40.0, 60).round(2) for name in ("exc", "inh")}
+    cells = rng.integers(0, 5, 60)
+    weights = {"exc": excitatory, "inh": inhibitory}
+    drives = {
+        name: spiking.SpikeTimes("E", times[name], cells, weights[name], name) for name in weights
+    }
+    population = spiking.Population(cell, 5, method=lems.RungeKutta4())
+    watch = [spiking.Spikes("E"), spiking.Means("E", ("v", "m", "h", "n"))]
+    return spiking.Network({"E": population}, {}, drives, dt=0.01, monitors=watch)
+
+
+def test_hodgkin_and_huxleys_cells_are_the_same_in_both_but_spike_at_their_peak_in_nest():
+    found = []
+    for one in (spiking.InJax(giants()), spiking.nest.Nest(giants())):
+        with one.open(None) as session:
+            session.begin({}, 4000)
+            session.finish()
+            found.append(session.result())
+    ours, theirs = found
+    np.testing.assert_allclose(ours["means of E"], theirs["means of E"], rtol=0, atol=1e-3)
+    mine, nests = (
+        np.array(sorted(zip(one.cells, one.times, strict=True)))
+        for one in (ours.spikes["E"], theirs.spikes["E"])
+    )
+    assert len(mine) > 10
+    np.testing.assert_array_equal(mine[:, 0], nests[:, 0])
+    later = nests[:, 1] - mine[:, 1]
+    assert (later > 0.0).all() and (later < 0.6).all()
+
+
 def test_interleaved_is_what_one_after_the_other_is():
     results = [run(spiking.nest.Nest(column()), window=1.0, interleaved=i) for i in (False, True)]
     trains = [one.regions["spiking"].spikes["E"] for one in results]
@@ -146,6 +181,8 @@ def plastic():
         (lambda: watching(spiking.States("E", ("v",))), "States of 'E' is not read from NEST"),
         (lambda: watching(spiking.Means("E", ("left",))), "'left' of 'E' is not recorded by NEST"),
         (plastic, "has synapses of StdpCurrent"),
+        (lambda: giants(kind="exponential_current"), "hh_psc_alpha has two of AlphaCurrent"),
+        (lambda: giants(inhibitory=0.2), "'inh' has a weight of 0.2; hh_psc_alpha tells receptors"),
     ],
 )
 def test_what_nest_has_no_counterpart_of_is_refused(network, message):

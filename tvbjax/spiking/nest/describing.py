@@ -13,7 +13,8 @@ from tvbjax.spiking.monitors import LocalField, States, averaged
 from tvbjax.spiking.network import Network, Wired, receptor_of
 from tvbjax.spiking.populations import Population
 from tvbjax.spiking.signals import Heard, HeardEach
-from tvbjax_lems import Cell
+from tvbjax_lems import Cell, CellSteps, RungeKutta4
+from tvbjax_lems.runtime.cell import states_of
 
 _FACTORS = {"nF": 1e3, "nA": 1e3, "uS": 1e3}  # to pF, pA, nS
 _CURRENTS = {"ExponentialCurrent": "exp", "AlphaCurrent": "alpha"}
@@ -24,13 +25,15 @@ _CONDUCTANCES = {"ExponentialConductance": "exp", "AlphaConductance": "alpha"}
 class InNest:
     """A population in NEST: model, parameters, and of each receptor its number and sign there.
 
-    `states`: NEST's names of what can be recorded and set.
+    `states`: NEST's names of what can be recorded and set. `signs`: of the weights of each receptor
+    by its number, where NEST tells receptors by them.
     """
 
     model: str
     params: Mapping[str, Any]
     receptors: Mapping[str, tuple[int, float]]
     states: Mapping[str, str]
+    signs: tuple[int, ...] = ()
 
 
 def described(network: Network, seed: int) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -179,13 +182,16 @@ def _is_multisynapse(kind: InNest) -> bool:
 
 
 def _check_sign(who: str, kind: InNest, number: int, weights: np.ndarray) -> None:
-    """Models with two receptors tell them by the sign of the weight."""
-    told = kind.model in ("hh_psc_alpha", *_BY_SIGN)
-    if told and len(weights.ravel()) and weights.min() < 0 and kind.model in _BY_SIGN:
-        raise ValueError(f"{who} has a negative conductance, {weights.min():g}.")
-
-
-_BY_SIGN = ("iaf_cond_exp", "iaf_cond_alpha", "aeif_cond_exp", "aeif_cond_alpha")
+    """Raise ValueError for a weight whose sign would be that of another receptor in NEST."""
+    if not kind.signs or not weights.size:
+        return
+    sign = kind.signs[number]
+    worst = float((sign * weights).min())
+    if worst < 0:
+        raise ValueError(
+            f"{who} has a weight of {sign * worst:g}; {kind.model} tells receptors by the sign of "
+            f"weights, and this one's are {'positive' if sign > 0 else 'negative'}."
+        )
 
 
 def _kind(name: str, population: Population) -> InNest:
@@ -245,9 +251,36 @@ def _conductance_based(model: str, names: Mapping[str, str]) -> Callable[[str, C
             own = _params(cell, {"tau": f"tau_syn_{end}", "erev": f"E_{end}"}, receptor)
             params |= own
             receptors[receptor] = (number, (1e3, -1e3)[number])
-        return InNest(f"{model}_cond_{shape or 'exp'}", params, receptors, {"v": "V_m"})
+        called = f"{model}_cond_{shape or 'exp'}"
+        return InNest(called, params, receptors, {"v": "V_m"}, signs=(1, 1))
 
     return kind
+
+
+def _hodgkin_huxley(name: str, cell: Cell) -> InNest:
+    own = ("g_Na", "g_K", "g_L", "E_Na", "E_K", "E_L", "I_e")
+    params = _params(cell, {**{n: n for n in own}, "C": "C_m"})
+    if _only(name, cell, _CURRENTS) == "exp" or len(cell.receptors) > 2:
+        raise ValueError(
+            f"nest.Nest: '{name}' has exponential currents or more than two receptors; NEST's "
+            "hh_psc_alpha has two of AlphaCurrent, the first for positive weights, the second for "
+            "negative ones."
+        )
+    for end, receptor in zip(("ex", "in"), cell.receptors, strict=False):
+        params |= _params(cell, {"tau": f"tau_syn_{end}"}, receptor)
+    states = {"v": "V_m", "m": "Act_m", "h": "Inact_h", "n": "Act_n"}
+    params |= {states[name]: value for name, value in _start(cell).items() if name in states}
+    receptors = {r: (i, 1e3) for i, r in enumerate(cell.receptors)}
+    return InNest("hh_psc_alpha", params, receptors, states, signs=(1, -1))
+
+
+def _start(cell: Cell) -> dict[str, np.ndarray]:
+    """The states that a cell starts in, by name."""
+    size = max((np.size(x) for own in cell.params.values() for x in own.values()), default=1)
+    steps = CellSteps(cell.plan, size, 0.1, RungeKutta4())
+    states = steps.start(cell.params, steps.ready(cell.params)[1], None).states
+    found = {name: np.asarray(states[place], float) for name, place in states_of(cell.plan)}
+    return {name: value[0] if size == 1 else value for name, value in found.items()}
 
 
 def _izhikevich(name: str, cell: Cell) -> InNest:
@@ -279,4 +312,5 @@ _KINDS: dict[str, Callable[[str, Cell], InNest]] = {
         "aeif", {"Delta_T": "Delta_T", "V_peak": "V_peak", "a": "a", "b": "b", "tau_w": "tau_w"}
     ),
     "Izhikevich": _izhikevich,
+    "HodgkinHuxley": _hodgkin_huxley,
 }
