@@ -134,8 +134,10 @@ def brain() -> tvbjax.Simulator:
 
 
 def together() -> dict:
-    """A column in a brain: within the jit, and in NEST, one after the other and interleaved. How long
-    a second takes, the first of which compiles; and of longer runs rates, Hz, and S_e."""
+    """A column in a brain: within the jit, and in NEST, one after the other and interleaved.
+
+    How long a second takes, the first of which compiles; and of longer runs rates, Hz, and S_e.
+    """
     column, simulator = cortical_column(), brain()
     label = simulator.connectome.labels[10]
     kinds = {
@@ -217,11 +219,12 @@ def page(rows: list[dict], brains: dict) -> str:
         lines.append(f"| {name} | {first:.1f} | {_spread(rest)} |")
     lines += [
         "",
-        "Interleaved windows are half as long, and each costs some milliseconds; a column of 200 cells "
-        "has too little to do in them to make up for it.",
+        "Interleaved windows are half as long, and each costs some milliseconds; a column of 200 "
+        "cells has too little to do in them to make up for it.",
         "",
-        f"{len(LONG_SEEDS)} runs of {LONG / 1000:g} s, without the first of each; means, and standard "
-        "errors over runs. Connections are the same; random numbers are each simulator's own.",
+        f"{len(LONG_SEEDS)} runs of {LONG / 1000:g} s, without the first of each; means, and "
+        "standard errors over runs. Connections are the same; random numbers are each simulator's "
+        "own.",
         "",
         "| | E Hz | I Hz | S_e of the region | S_e elsewhere |",
         "| --- | ---: | ---: | ---: | ---: |",
