@@ -1,5 +1,7 @@
 """Brains with spiking regions: windows, what is handed over, and what is refused."""
 
+from collections.abc import Callable
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -227,7 +229,23 @@ WRONG = [
         "S_e' is in 1, and LowPass gives 1/ms",
     ),
     (lambda: with_output("S_e", "E", quantity="v"), {}, "does not record"),
+    (
+        lambda: with_output("S_e", "E", spiking.WongWangExcitatory(), quantity="v"),
+        {},
+        "does not record",
+    ),
+    (lambda: measured("v"), {}, "makes 'S_e' of a rate, and not of the mean of 'v'"),
+    (
+        lambda: with_output("S_e", "E", spiking.InverseSigmoid(), replaces=False),
+        {},
+        "derivative of 'S_e' is in 1/ms, and InverseSigmoid gives mV",
+    ),
     (lambda: hearing(spiking.Heard("c_9")), {}, "hears 'c_9'"),
+    (
+        lambda: hearing(spiking.Heard("c_0", unit="banana")),
+        {},
+        "what it hears is said to be in ban",
+    ),
     (lambda: {"spiking": spiking.SpikingRegion(column(dt=0.2), outputs())}, {}, "longer than"),
     (lambda: {"spiking": spiking.SpikingRegion(column(dt=0.04), outputs())}, {}, "multiple"),
 ]
@@ -239,6 +257,12 @@ def ordinary():
 
 def with_output(*arguments, **options):
     return {"spiking": spiking.SpikingRegion(column(), spiking.Output(*arguments, **options))}
+
+
+def measured(quantity):
+    network = column(monitors=[spiking.Means("E", (quantity,))])
+    output = spiking.Output("S_e", "E", spiking.WongWangExcitatory(), quantity=quantity)
+    return {"spiking": spiking.SpikingRegion(network, output)}
 
 
 def hearing(heard):
@@ -380,3 +404,72 @@ def test_a_spiking_region_is_fitted_within_its_brain():
         losses.append(float(value))
     assert np.mean(losses[-5:]) < 0.1 * losses[0]
     assert np.mean(losses[-5:]) < 0.02
+
+
+class Wrong(spiking.AbstractSpikingSimulator):
+    """Our own network, whose windows are changed on their way."""
+
+    network: spiking.Network
+    change: Callable[[spiking.Window], object] = eqx.field(static=True)
+
+    def open(self, key):
+        session, change = spiking.InJax(self.network).open(key), self.change
+        finish = session.finish
+        session.finish = lambda: change(finish())
+        return session
+
+
+def first_half(window):
+    return spiking.Window({n: x[: len(x) // 2] for n, x in window.counts.items()}, window.means)
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (lambda window: None, "finish.. is None; give e.g. Window"),
+        (first_half, r"region 'spiking': .* counts of 'E' have the shape \(15,\); a window of 30"),
+        (lambda w: w._replace(counts={"E": w.counts["E"]}), "counts of 'I' have nothing"),
+        (lambda w: w._replace(means={}), "means of 'E' have nothing"),
+        (
+            lambda w: w._replace(counts={n: -1.0 - x for n, x in w.counts.items()}),
+            "counts of 'E' are not all numbers of 0 or more",
+        ),
+    ],
+)
+def test_windows_that_another_simulator_gets_wrong_are_told(change, message):
+    region = spiking.SpikingRegion(Wrong(column(), change), outputs())
+    cosimulator = spiking.CoSimulator(brain(), {"spiking": region})
+    with pytest.raises((ValueError, TypeError), match=message):
+        spiking.cosimulate(cosimulator, 9.0, key=KEY)
+
+
+@pytest.mark.usefixtures("without_type_checks")
+def test_a_cosimulation_is_called_rightly_or_says_how():
+    cosimulator = spiking.CoSimulator(brain(), ordinary())
+    for call, message in (
+        (lambda: spiking.cosimulate("brain", 1.0), "cosimulator is 'brain'"),
+        (lambda: spiking.cosimulated_rates("brain", 1.0), "cosimulator is 'brain'"),
+        (lambda: spiking.cosimulate(cosimulator, "1"), "cosimulate: the duration is '1'"),
+        (
+            lambda: spiking.cosimulated_rates(cosimulator, 5.0),
+            "cosimulated_rates: .*key=jax.random",
+        ),
+        (
+            lambda: spiking.cosimulated_rates(cosimulator, 5.0, key=KEY, period=50.0),
+            "a period of 50 ms is longer than 5 ms",
+        ),
+        (
+            lambda: jax.jit(lambda key: spiking.cosimulate(cosimulator, 1.0, key=key))(KEY),
+            "within jit, grad or vmap use",
+        ),
+    ):
+        with pytest.raises((TypeError, ValueError), match=message):
+            call()
+    broken = eqx.tree_at(
+        lambda c: c.regions["spiking"].outputs[0].converter.tau, cosimulator, jnp.asarray(jnp.nan)
+    )
+    with pytest.raises(ValueError, match="'spiking'.*tau is NaN"):
+        spiking.cosimulate(broken, 1.0, key=KEY)
+    result, rates = spiking.cosimulated_rates(broken, 6.0, key=KEY)
+    assert int(result.final.trouble[0]) >= 0
+    assert all(np.isnan(one).all() for one in rates["spiking"].values())

@@ -3,6 +3,7 @@
 import time
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -526,3 +527,102 @@ def test_weights_may_be_traced():
 
     found = jax.jit(jax.vmap(total))(jnp.array([0.5, 3.0]))
     assert found[0] < found[1]
+
+
+# What would be silence.
+
+
+def test_nan_that_gets_into_a_network_is_named_before_the_run_and_is_nan_within_jit():
+    drive = {"d": sp.Poisson("E", 1.0, weight=5.0)}
+    net = network(drives=drive)
+    cases = (
+        (lambda n: n.drives["d"].rate, "drives\\['d'\\].rate is NaN"),
+        (lambda n: n.populations["E"].cell.params["LifDelta"]["V_th"], "V_th.* is NaN"),
+    )
+    for where, message in cases:
+        broken = eqx.tree_at(where, net, jnp.asarray(jnp.nan))
+        refused(lambda one=broken: sp.simulate(one, 1.0, key=KEY), ValueError, message)
+        found = jax.jit(lambda one: sp.rates(one, 2.0, key=KEY)["E"])(broken)
+        assert np.isnan(found).all()
+    weights = projection(weight=np.ones(8))
+    holes = eqx.tree_at(
+        lambda n: n.projections["a"].weight,
+        network(projections={"a": weights}),
+        jnp.full(8, jnp.nan),
+    )
+    refused(lambda: sp.simulate(holes, 1.0), ValueError, "weight is NaN in 8 of 8 places")
+
+
+def test_conductances_are_not_negative():
+    cell = lems.load_cell("LifConductance", synapses={"inh": "inhibitory_conductance"})
+    cells = {"E": sp.Population(cell, 4)}
+    refused(
+        lambda: network(cells, drives={"d": sp.Poisson("E", 1.0, weight=-0.01)}),
+        ValueError,
+        "the drive 'd' has a weight of -0.01 uS, and conductances are not negative",
+    )
+    refused(
+        lambda: network(cells, {"a": projection(weight=lambda rng, n: rng.normal(size=n))}),
+        ValueError,
+        "'a' has a weight of -.* uS",
+    )
+
+
+def test_surrogates():
+    for kind in (sp.FastSigmoid, sp.Triangle):
+        refused(lambda k=kind: k(width=0.0), ValueError, "width is 0; give one above 0")
+        refused(lambda k=kind: k(passage=-1.0), ValueError, "passage is -1; give one above 0")
+        refused(lambda k=kind: k(width=float("nan")), ValueError, "width is nan")
+    refused(lambda: network(surrogate="fast"), TypeError, "surrogate is 'fast'; give e.g. Fast")
+
+
+def test_what_drives_cannot_do_is_said_when_they_are_put_together():
+    each = sp.HeardEach("c_0", unit="1/ms")
+    refused(
+        lambda: network(
+            drives={"d": sp.Poisson("E", each, 1.0, correlation=sp.SingleInteraction(0.5))}
+        ),
+        ValueError,
+        "proxies of regions, HeardEach, have independent spikes",
+    )
+    refused(
+        lambda: network(drives={"d": sp.Poisson("E", 1.0, 1.0, correlation=other(0.3))}),
+        TypeError,
+        "correlation is 0.3; give e.g. SingleInteraction",
+    )
+    refused(
+        lambda: network(drives={"d": sp.Current("E", each)}),
+        TypeError,
+        "is for the rate of Poisson",
+    )
+
+
+def test_texts_are_no_numbers():
+    refused(lambda: projection(weight="0.5"), TypeError, "'0.5' is no number")
+    refused(lambda: projection(delay="1.5 ms"), TypeError, "delay is '1.5 ms'; give a number of ms")
+    refused(lambda: sp.Bernoulli(other("0.1")), TypeError, "probability is '0.1'")
+    refused(lambda: sp.simulate(network(), other("100")), TypeError, "duration .ms. is '100'")
+    refused(lambda: sp.Rates(()), ValueError, "populations is empty")
+    refused(lambda: sp.Rates(("E",), other("5")), TypeError, "period .ms. is '5'")
+    refused(lambda: sp.GaussianKernel(float("inf")), ValueError, "sigma .ms. is inf")
+    refused(lambda: network(form="dense"), TypeError, "form is 'dense'; give a function")
+    refused(lambda: sp.rates(other("net"), 1.0), TypeError, "rates: network is 'net'")
+
+
+def test_cells_and_recordings_that_would_not_fit_are_said_before():
+    refused(lambda: network({"E": population(10**12)}), MemoryError, "most are of 'E' .1e.12 cells")
+    cells = population(10**5)
+    net = network({"E": cells}, monitors=[sp.States("E", ("v",))])
+    refused(
+        lambda: sp.simulate(net, 1e7), MemoryError, "needs about .* GB, most of it States of 'E'"
+    )
+
+
+def test_a_state_that_diverges_is_told_by_name():
+    cell = CELL.with_params(tau=0.0)
+    net = network({"E": sp.Population(cell, 2, method=lems.Exact())})
+    refused(lambda: sp.simulate(net, 1.0), sp.DivergenceError, "v, .* of 'E' were no finite number")
+
+
+def test_stimulation_has_a_frequency():
+    refused(lambda: sp.examples.suppressing_pulses(-130.0), ValueError, "frequency .Hz. is -130.0")

@@ -4,13 +4,16 @@ happens when NEST fails."""
 import importlib.metadata
 import importlib.util
 
+import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from spiking_brains import brain, column, outputs
 from tvbjax import lems, spiking
 from tvbjax.spiking.nest import worker
+from tvbjax.spiking.nest.session import check_version
 
 pytest.importorskip("nest")
 KEY = jax.random.key(7)
@@ -137,6 +140,49 @@ def test_a_nest_that_fails_is_told_and_nothing_hangs(monkeypatch, fault, patienc
     session.close()
     session.close()
     assert session._process.poll() is not None
+
+
+def stuck(folder, monkeypatch, text):
+    """A module `nest` before the real one."""
+    (folder / "nest.py").write_text(text)
+    monkeypatch.setenv("PYTHONPATH", str(folder))
+
+
+def large():
+    """A description that fills a pipe."""
+    cell = lems.load_cell("LifDelta")
+    pairs = spiking.Projection("E", "E", spiking.FixedInDegree(100), weight=0.1, delay=1.0)
+    cells = {"E": spiking.Population(cell, 1000)}
+    return spiking.Network(cells, {"a": pairs}, dt=0.1, key=KEY)
+
+
+def test_a_nest_that_does_not_read_is_given_up(monkeypatch, tmp_path):
+    stuck(tmp_path, monkeypatch, "import time; time.sleep(60)")
+    with pytest.raises(RuntimeError, match="did not take what it was sent for 2 s"):
+        spiking.nest.Nest(large(), patience=2.0).open(KEY)
+
+
+def test_a_nest_that_cannot_be_imported_says_why(monkeypatch, tmp_path):
+    stuck(tmp_path, monkeypatch, "raise ImportError('libgsl.so.27: cannot open')")
+    with pytest.raises(RuntimeError, match="cannot be imported: libgsl.so.27"):
+        spiking.nest.Nest(large()).open(KEY)
+
+
+def test_nan_does_not_reach_nest():
+    network = column()
+    holes = eqx.tree_at(
+        lambda n: [one.weight for one in n.projections.values()][0], network, jnp.asarray(jnp.nan)
+    )
+    with pytest.raises(ValueError, match="nest.Nest: projections.*weight is NaN"):
+        spiking.nest.Nest(holes)
+    with spiking.nest.Nest(network).open(KEY) as session:
+        with pytest.raises(ValueError, match="'c_0', which drives hear, is not finite"):
+            session.begin({"c_0": np.full(10, np.nan)}, 10)
+
+
+@pytest.mark.parametrize("version", ["3.10rc1", "4.0.0", "master@abc"])
+def test_versions_that_are_new_enough(version):
+    check_version(version)
 
 
 def test_a_missing_or_old_nest_is_told(monkeypatch):

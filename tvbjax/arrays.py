@@ -25,6 +25,8 @@ def as_floats(values: Any) -> Array:
     if np.iscomplexobj(values):
         raise TypeError(f"{values!r:.60} is complex; give its real part, or its absolute value.")
     try:
+        if isinstance(values, str):
+            raise TypeError("text")
         return jnp.asarray(values, dtype=jnp.result_type(float))
     except (TypeError, ValueError) as error:
         raise TypeError(

@@ -240,13 +240,13 @@ def keys_of_runs(simulator: Simulator, key: Array | None, count: int, who: str) 
     return None if key is None else jnp.broadcast_to(key, (count, *key.shape))
 
 
-def whole_steps(duration: float, dt: float) -> int:
-    """The steps of a run of `duration` ms, which is a multiple of dt."""
+def whole_steps(duration: float, dt: float, who: str = "simulate") -> int:
+    """The steps of a run of `duration` ms, which is a multiple of dt. `who`: runs it."""
     if isinstance(duration, str | bool) or np.ndim(duration) != 0 or duration is None:
-        raise TypeError(f"simulate: the duration is {duration!r:.80}; give a number of ms.")
+        raise TypeError(f"{who}: the duration is {duration!r:.80}; give a number of ms.")
     if not duration > 0 or not math.isfinite(duration):
-        raise ValueError(f"simulate: the duration is {duration!r} ms; give a positive time.")
-    return steps_of(float(duration), dt, "simulate: the duration")
+        raise ValueError(f"{who}: the duration is {duration!r} ms; give a positive time.")
+    return steps_of(float(duration), dt, f"{who}: the duration")
 
 
 def phases_of(simulator: Simulator, first: int) -> tuple[int | Array, ...]:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, NamedTuple
 import equinox as eqx
 import numpy as np
 
-from tvbjax.kinds import check_count
+from tvbjax.kinds import check_count, check_number
 
 
 class Pairs(NamedTuple):
@@ -83,6 +83,7 @@ class Bernoulli(AbstractConnectivity):
     autapses: bool = eqx.field(static=True, default=False)
 
     def __check_init__(self):
+        check_number("Bernoulli: probability", self.probability)
         if not 0.0 <= self.probability <= 1.0:
             raise ValueError(
                 f"Bernoulli: probability is {self.probability!r}; give one from 0 to 1."

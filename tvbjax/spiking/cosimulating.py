@@ -5,6 +5,7 @@ converters make of it is what the regions are while the brain runs the same wind
 """
 
 import warnings
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -15,12 +16,15 @@ from jax import lax
 from jaxtyping import Array, ArrayLike, Float, Int
 
 from tvbjax import engine, simulation
+from tvbjax.arrays import is_traced
 from tvbjax.engine import Outside
+from tvbjax.kinds import check_kind
 from tvbjax.progress import progress_bar
 from tvbjax.provenance import describe
 from tvbjax.result import Result
 from tvbjax.spiking import program
 from tvbjax.spiking.cosimulator import CoSimulator, heard_by
+from tvbjax.spiking.known import check_known_numbers
 from tvbjax.spiking.monitors import averaged
 from tvbjax.spiking.network import Network
 from tvbjax.spiking.outside import AbstractSession, InJax, Window
@@ -67,10 +71,22 @@ def cosimulate(
     `RuntimeError` where another simulator fails, which is then closed. Ctrl-C ends the run early;
     what was finished comes back.
     """
+    check_kind("cosimulate: cosimulator", cosimulator, CoSimulator, "CoSimulator(...)")
+    if is_traced((cosimulator, key)):
+        raise TypeError(
+            "cosimulate: within jit, grad or vmap use "
+            "tvbjax.spiking.cosimulated_rates(cosimulator, duration, key=key)."
+        )
+    if isinstance(initial, CosimulationResult | Result):
+        raise TypeError(
+            "cosimulate: initial is a result, and co-simulations are not continued; give a state "
+            "or a history of the brain, as arrays."
+        )
     simulator = cosimulator.simulator
     dt = simulator.integrator.dt
-    steps = simulation.whole_steps(duration, dt)
+    steps = simulation.whole_steps(duration, dt, "cosimulate")
     simulation.check_key(simulator, key, "cosimulate")
+    check_known_numbers("cosimulate", cosimulator.regions)
     for label, region in cosimulator.regions.items():
         check_key(region.described, key, f"cosimulate: region '{label}'")
     window = _window_for(cosimulator, steps)
@@ -108,11 +124,19 @@ def cosimulated_rates(
     what the brain sees to what is in the network and the other way round. Networks run in JAX.
     Instead of raising, `result.final.trouble` tells of a brain that diverged, and rates are NaN.
     """
+    check_kind("cosimulated_rates: cosimulator", cosimulator, CoSimulator, "CoSimulator(...)")
     simulator = cosimulator.simulator
     dt = simulator.integrator.dt
     if cosimulator.outside:
         raise TypeError("cosimulated_rates: a network runs outside of JAX; use cosimulate.")
-    steps = simulation.whole_steps(duration, dt)
+    steps = simulation.whole_steps(duration, dt, "cosimulated_rates")
+    if steps_of(float(period), dt, "cosimulated_rates: the period") > steps:
+        raise ValueError(
+            f"cosimulated_rates: a period of {period:g} ms is longer than {duration:g} ms of run."
+        )
+    simulation.check_key(simulator, key, "cosimulated_rates")
+    for label, region in cosimulator.regions.items():
+        check_key(region.described, key, f"cosimulated_rates: region '{label}'")
     window = _window_for(cosimulator, steps)
     carry, done = _begin(cosimulator, initial, key), 0
     samples: list[list[Array]] = [[] for _ in simulator.monitors]
@@ -130,7 +154,7 @@ def cosimulated_rates(
     values = [jnp.concatenate(x) for x in samples]
     brain = simulation.result_of(simulator, 0, steps, carry.brain, values, "{}", complete=True)
     rates = {
-        label: _rates_of(region.described, counts[label], carry.networks[label], period)
+        label: _rates_of(region.described, counts[label], carry, label, period)
         for label, region in cosimulator.regions.items()
     }
     return brain, rates
@@ -145,9 +169,11 @@ def _rows(simulator, number: int, values: Array, first: int, steps: int, count: 
     return values[which, rows]
 
 
-def _rates_of(network: Network, counts, carry: program.Carry, period: float) -> dict[str, Array]:
+def _rates_of(
+    network: Network, counts, carry: _Carry, label: str, period: float
+) -> dict[str, Array]:
     window = steps_of(float(period), network.dt, "cosimulated_rates: the period")
-    fine = carry.trouble[0] < 0
+    fine = (carry.networks[label].trouble[0] < 0) & (carry.brain.trouble[0] < 0)
     found = {}
     for name, one in network.populations.items():
         whole = jnp.concatenate([part[name] for part in counts])
@@ -408,7 +434,12 @@ def _outside(cosimulator: CoSimulator, begin: _Carry, key, steps: int, window: i
             outside = InJax(network) if isinstance(network, Network) else network
             sessions[label] = outside.open(_own_key(key, number))
         carry, samples, done = _by_sessions(cosimulator, begin, key, steps, window, sessions, bar)
-        return carry, samples, {label: one.result() for label, one in sessions.items()}, done
+        regions = {label: one.result() for label, one in sessions.items()}
+        for label, one in regions.items():
+            check_kind(f"region '{label}': result()", one, SpikingResult, "a SpikingResult")
+        if done < steps:
+            regions = {n: replace(one, complete=False) for n, one in regions.items()}
+        return carry, samples, regions, done
     finally:
         for one in sessions.values():
             one.close()
@@ -424,7 +455,9 @@ def _by_sessions(cosimulator, carry: _Carry, key, steps: int, window: int, sessi
         for place, length in enumerate(lengths):
             if not begun:
                 _tell(cosimulator, sessions, carry.brain, 0, length)
-            handed = {label: one.finish() for label, one in sessions.items()}
+            handed = {
+                label: _finished(cosimulator, label, one, length) for label, one in sessions.items()
+            }
             begun = cosimulator.interleaved and place + 1 < len(lengths)
             if begun:  # they go on while the brain makes the window that they have made
                 _tell(cosimulator, sessions, carry.brain, length, lengths[place + 1])
@@ -444,6 +477,33 @@ def _by_sessions(cosimulator, carry: _Carry, key, steps: int, window: int, sessi
     except KeyboardInterrupt:
         pass
     return carry, samples, done
+
+
+def _finished(cosimulator: CoSimulator, label: str, session: AbstractSession, steps: int) -> Window:
+    """What a session made of a window. Raises where it failed, or made something else."""
+    who = f"region '{label}': {type(session).__name__}"
+    try:
+        found = session.finish()
+    except RuntimeError as error:
+        raise RuntimeError(f"{who}: {error}") from error
+    check_kind(f"{who}.finish()", found, Window, "Window(counts, means)")
+    network = cosimulator.regions[label].described
+    length = steps * cosimulator.substeps(label)
+    for name in network.populations:
+        quantities = len(averaged(network.monitors, name))
+        for what, values, shape in (
+            ("counts", found.counts.get(name), (length,)),
+            ("means", found.means.get(name), (length, quantities)),
+        ):
+            if values is None or np.shape(values) != shape:
+                there = "nothing" if values is None else f"the shape {np.shape(values)}"
+                raise ValueError(
+                    f"{who}: {what} of '{name}' have {there}; a window of {length} steps of the "
+                    f"network has {shape}."
+                )
+            if what == "counts" and not (np.asarray(values) >= 0).all():
+                raise ValueError(f"{who}: counts of '{name}' are not all numbers of 0 or more.")
+    return found
 
 
 def _tell(cosimulator: CoSimulator, sessions, brain, ahead: int, steps: int) -> None:

@@ -195,8 +195,9 @@ def _check_heard(
     sent = model.units.get(heard.name, "")
     unit = sent if heard.unit is None else heard.unit
     if unit and wanted and not _alike(unit, wanted):
+        what = f"'{heard.name}' is" if heard.unit is None else "what it hears is said to be"
         raise ValueError(
-            f"{who}: the drive '{name}' wants {wanted}, and '{heard.name}' is in {unit}; give "
+            f"{who}: the drive '{name}' wants {wanted}, and {what} in {unit}; give "
             f"{type(heard).__name__}('{heard.name}', gain=..., unit='{wanted}') with the gain that "
             "makes it that."
         )
@@ -232,10 +233,18 @@ def _check_output(simulator: Simulator, who: str, network: Network, output: Outp
             f"monitors=[Means('{output.population}', ('{output.quantity}',)), ...]."
         )
     unit, given = model.units.get(output.variable, ""), output.converter.unit
-    if output.replaces and not _alike(unit, given):
-        kind = type(output.converter).__name__
+    kind = type(output.converter).__name__
+    if output.quantity is not None and output.converter.of_rates:
         raise ValueError(
-            f"{who}: '{output.variable}' is in {unit or '1'}, and {kind} gives "
+            f"{who}: {kind} makes '{output.variable}' of a rate, and not of the mean of "
+            f"'{output.quantity}'; leave the quantity out, or take Mean(gain, offset, unit)."
+        )
+    if not output.replaces:
+        unit = f"{unit or '1'}/ms"
+    if not _alike(unit, given):
+        raise ValueError(
+            f"{who}: {'' if output.replaces else 'the derivative of '}'{output.variable}' is in "
+            f"{unit or '1'}, and {kind} gives "
             f"{given or '1'}; choose another converter, or one with gain and unit="
             f"'{unit}' if its gain makes it that."
         )

@@ -12,6 +12,7 @@ from jax.core import Tracer
 from jaxtyping import Array, Float, Int
 
 from tvbjax.arrays import as_floats, check_finite
+from tvbjax.kinds import check_kind
 from tvbjax.spiking.connectivity import cell_numbers
 from tvbjax.spiking.correlated import AbstractCorrelation, MultipleInteraction
 from tvbjax.spiking.poisson import bits_of, lanes_of, poisson_counts
@@ -93,6 +94,14 @@ class Poisson(AbstractSpikeDrive):
 
     def check(self, who, cells):
         check_course(f"{who}: rate", self.rate, cells)
+        if self.correlation is not None:
+            kind = "SingleInteraction(0.1)"
+            check_kind(f"{who}: correlation", self.correlation, AbstractCorrelation, kind)
+            if isinstance(self.rate, HeardEach):
+                raise ValueError(
+                    f"{who}: proxies of regions, HeardEach, have independent spikes; leave out the "
+                    "correlation, or hear the sum of all, Heard(name)."
+                )
         _check_weight(who, self.weight, cells)
         if isinstance(self.rate, jax.Array) and not isinstance(self.rate, Tracer):
             if (np.asarray(self.rate) < 0).any():
@@ -222,6 +231,8 @@ class Current(AbstractDrive):
     state: str = eqx.field(static=True, default="I_in")
 
     def check(self, who, cells):
+        if isinstance(self.value, HeardEach):
+            raise TypeError(f"{who}: HeardEach is for the rate of Poisson; give Heard(name).")
         check_course(f"{who}: value", self.value, cells)
 
     def values(self, signals, begin, first, steps: int, dt: float) -> Float[Array, "step _"]:

@@ -5,34 +5,27 @@ models are of tvb-multiscale; Schirner et al. (2022), NeuroImage 251, 118973.
 """
 
 import abc
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
-from jax.core import Tracer
 from jaxtyping import Array, Float
 
-from tvbjax.arrays import as_floats, check_finite
-from tvbjax.kinds import check_kind
+from tvbjax.arrays import as_floats
+from tvbjax.kinds import check_kind, check_number
+from tvbjax.spiking.known import check_scalars
 
 Scalar = Float[Array, ""]
 
 
-def _check_numbers(one: Any, names: tuple[str, ...], above: tuple[str, ...] = ()) -> None:
-    for name in names:
-        what, value = f"{type(one).__name__}: {name}", getattr(one, name)
-        if value.ndim:
-            raise ValueError(f"{what} has the shape {value.shape}; give one number.")
-        check_finite(what, value)
-        known = not isinstance(value, Tracer)
-        if known and name in above and not value > 0:
-            raise ValueError(f"{what} is {float(value):g}; give one above 0.")
-
-
 class AbstractConverter(eqx.Module):
-    """What is made of a population's rate, kHz, or of another mean of it. `unit`: of the value."""
+    """What is made of a population's rate, kHz, or of another mean of it. `unit`: of the value.
+
+    `of_rates`: whether only a rate can be what it is made of.
+    """
 
     unit: eqx.AbstractVar[str]
+    of_rates: ClassVar[bool] = False
 
     @abc.abstractmethod
     def begin(self, dt: float) -> Any:
@@ -54,7 +47,7 @@ class Mean(AbstractConverter):
     unit: str = eqx.field(static=True, default="1/ms")
 
     def __check_init__(self):
-        _check_numbers(self, ("gain", "offset"))
+        check_scalars(self, ("gain", "offset"))
 
     def begin(self, dt):
         return ()
@@ -71,7 +64,7 @@ class LowPass(AbstractConverter):
     unit: str = eqx.field(static=True, default="1/ms")
 
     def __check_init__(self):
-        _check_numbers(self, ("tau", "gain"), above=("tau",))
+        check_scalars(self, ("tau", "gain"), above=("tau",))
 
     def begin(self, dt):
         return jnp.zeros(())
@@ -91,9 +84,8 @@ class GaussianKernel(AbstractConverter):
     unit: str = eqx.field(static=True, default="1/ms")
 
     def __check_init__(self):
-        if not self.sigma > 0:
-            raise ValueError(f"GaussianKernel: sigma is {self.sigma!r} ms; give one above 0.")
-        _check_numbers(self, ("gain",))
+        check_number("GaussianKernel: sigma (ms)", self.sigma, above=0.0)
+        check_scalars(self, ("gain",))
 
     def begin(self, dt):
         return jnp.zeros(int(4 * self.sigma / dt) + 1)
@@ -112,13 +104,14 @@ class WongWangExcitatory(AbstractConverter):
     kHz. Deco et al. (2014), J. Neurosci. 34, 7886, equation 9. Steps are exact for a constant rate.
     """
 
+    of_rates = True
     tau: Scalar = eqx.field(converter=as_floats, default=100.0)
     gamma: Scalar = eqx.field(converter=as_floats, default=0.641)
     tau_rate: Scalar = eqx.field(converter=as_floats, default=10.0)
     unit: str = eqx.field(static=True, default="")
 
     def __check_init__(self):
-        _check_numbers(self, ("tau", "gamma", "tau_rate"), above=("tau", "gamma"))
+        check_scalars(self, ("tau", "gamma", "tau_rate"), ("tau", "gamma"), ("tau_rate",))
 
     def begin(self, dt):
         return jnp.zeros(()), jnp.zeros(())
@@ -139,12 +132,13 @@ class WongWangInhibitory(AbstractConverter):
     `tau_rate`, which 0 leaves out.
     """
 
+    of_rates = True
     tau: Scalar = eqx.field(converter=as_floats, default=10.0)
     tau_rate: Scalar = eqx.field(converter=as_floats, default=10.0)
     unit: str = eqx.field(static=True, default="")
 
     def __check_init__(self):
-        _check_numbers(self, ("tau", "tau_rate"), above=("tau",))
+        check_scalars(self, ("tau", "tau_rate"), ("tau",), ("tau_rate",))
 
     def begin(self, dt):
         return jnp.zeros(()), jnp.zeros(())
@@ -165,6 +159,7 @@ class InverseSigmoid(AbstractConverter):
     thousandth of the sigmoid's range.
     """
 
+    of_rates = True
     greatest: Scalar = eqx.field(converter=as_floats, default=0.005)
     mid: Scalar = eqx.field(converter=as_floats, default=5.52)
     steepness: Scalar = eqx.field(converter=as_floats, default=0.56)
@@ -173,7 +168,7 @@ class InverseSigmoid(AbstractConverter):
 
     def __check_init__(self):
         names = ("greatest", "mid", "steepness", "tau")
-        _check_numbers(self, names, above=("greatest", "steepness"))
+        check_scalars(self, names, ("greatest", "steepness"), ("tau",))
 
     def begin(self, dt):
         return jnp.zeros(())

@@ -7,7 +7,7 @@ from typing import Any
 import equinox as eqx
 import numpy as np
 
-from tvbjax.kinds import names_of
+from tvbjax.kinds import check_number, names_of
 from tvbjax.spiking.connectivity import cell_numbers
 from tvbjax.spiking.populations import Population, check_known
 from tvbjax.steps import steps_of
@@ -42,6 +42,9 @@ class Rates(AbstractMonitor):
 
     def __init__(self, populations: Sequence[str], period: float = 1.0):
         self.populations = names_of("Rates: populations", populations, "('E', 'I')")
+        if not self.populations:
+            raise ValueError("Rates: populations is empty; name one or more, e.g. ('E', 'I').")
+        check_number("Rates: period (ms)", period, above=0.0)
         self.period = period
 
     def check(self, populations, dt):

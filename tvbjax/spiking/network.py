@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from tvbjax.arrays import check_one_key
+from tvbjax.arrays import check_one_key, is_traced
 from tvbjax.generators import key_words
 from tvbjax.kinds import check_kind, check_number
 from tvbjax.spiking.connectivity import AllToAll, Pairs
@@ -95,8 +95,16 @@ class Network(eqx.Module):
         self.dt, self.surrogate = float(dt), surrogate
         self.monitors = _monitors(monitors, tuple(self.populations))
         check_monitors(self.monitors, self.populations, self.dt)
+        if surrogate is not None:
+            check_kind("Network: surrogate", surrogate, AbstractSurrogate, "FastSigmoid()")
+        if form is not None and not callable(form):
+            raise TypeError(
+                f"Network: form is {form!r:.40}; give a function (pairs, delays, sizes, block) to "
+                "a form, such as lambda *given: spiking.InEdges.of(*given[:3])."
+            )
         for name, one in given.items():
             _check_ends(name, one, self.populations)
+        _check_cells(self.populations)
         _check_memory(given, self.populations)
         self.projections, self.block = _wired(
             given, self.populations, self.dt, key, surrogate is not None, form
@@ -171,6 +179,29 @@ def _check_ends(name: str, one: Projection, populations: Mapping[str, Population
     receptor_of(f"Network: '{name}'", populations[one.target].cell, one.receptor)
 
 
+def _check_cells(populations: Mapping[str, Population]) -> None:
+    """Raise MemoryError where the states of the cells would not fit, of which a few are held."""
+    needed = {name: 4 * 8 * one.size * len(one.cell.states) for name, one in populations.items()}
+    free = free_bytes()
+    if free is not None and sum(needed.values()) > 0.9 * free:
+        name = max(needed, key=lambda one: needed[one])
+        raise MemoryError(
+            f"Network: the states of all cells need about {sum(needed.values()) / 1e9:.1f} GB, and "
+            f"{free / 1e9:.1f} GB are free; most are of '{name}' ({populations[name].size:.3g} "
+            "cells). Make it smaller."
+        )
+
+
+def _check_conductance(who: str, cell: Cell, receptor: Receptor, weight: Any) -> None:
+    """Raise ValueError for negative conductances, which would pull away from their reversal."""
+    unit = cell.plan.plan.units[receptor.unit].units.get(receptor.weight, "")
+    if unit.endswith("S") and not is_traced(weight) and np.size(weight) and np.min(weight) < 0:
+        raise ValueError(
+            f"{who} has a weight of {float(np.min(weight)):g} {unit}, and conductances are not "
+            "negative; what inhibits is a receptor with a low reversal potential."
+        )
+
+
 def _check_memory(
     projections: Mapping[str, Projection], populations: Mapping[str, Population]
 ) -> None:
@@ -229,6 +260,7 @@ def _wired(
         sizes = populations[one.source].size, populations[one.target].size
         cell = populations[one.target].cell
         receptor = receptor_of(f"Network: '{name}'", cell, one.receptor)
+        _check_conductance(f"Network: '{name}'", cell, cell.plan.receptors[receptor], weight)
         longest = int(np.max(delays, initial=1))
         with jax.ensure_compile_time_eval():
             if _in_one(one, populations, form):
@@ -294,6 +326,7 @@ def _check_drive(
                 f"{who} comes to '{receptor}', whose connections remember something; only "
                 "projections do. Drive a population of relays, or another receptor."
             )
+        _check_conductance(who, one.cell, one.cell.plan.receptors[receptor], drive.weight)
     rate = drive.greatest if isinstance(drive, Poisson) else None
     if rate is not None and rate * dt > GREATEST:
         raise ValueError(

@@ -81,6 +81,13 @@ def check_known(who: str, name: object, populations: Mapping[str, Population]) -
         )
 
 
+def _milliseconds(delay: Any) -> np.ndarray:
+    found = np.asarray(delay)
+    if found.dtype.kind not in "iuf":
+        raise TypeError(f"Projection: delay is {delay!r:.60}; give a number of ms, or several.")
+    return found.astype(float)
+
+
 class Projection(eqx.Module):
     """Connections from one population to another, by their names in the network.
 
@@ -115,7 +122,7 @@ class Projection(eqx.Module):
         self.source, self.target, self.receptor = source, target, receptor
         self.connectivity = connectivity
         self.weight = weight if callable(weight) else as_floats(weight)
-        self.delay = delay if callable(delay) else np.asarray(delay, float)
+        self.delay = delay if callable(delay) else _milliseconds(delay)
 
     @property
     def draws(self) -> bool:

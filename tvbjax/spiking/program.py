@@ -116,8 +116,7 @@ class _Program:
         depths = self.depths()
         past = {name: jnp.zeros((depths[name], x.shape[1]), dtype) for name, x in past.items()}
         memory = {name: s.start(self.given[name]) for name, s in self.memories.items()}
-        none = jnp.full(2, -1, jnp.int32)
-        return Carry(jnp.zeros((), jnp.int32), cells, kept, past, memory, none)
+        return Carry(jnp.zeros((), jnp.int32), cells, kept, past, memory, _unknown(network))
 
     def depths(self) -> dict[str, int]:
         """How many steps of the past are read of each population."""
@@ -298,6 +297,14 @@ def advance(
     """
     begin = carry.step if begin is None else begin
     return _Program(network).advance(carry, key, steps, signals or {}, begin)
+
+
+def _unknown(network: Network) -> Int[Array, "2"]:
+    """Trouble at step 0 where any number of the network is NaN: a NaN rate gives no spikes, and a
+    NaN threshold is never passed, without a state that would tell."""
+    leaves = [x for x in jax.tree.leaves(network) if eqx.is_inexact_array(x)]
+    bad = jnp.stack([jnp.isnan(lax.stop_gradient(x)).any() for x in leaves]).any()
+    return jnp.where(bad, jnp.zeros(2, jnp.int32), jnp.full(2, -1, jnp.int32))
 
 
 def _scan(step, loop, given):

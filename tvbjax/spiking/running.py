@@ -10,9 +10,12 @@ import numpy as np
 from jaxtyping import Array
 
 from tvbjax.arrays import check_one_key, is_traced
-from tvbjax.kinds import check_kind
+from tvbjax.kinds import check_kind, check_number
 from tvbjax.progress import progress_bar
 from tvbjax.spiking import program
+from tvbjax.spiking.known import check_known_numbers
+from tvbjax.spiking.machine_memory import free_bytes
+from tvbjax.spiking.monitors import Spikes, States
 from tvbjax.spiking.network import Network
 from tvbjax.spiking.program import Carry
 from tvbjax.spiking.recording import recorded
@@ -61,8 +64,11 @@ def simulate(
             "simulate: within jit, grad or vmap use tvbjax.spiking.rates(network, duration, "
             "key=key), whose result has a fixed shape."
         )
+    check_number("simulate: the duration (ms)", duration)
     steps = steps_of(float(duration), network.dt, "simulate: the duration")
     check_key(network, key, "simulate")
+    check_known_numbers("simulate", network)
+    _check_room(network, steps)
     carry = _start(network, key) if initial is None else _continued(network, initial, key)
     first, complete = int(carry.step), True
     if first + steps >= 2**31:
@@ -102,6 +108,7 @@ def rates(
     A pure function, for `jax.jit`, `vmap` over parameters and keys, and, with
     `Network(surrogate=...)`, `jax.grad`. NaN where a state is no longer finite.
     """
+    check_kind("rates: network", network, Network, "spiking.Network(...)")
     steps = steps_of(float(duration), network.dt, "rates: the duration")
     window = steps_of(float(period), network.dt, "rates: the period")
     if window > steps:
@@ -154,6 +161,26 @@ def _continued(network: Network, initial: SpikingResult, key: Array | None) -> C
     return final
 
 
+def _check_room(network: Network, steps: int) -> None:
+    """Raise MemoryError, before the run, where what is recorded would not fit."""
+    size, needed = jnp.result_type(float).itemsize, {}
+    for one in network.monitors:
+        if isinstance(one, Spikes):
+            needed[f"Spikes of '{one.population}'"] = network.populations[one.population].size / 8
+        if isinstance(one, States):
+            own = network.populations[one.population].size
+            cells = own if one.cells is None else len(one.cells)
+            needed[f"States of '{one.population}'"] = size * cells * len(one.names)
+    whole, free = steps * sum(needed.values()), free_bytes()
+    if free is not None and whole > 0.8 * free:
+        most = max(needed, key=lambda what: needed[what])
+        raise MemoryError(
+            f"simulate: what is recorded of {steps} steps needs about {whole / 1e9:.1f} GB, most "
+            f"of it {most}, and {free / 1e9:.1f} GB are free; record fewer cells, or run it in "
+            "pieces with initial=result."
+        )
+
+
 def _chunk(network: Network, steps: int) -> int:
     cells = sum(one.size for one in network.populations.values()) + network.connections // 100
     count = max(1, math.ceil(steps * cells / _CELL_STEPS_PER_CHUNK))
@@ -169,10 +196,12 @@ def raise_trouble(network: Network, result: SpikingResult) -> None:
         return
     name = list(network.populations)[number]
     states = result.final.cells[name].states
-    named = {place: called for called, place in states_of(network.populations[name].cell.plan)}
-    bad = next((named[p] for p, v in states.items() if not np.isfinite(v).all()), "a state")
+    known = states_of(network.populations[name].cell.plan)
+    bad = [called for called, place in known if not np.isfinite(states[place]).all()]
+    told = ", ".join(bad[:4]) or "a state"
     raise DivergenceError(
-        f"simulate: {bad} of '{name}' was no finite number by {step * network.dt:g} ms; try a "
-        f"smaller dt than {network.dt:g} ms, another method, or weaker weights.",
+        f"simulate: {told} of '{name}' {'were' if len(bad) > 1 else 'was'} no finite number by "
+        f"{step * network.dt:g} ms; look at its parameters and weights for 0 and infinity, or try "
+        f"a smaller dt than {network.dt:g} ms, another method, or weaker weights.",
         result,
     )

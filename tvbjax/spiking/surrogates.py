@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from tvbjax.arrays import as_floats
+from tvbjax.spiking.known import check_scalars
 
 
 class AbstractSurrogate(eqx.Module):
@@ -28,6 +29,9 @@ class AbstractSurrogate(eqx.Module):
 
     width: eqx.AbstractVar[Float[Array, ""]]
     passage: eqx.AbstractVar[Float[Array, ""]]
+
+    def __check_init__(self):
+        check_scalars(self, ("width", "passage"), above=("width", "passage"))
 
     @abc.abstractmethod
     def slope(self, margin: Float[Array, " cell"]) -> Float[Array, " cell"]:
@@ -45,7 +49,10 @@ class AbstractSurrogate(eqx.Module):
 
 
 class FastSigmoid(AbstractSurrogate):
-    """1 / (2 width (1 + |margin| / width)^2): Zenke & Ganguli (2018), Neural Comput. 30, 1514."""
+    """1 / (2 width (1 + |margin| / width)^2): Zenke & Ganguli (2018), Neural Comput. 30, 1514.
+
+    `width` (1, in the threshold's unit) and `passage` (5 ms) as of `AbstractSurrogate`.
+    """
 
     width: Float[Array, ""] = eqx.field(converter=as_floats, default=1.0)
     passage: Float[Array, ""] = eqx.field(converter=as_floats, default=5.0)
@@ -55,7 +62,10 @@ class FastSigmoid(AbstractSurrogate):
 
 
 class Triangle(AbstractSurrogate):
-    """max(0, 1 - |margin| / width) / width: Bellec et al. (2018), NeurIPS 31."""
+    """max(0, 1 - |margin| / width) / width: Bellec et al. (2018), NeurIPS 31.
+
+    `width` (1, in the threshold's unit) and `passage` (5 ms) as of `AbstractSurrogate`.
+    """
 
     width: Float[Array, ""] = eqx.field(converter=as_floats, default=1.0)
     passage: Float[Array, ""] = eqx.field(converter=as_floats, default=5.0)

@@ -136,6 +136,7 @@ def suppressing_pulses(frequency: float = 130.0, amplitude: float = 0.03) -> Pul
     what lasts is the inhibition by afferents that it excites. That it also excites axons, STN's
     own among them, is left out. Rates of 60 Hz and less do little.
     """
+    check_number("suppressing_pulses: frequency (Hz)", frequency, above=0.0)
     return PulseTrain(T=1000.0 / frequency, tau=4.0, amp=-amplitude, onset=0.05)
 
 

@@ -3,12 +3,13 @@
 import importlib.metadata
 import importlib.util
 import queue
+import re
 import subprocess
 import sys
 import tempfile
 import threading
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -16,6 +17,8 @@ import numpy as np
 from jaxtyping import Array
 
 from tvbjax.generators import key_words
+from tvbjax.kinds import check_kind, check_number
+from tvbjax.spiking.known import check_known_numbers
 from tvbjax.spiking.nest.describing import described
 from tvbjax.spiking.nest.messages import receive, send
 from tvbjax.spiking.network import Network
@@ -42,10 +45,14 @@ class Nest(AbstractSpikingSimulator):
     patience: float = eqx.field(static=True, default=600.0)
 
     def __check_init__(self):
+        check_kind("nest.Nest: network", self.network, Network, "spiking.Network(...)")
+        check_number("nest.Nest: patience (s)", self.patience, above=0.0)
         _check_installed()
+        check_known_numbers("nest.Nest", self.network)
         described(self.network, 1)
 
     def open(self, key):
+        check_known_numbers("nest.Nest", self.network)
         return NestSession(self.network, key, self.patience)
 
 
@@ -63,8 +70,8 @@ def _check_installed() -> None:
 
 def check_version(text: str) -> None:
     """Raises `ImportError` for a NEST that is too old."""
-    numbers = tuple(int(part) for part in text.split(".")[:2] if part.isdigit())
-    if numbers < LEAST_VERSION:
+    found = re.match(r"(\d+)\.(\d+)", text)  # not of what is built from a branch
+    if found and tuple(map(int, found.groups())) < LEAST_VERSION:
         least = ".".join(map(str, LEAST_VERSION))
         raise ImportError(
             f"nest.Nest: NEST {text} is installed, and at least {least} is needed; run: "
@@ -103,7 +110,11 @@ class NestSession(AbstractSession):
     def begin(self, signals, steps):
         if self._begun:
             raise RuntimeError("NestSession: a window is not finished; call finish() first.")
-        self._send({"do": "run", "steps": steps}, {k: np.asarray(v) for k, v in signals.items()})
+        told = {name: np.asarray(values) for name, values in signals.items()}
+        for name, values in told.items():
+            if not np.isfinite(values).all():
+                raise ValueError(f"NestSession: '{name}', which drives hear, is not finite.")
+        self._send({"do": "run", "steps": steps}, told)
         self._begun = steps
 
     def finish(self):
@@ -148,26 +159,43 @@ class NestSession(AbstractSession):
         self._said.close()
 
     def _send(self, message: dict[str, Any], arrays: dict[str, np.ndarray] | None = None) -> None:
-        assert self._process.stdin is not None
-        try:
-            send(self._process.stdin, message, arrays or {})
-        except (BrokenPipeError, OSError, ValueError):
-            raise RuntimeError(self._ended()) from None
+        """Writes a message, by a thread, since NEST may be too busy or too stuck to read it."""
+        failures: list[BaseException] = []
+        stream = self._process.stdin
+        assert stream is not None
+
+        def write() -> None:
+            try:
+                send(stream, message, arrays or {})
+            except (OSError, ValueError) as error:
+                failures.append(error)
+
+        writer = threading.Thread(target=write, daemon=True)
+        writer.start()
+        writer.join(self._patience)
+        if writer.is_alive():
+            self._give_up("take what it was sent")
+        if failures:
+            self._answer()  # which may say why it does not read any more
+            raise RuntimeError(self._ended())
 
     def _answer(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         try:
             answer = self._answers.get(timeout=self._patience)
         except queue.Empty:
-            self._process.kill()
-            raise RuntimeError(
-                f"NEST did not answer for {self._patience:g} s and was ended; give "
-                "nest.Nest(..., patience=...) more, or a shorter window."
-            ) from None
+            self._give_up("answer")
         if answer is None:
             raise RuntimeError(self._ended())
         if "failed" in answer[0]:
             raise RuntimeError(f"NEST failed: {answer[0]['failed']}{self._last_words()}")
         return answer
+
+    def _give_up(self, what: str) -> NoReturn:
+        self._process.kill()
+        raise RuntimeError(
+            f"NEST did not {what} for {self._patience:g} s and was ended; give "
+            "nest.Nest(..., patience=...) more, or a shorter window."
+        )
 
     def _ended(self) -> str:
         code = self._process.wait()

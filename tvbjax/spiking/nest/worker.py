@@ -20,6 +20,7 @@ def main() -> None:
     taken = os.fdopen(os.dup(sys.stdin.fileno()), "rb")
     given = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    os.environ["PYNEST_QUIET"] = "1"  # else NEST's licence would be its last words
     try:
         import nest
     except ImportError as error:
