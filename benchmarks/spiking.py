@@ -202,7 +202,7 @@ def page(rows: list[dict], brains: dict) -> str:
         lines.append(
             f"| {row['cells']:,} | {row['drive']} | {_spread(row['ours'])} "
             f"| {_spread(row['nest'])} | {times:.1f} | {one:.2f} | {other:.2f} "
-            f"| {100 * (one / other - 1):+.2f} % | {row['compile']:.1f} |"
+            f"| {100 * (one / other - 1):+.2f} % | {max(0.0, row['compile']):.1f} |"
         )
     lines += [
         "",

@@ -13,6 +13,7 @@ QUICK = ("README", "docs/cells", "docs/extending", "docs/fitting", "docs/network
 LONG = (
     "amortised",
     "bayes",
+    "cosimulation",
     "epilepsy_patient",
     "identifiability",
     "l2l",
