@@ -1,6 +1,7 @@
 """Brains with spiking regions: windows, what is handed over, and what is refused."""
 
 from collections.abc import Callable
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -413,8 +414,8 @@ class Wrong(spiking.AbstractSpikingSimulator):
     change: Callable[[spiking.Window], object] = eqx.field(static=True)
 
     def open(self, key):
-        session, change = spiking.InJax(self.network).open(key), self.change
-        finish = session.finish
+        session: Any = spiking.InJax(self.network).open(key)
+        finish, change = session.finish, self.change
         session.finish = lambda: change(finish())
         return session
 
@@ -446,10 +447,12 @@ def test_windows_that_another_simulator_gets_wrong_are_told(change, message):
 @pytest.mark.usefixtures("without_type_checks")
 def test_a_cosimulation_is_called_rightly_or_says_how():
     cosimulator = spiking.CoSimulator(brain(), ordinary())
+    wrong: Any = "brain"
+    text: Any = "1"
     for call, message in (
-        (lambda: spiking.cosimulate("brain", 1.0), "cosimulator is 'brain'"),
-        (lambda: spiking.cosimulated_rates("brain", 1.0), "cosimulator is 'brain'"),
-        (lambda: spiking.cosimulate(cosimulator, "1"), "cosimulate: the duration is '1'"),
+        (lambda: spiking.cosimulate(wrong, 1.0), "cosimulator is 'brain'"),
+        (lambda: spiking.cosimulated_rates(wrong, 1.0), "cosimulator is 'brain'"),
+        (lambda: spiking.cosimulate(cosimulator, text), "cosimulate: the duration is '1'"),
         (
             lambda: spiking.cosimulated_rates(cosimulator, 5.0),
             "cosimulated_rates: .*key=jax.random",

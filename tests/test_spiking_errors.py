@@ -544,7 +544,7 @@ def test_nan_that_gets_into_a_network_is_named_before_the_run_and_is_nan_within_
         refused(lambda one=broken: sp.simulate(one, 1.0, key=KEY), ValueError, message)
         found = jax.jit(lambda one: sp.rates(one, 2.0, key=KEY)["E"])(broken)
         assert np.isnan(found).all()
-    weights = projection(weight=np.ones(8))
+    weights = projection(weight=other(np.ones(8)))
     holes = eqx.tree_at(
         lambda n: n.projections["a"].weight,
         network(projections={"a": weights}),
@@ -562,7 +562,7 @@ def test_conductances_are_not_negative():
         "the drive 'd' has a weight of -0.01 uS, and conductances are not negative",
     )
     refused(
-        lambda: network(cells, {"a": projection(weight=lambda rng, n: rng.normal(size=n))}),
+        lambda: network(cells, {"a": projection(weight=other(lambda rng, n: rng.normal(size=n)))}),
         ValueError,
         "'a' has a weight of -.* uS",
     )
@@ -598,13 +598,17 @@ def test_what_drives_cannot_do_is_said_when_they_are_put_together():
 
 
 def test_texts_are_no_numbers():
-    refused(lambda: projection(weight="0.5"), TypeError, "'0.5' is no number")
-    refused(lambda: projection(delay="1.5 ms"), TypeError, "delay is '1.5 ms'; give a number of ms")
+    refused(lambda: projection(weight=other("0.5")), TypeError, "'0.5' is no number")
+    refused(
+        lambda: projection(delay=other("1.5 ms")),
+        TypeError,
+        "delay is '1.5 ms'; give a number of ms",
+    )
     refused(lambda: sp.Bernoulli(other("0.1")), TypeError, "probability is '0.1'")
     refused(lambda: sp.simulate(network(), other("100")), TypeError, "duration .ms. is '100'")
     refused(lambda: sp.Rates(()), ValueError, "populations is empty")
     refused(lambda: sp.Rates(("E",), other("5")), TypeError, "period .ms. is '5'")
-    refused(lambda: sp.GaussianKernel(float("inf")), ValueError, "sigma .ms. is inf")
+    refused(lambda: sp.GaussianKernel(sigma=float("inf")), ValueError, "sigma .ms. is inf")
     refused(lambda: network(form="dense"), TypeError, "form is 'dense'; give a function")
     refused(lambda: sp.rates(other("net"), 1.0), TypeError, "rates: network is 'net'")
 
