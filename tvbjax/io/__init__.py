@@ -8,6 +8,12 @@ from tvbjax.io.surfaces import (
     read_region_mapping as read_region_mapping,
     read_surface as read_surface,
 )
+from tvbjax.io.tvb_h5 import (
+    read_connectome_h5 as read_connectome_h5,
+    read_time_series_h5 as read_time_series_h5,
+    write_connectome_h5 as write_connectome_h5,
+    write_time_series_h5 as write_time_series_h5,
+)
 from tvbjax.io.tvb_zip import (
     read_connectome_zip as read_connectome_zip,
     write_connectome_zip as write_connectome_zip,
