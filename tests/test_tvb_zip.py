@@ -111,11 +111,13 @@ def test_real_archives_are_read_as_numpy_reads_them_and_survive_a_round_trip(
     source = shared / "connectomes" / f"{name}.zip"
     if not source.is_file():
         pytest.skip(f"no {source}")
-    connectome = read_connectome_zip(source)
+    unit = 2.0 if size == 296 else 1.0  # placeholders, which are refused as mm
+    connectome = read_connectome_zip(source, unit=unit)
     assert len(connectome.regions) == size and connectome.hemispheres is not None
     assert connectome.hemispheres.sum() == {998: 500}.get(size, size // 2)
     for stem, array in numpy_reading(source).items():
-        np.testing.assert_array_equal(getattr(connectome, stem), array)
+        length = unit if stem in ("centres", "tract_lengths") else 1.0
+        np.testing.assert_array_equal(getattr(connectome, stem), length * array)
     if size == 98:
         weights = np.asarray(connectome.weights)
         assert weights.max() == 1.0 and not np.array_equal(weights, weights.T)
@@ -125,6 +127,27 @@ def test_real_archives_are_read_as_numpy_reads_them_and_survive_a_round_trip(
     assert again.regions == connectome.regions
     np.testing.assert_array_equal(again.weights, connectome.weights)
     np.testing.assert_array_equal(again.tract_lengths, connectome.tract_lengths)
+
+
+def test_placeholders_of_lengths_are_refused(shared):
+    source = shared / "connectomes" / "mouse_calabrese_296.zip"
+    if not source.is_file():
+        pytest.skip(f"no {source}")
+    with pytest.raises(ValueError, match="random placeholders, as in the mouse of Calabrese"):
+        read_connectome_zip(source)
+    rest = read_connectome_zip(source, lengths=False)
+    assert rest.centres is None and not np.asarray(rest.tract_lengths).any()
+    assert float(rest.weights.max()) == pytest.approx(3.687e11, rel=1e-3)
+
+
+def test_lengths_in_another_unit_become_millimetres(path):
+    pack(path, GOOD, **{"areas.txt": "4 8"})
+    connectome = read_connectome_zip(path, unit=0.5)
+    np.testing.assert_array_equal(connectome.tract_lengths, [[0, 15.25], [15.25, 0]])
+    np.testing.assert_array_equal(connectome.centres, [[-0.5, 1, 1.5], [0.75, 1, 1.5]])
+    np.testing.assert_array_equal(connectome.areas, [1, 2])
+    with pytest.raises(ValueError, match="unit"):
+        read_connectome_zip(path, unit=0.0)
 
 
 def awkward() -> Connectome:

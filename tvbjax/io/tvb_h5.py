@@ -25,31 +25,41 @@ import numpy as np
 
 from tvbjax.connectome import Connectome
 from tvbjax.io.atomic import atomic_path
+from tvbjax.io.lengths import in_millimetres
 from tvbjax.regions import hemispheres_from_labels
 
 if TYPE_CHECKING:
     import xarray as xr
 
+_FIELDS = (
+    "weights",
+    "tract_lengths",
+    "centres",
+    "hemispheres",
+    "cortical",
+    "areas",
+    "orientations",
+)
 _VERSIONS = range(1, 6)  # of TVB's data; the attribute TVB_Data_version
 _WRITTEN_AS = 5
 _DIMS = ("time", "variable", "region", "mode")
 _MILLISECONDS = {"ms": 1.0, "msec": 1.0, "s": 1e3, "sec": 1e3}
 
 
-def read_connectome_h5(path: str | os.PathLike[str], *, speed: float = 3.0) -> Connectome:
+def read_connectome_h5(
+    path: str | os.PathLike[str], *, speed: float = 3.0, unit: float = 1.0, lengths: bool = True
+) -> Connectome:
     """A connectome from TVB's HDF5; weights exactly as in the file, never normalised.
 
-    `speed`: conduction speed in mm/ms, which the format does not hold. Hemispheres that the file
-    lacks are guessed by `hemispheres_from_labels`, or None. Lengths are in the file's unit, which
-    is mm by the format; TVB's Allen mouse has voxels of 0.1 mm (`datasets.mouse` knows).
+    `speed`: conduction speed in mm/ms, which the format does not hold. `unit`: mm in the file's
+    unit of length, 0.1 for TVB's Allen mouse. `lengths`: False leaves out centres and tract lengths
+    (then there are no delays). Hemispheres that the file lacks are guessed by
+    `hemispheres_from_labels`, or None.
 
     Raises FileNotFoundError, and ValueError for a file that is no HDF5, of a version that is not
-    known, not complete or not consistent.
+    known, not complete or not consistent, or whose lengths are placeholders.
     """
     with _opened(path) as file:
-        given = {
-            name: _numbers(file, name) for name in ("weights", "tract_lengths") if name in file
-        }
         missing = [n for n in ("weights", "tract_lengths", "region_labels") if n not in file]
         if missing:
             raise ValueError(
@@ -58,19 +68,15 @@ def read_connectome_h5(path: str | os.PathLike[str], *, speed: float = 3.0) -> C
                 "and region_labels."
             )
         labels = _labels(file, "region_labels")
-        optional: dict[str, Any] = {
-            name: _numbers(file, name)
-            for name in ("centres", "hemispheres", "cortical", "areas", "orientations")
-            if name in file
-        }
+        arrays: dict[str, Any] = {name: _numbers(file, name) for name in _FIELDS if name in file}
+    arrays = {name: value for name, value in arrays.items() if value.size}
     for name in ("hemispheres", "cortical", "areas"):
-        if name in optional:
-            optional[name] = optional[name].reshape(-1)
-    optional.setdefault("hemispheres", hemispheres_from_labels(labels))
-    optional = {name: value for name, value in optional.items() if np.size(value)}
-    name = Path(path).stem
+        if name in arrays:
+            arrays[name] = arrays[name].reshape(-1)
+    arrays = in_millimetres(arrays, unit, lengths, str(path))
+    arrays.setdefault("hemispheres", hemispheres_from_labels(labels))
     try:
-        return Connectome(**given, speed=speed, labels=labels, name=name, **optional)
+        return Connectome(**arrays, speed=speed, labels=labels, name=Path(path).stem)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
 
@@ -101,7 +107,7 @@ def write_connectome_h5(connectome: Connectome, path: str | os.PathLike[str]) ->
         "region_labels": np.array([label.encode() for label in regions.labels]),
         **{
             name: getattr(regions, name)
-            for name in ("centres", "hemispheres", "cortical", "areas", "orientations")
+            for name in _FIELDS[2:]
             if getattr(regions, name) is not None
         },
     }

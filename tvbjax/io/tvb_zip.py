@@ -26,6 +26,7 @@ import numpy as np
 from tvbjax.connectome import Connectome
 from tvbjax.io.archive import Archive, open_archive
 from tvbjax.io.atomic import atomic_path
+from tvbjax.io.lengths import in_millimetres
 from tvbjax.io.table import labelled_numbers_from_text, numbers_from_npy, numbers_from_text
 from tvbjax.regions import hemispheres_from_labels
 
@@ -50,19 +51,26 @@ _DATE = (1980, 1, 1, 0, 0, 0)
 
 
 def read_connectome_zip(
-    path: str | os.PathLike[str], *, speed: float = 3.0, limit_bytes: int = 1 << 29
+    path: str | os.PathLike[str],
+    *,
+    speed: float = 3.0,
+    unit: float = 1.0,
+    lengths: bool = True,
+    limit_bytes: int = 1 << 29,
 ) -> Connectome:
     """A connectome from a TVB zip; weights exactly as in the file, never normalised.
 
-    `speed`: conduction speed in mm/ms, which the format does not hold. `limit_bytes`: how much the
-    archive may unpack to (512 MiB). A member belongs to a subject if its file name is the subject's
-    own, else if it contains the subject's word (weight, tract, centres or centers, orientation,
-    cortical, hemisphere, area), in upper or lower case; other members are ignored. Labels that
-    recur are numbered (rLOF, rLOF become rLOF_0, rLOF_1), since a label means one region.
-    Hemispheres that the archive lacks are guessed by `hemispheres_from_labels`, or None.
+    `speed`: conduction speed in mm/ms, which the format does not hold. `unit`: mm in the file's
+    unit of length, 0.1 for TVB's Allen mouse. `lengths`: False leaves out centres and tract lengths
+    (then there are no delays). `limit_bytes`: how much the archive may unpack to (512 MiB). A
+    member belongs to a subject if its file name is the subject's own, else if it contains the
+    subject's word (weight, tract, centres or centers, orientation, cortical, hemisphere, area), in
+    upper or lower case; other members are ignored. Labels that recur are numbered (rLOF, rLOF
+    become rLOF_0, rLOF_1), since a label means one region. Hemispheres that the archive lacks are
+    guessed by `hemispheres_from_labels`, or None.
 
     Raises FileNotFoundError, and ValueError for an archive that is not safe, not complete or not
-    consistent.
+    consistent, or whose lengths are placeholders.
     """
     with open_archive(path, limit_bytes) as archive:
         members = _members_by_subject(archive)
@@ -83,26 +91,17 @@ def read_connectome_zip(
             "hemispheres": (size,),
             "areas": (size,),
         }
-        arrays = {
+        arrays: dict[str, Any] = {
             subject: _array(archive, members[subject], shape, centres_name)
             for subject, shape in shapes.items()
             if subject in members
         }
     labels = _numbered(labels)
-    guess = hemispheres_from_labels(labels)
+    arrays |= {"centres": centres}
+    arrays = in_millimetres(arrays, unit, lengths, str(path))
+    arrays.setdefault("hemispheres", hemispheres_from_labels(labels))
     try:
-        return Connectome(
-            arrays["weights"],
-            arrays["tract_lengths"],
-            speed,
-            labels,
-            centres=centres,
-            hemispheres=arrays.get("hemispheres", guess),
-            cortical=arrays.get("cortical"),
-            areas=arrays.get("areas"),
-            orientations=arrays.get("orientations"),
-            name=_stem(Path(path).name),
-        )
+        return Connectome(**arrays, speed=speed, labels=labels, name=_stem(Path(path).name))
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
 
