@@ -16,7 +16,30 @@ from tvbjax.imaging.allen_tables import (
     AllenTables as AllenTables,
     allen_tables as allen_tables,
 )
+from tvbjax.imaging.diffusion import (
+    Diffusion as Diffusion,
+    Response as Response,
+    Tensors as Tensors,
+    brain_mask as brain_mask,
+    denoised as denoised,
+    fibre_orientations as fibre_orientations,
+    fibre_response as fibre_response,
+    read_diffusion as read_diffusion,
+    read_image as read_image,
+    tensors as tensors,
+)
+from tvbjax.imaging.gradients import (
+    Gradients as Gradients,
+    fibre_coherence as fibre_coherence,
+    fsl_gradients as fsl_gradients,
+    read_fsl_gradients as read_fsl_gradients,
+)
 from tvbjax.imaging.homogeneous import (
     RegionalMatrix as RegionalMatrix,
     homogeneous_matrix as homogeneous_matrix,
+)
+from tvbjax.imaging.phantom import Phantom as Phantom, three_bundles as three_bundles
+from tvbjax.imaging.tractography import (
+    streamline_connectome as streamline_connectome,
+    tracked as tracked,
 )

@@ -1,0 +1,173 @@
+"""Diffusion images: gradients in the right convention, and the bundles of a phantom."""
+
+import dataclasses
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+
+from tvbjax import imaging
+from tvbjax.imaging.gradients import check_orientation, fsl_gradients, read_fsl_gradients
+
+dipy_data = pytest.importorskip("dipy.data")
+AFFINE = np.diag([2.0, 2.0, 2.0, 1.0])
+LABELS = {1: "one", 2: "two", 3: "three", 4: "four"}
+
+
+def table():
+    """Sixty-four directions of a real scan, and one image without."""
+    _, bvals, bvecs = dipy_data.get_fnames(name="small_64D")
+    return np.loadtxt(bvals), np.loadtxt(bvecs)
+
+
+@pytest.fixture(scope="module")
+def phantom():
+    bvals, bvecs = table()
+    weighted = bvals > 50
+    return imaging.three_bundles(bvals, np.where(weighted[:, None], bvecs, 0.0))
+
+
+def connected(phantom, gradients):
+    diffusion = dataclasses.replace(phantom.diffusion, gradients=gradients)
+    white = phantom.white_matter
+    orientations = imaging.fibre_orientations(diffusion, white, phantom.response, order=6)
+    streamlines = imaging.tracked(orientations, white, white, diffusion.affine, seed=1)
+    return imaging.streamline_connectome(
+        streamlines, phantom.parcellation, diffusion.affine, LABELS
+    )
+
+
+def test_the_three_bundles_of_a_phantom_are_found_and_no_other(phantom):
+    found = connected(phantom, phantom.diffusion.gradients)
+    weights, lengths = np.asarray(found.weights), np.asarray(found.tract_lengths)
+    edges = {tuple(map(int, pair)) for pair in np.argwhere(np.triu(weights) > 0)}
+    assert edges == set(phantom.edges)
+    assert not weights[3].any()  # the fourth region is alone
+    for edge, distance in zip(phantom.edges, phantom.distances, strict=True):
+        assert weights[edge] > 200
+        assert lengths[edge] == pytest.approx(distance, rel=0.25)
+    assert found.labels == tuple(LABELS.values())
+    assert found.centres is not None
+    np.testing.assert_allclose(found.centres[1], [50.0, 8.0, 10.0], atol=0.1)
+
+
+def test_reversed_b_vectors_lose_the_bundle_that_lies_across(phantom):
+    right = phantom.diffusion.gradients
+    wrong = dataclasses.replace(right, directions=right.directions * [-1.0, 1.0, 1.0])
+    found = np.asarray(connected(phantom, wrong).weights)
+    assert found[0, 1] > 200 and found[1, 2] > 200
+    assert found[0, 2] < 0.05 * found[0, 1]
+    diffusion = dataclasses.replace(phantom.diffusion, gradients=wrong)
+    with pytest.raises(ValueError, match="the b-vectors look reversed along [xy]"):
+        imaging.tensors(diffusion, phantom.white_matter)
+    imaging.tensors(phantom.diffusion, phantom.white_matter)
+
+
+def test_the_response_is_that_of_a_single_fibre(phantom):
+    found = imaging.tensors(phantom.diffusion, phantom.white_matter)
+    response = imaging.fibre_response(phantom.diffusion, found)
+    np.testing.assert_allclose(response.eigenvalues, phantom.response.eigenvalues, rtol=0.1)
+    assert response.signal == pytest.approx(100.0, rel=0.05)
+    with pytest.raises(ValueError, match="no voxel has an anisotropy of 2 or more"):
+        imaging.fibre_response(phantom.diffusion, found, least=2.0)
+
+
+def test_a_real_crop(tmp_path):
+    """dipy's 10 x 10 x 10 voxels of a brain: tensors as published with it."""
+    image, bvals, bvecs = dipy_data.get_fnames(name="small_64D")
+    diffusion = imaging.read_diffusion(image, bvals, bvecs)
+    everywhere = np.ones(diffusion.data.shape[:3], bool)
+    found = imaging.tensors(diffusion, everywhere)
+    assert int((found.anisotropy > 0.3).sum()) == pytest.approx(595, abs=20)
+    response = imaging.fibre_response(diffusion, found)
+    np.testing.assert_allclose(response.eigenvalues, [1.47e-3, 0.47e-3, 0.47e-3], rtol=0.15)
+    orientations = imaging.fibre_orientations(diffusion, everywhere, response, order=6)
+    white = found.anisotropy > 0.2
+    lines = imaging.tracked(orientations, white, white, diffusion.affine, seed=1, density=1)
+    octants = (np.indices(everywhere.shape) >= 5) * np.array([1, 2, 4])[:, None, None, None]
+    octants = 1 + octants.sum(axis=0)
+    names = {n: f"octant {n}" for n in range(1, 9)}
+    made = imaging.streamline_connectome(lines, octants, diffusion.affine, names)
+    weights = np.asarray(made.weights)
+    np.testing.assert_array_equal(weights, weights.T)
+    assert weights.sum() > 100
+
+
+def test_fsls_x_is_reversed_where_the_grid_is_right_handed():
+    bvals, bvecs = np.array([0.0, 1000.0]), np.array([[0, 0, 0], [0.6, 0.8, 0.0]])
+    right = fsl_gradients(bvals, bvecs, AFFINE)
+    left = fsl_gradients(bvals, bvecs, np.diag([-2.0, 2.0, 2.0, 1.0]))
+    np.testing.assert_allclose(right.directions[1], [-0.6, 0.8, 0.0])
+    np.testing.assert_allclose(left.directions[1], [0.6, 0.8, 0.0])
+    assert right.shells == (1000,) and right.unweighted.tolist() == [True, False]
+
+
+def test_coherence_is_that_of_straight_fibres():
+    """Diagonal fibres of one direction go on; mirrored, they do not."""
+    directions = np.broadcast_to(np.array([1.0, 1.0, 0.0]) / np.sqrt(2), (6, 6, 3, 3))
+    weights = np.ones((6, 6, 3))
+    voxel = np.ones(3)
+    check_orientation(directions, weights, voxel)
+    # In every plane 5 x 5 pairs of voxels lie on a diagonal, each of twice the weight 1; and
+    # across planes they are more than 30 degrees off.
+    assert imaging.fibre_coherence(directions, weights, voxel) == 2 * 25 * 3
+    band = np.abs(np.subtract.outer(np.arange(6), np.arange(6)))[:, :, None] <= 1
+    mirrored = directions * [-1.0, 1.0, 1.0]
+    with pytest.raises(ValueError, match="look reversed along x"):
+        check_orientation(mirrored, weights * band, voxel)
+
+
+def write_table(folder: Path, bvals: str, bvecs: str):
+    (folder / "a.bval").write_text(bvals)
+    (folder / "a.bvec").write_text(bvecs)
+    return folder / "a.bval", folder / "a.bvec"
+
+
+@pytest.mark.parametrize(
+    "bvals, bvecs, message",
+    [
+        ("0 1000 1000", "0 1\n0 0\n0 0", "3 b-values and .* 2 b-vectors"),
+        ("0 1000", "0 2\n0 0\n0 0", "b-vector of volume 1 .* has the length 2, and 1 of 1"),
+        ("0 0", "0 0\n0 0\n0 0", "no volume is weighted"),
+        ("0 -5", "0 0\n0 0\n0 0", "finite and >= 0"),
+        ("0 1000", "0 1\n0 0", "2 x 2 numbers; b-vectors are three rows"),
+        ("0 1000", "0 x\n0 0\n0 0", "line 1, column 2: 'x' is not a number"),
+    ],
+)
+def test_tables_of_gradients_that_are_wrong(tmp_path, bvals, bvecs, message):
+    with pytest.raises(ValueError, match=message):
+        read_fsl_gradients(*write_table(tmp_path, bvals, bvecs), AFFINE)
+
+
+def test_images_that_do_not_fit(tmp_path):
+    tables = write_table(tmp_path, "0 1000", "0 1\n0 0\n0 0")
+    data = np.ones((3, 3, 3, 4), np.float32)
+    whole = tmp_path / "dwi.nii"
+    nibabel.save(nibabel.Nifti1Image(data, AFFINE), whole)
+    with pytest.raises(ValueError, match="2 gradients for 4 volumes"):
+        imaging.read_diffusion(whole, *tables)
+    cut = tmp_path / "cut.nii"
+    cut.write_bytes(whole.read_bytes()[:400])
+    with pytest.raises(ValueError, match="no readable image, or a cut one"):
+        imaging.read_diffusion(cut, *tables)
+    flat = tmp_path / "flat.nii"
+    nibabel.save(nibabel.Nifti1Image(data[..., 0], AFFINE), flat)
+    with pytest.raises(ValueError, match="has 3 axes, .* it needs 4"):
+        imaging.read_diffusion(flat, *tables)
+    with pytest.raises(FileNotFoundError, match="there is no file"):
+        imaging.read_diffusion(tmp_path / "absent.nii", *tables)
+    nibabel.save(nibabel.Nifti1Image(1.5 * data[..., 0], AFFINE), flat)
+    with pytest.raises(ValueError, match="whole numbers, and this has 1.5"):
+        imaging.read_image(flat, 3, labels=True)
+
+
+def test_parcellations_that_do_not_fit():
+    lines = [np.array([[1.0, 1.0, 1.0], [15.0, 1.0, 1.0]])]
+    volume = np.zeros((10, 4, 4), np.int32)
+    volume[0, 0, 0], volume[9, 3, 3] = 1, 2
+    with pytest.raises(ValueError, match=r"no voxel of the parcellation is 3 \(three\)"):
+        imaging.streamline_connectome(lines, volume, AFFINE, LABELS)
+    pair = {1: "one", 2: "two"}
+    with pytest.raises(ValueError, match="none of 1 streamlines joins two regions"):
+        imaging.streamline_connectome(lines, volume, AFFINE, pair)
