@@ -1,0 +1,162 @@
+"""From BOLD images to clean regional series: means over parcels, without what confounds explain.
+
+Cleaning is nilearn's (Abraham et al. 2014, Front. Neuroinform. 8, 14), an optional extra.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from tvbjax.imaging._packages import needed
+from tvbjax.kinds import check_number
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+_FEWEST = 10  # samples, below which nothing is said of correlations
+
+
+def regional_series(
+    bold: Float[np.ndarray, "*place time"],
+    parcellation: Int[np.ndarray, "*place"],
+    labels: Mapping[int, str],
+    *,
+    repetition_time: float,
+    confounds: Float[np.ndarray, "time confound"] | None = None,
+    band: tuple[float | None, float | None] = (None, None),
+) -> "xr.DataArray":
+    """Clean series of regions, (time, region), z-scored; time in ms at the end of each repetition.
+
+    `bold`: of voxels (x, y, z, time) or of a surface's vertices (vertex, time). `parcellation`: the
+    region of each, 0 for none. `labels`: names by number, in the order of the regions.
+    `repetition_time`: ms. `confounds`: what is taken out by regression, as of fMRIPrep. `band`: Hz,
+    the lowest and the highest frequency that stay, None for no end.
+
+    Trends are taken out, and voxels that never change are passed by. Raises ValueError for a
+    parcellation of another shape, labels without a voxel, confounds of another length, NaN.
+    """
+    import xarray as xr
+
+    check_number("regional_series: repetition_time (ms)", repetition_time, above=0.0)
+    if bold.shape[:-1] != parcellation.shape:
+        raise ValueError(
+            f"regional_series: BOLD of {bold.shape[:-1]} places and a parcellation of "
+            f"{parcellation.shape}; resample the parcellation to the BOLD image, by nearest "
+            "neighbours."
+        )
+    samples = bold.shape[-1]
+    if samples < _FEWEST:
+        raise ValueError(f"regional_series: {samples} samples; give {_FEWEST} or more.")
+    confounds = _checked(confounds, samples)
+    values = np.asarray(bold, np.float64).reshape(-1, samples)
+    places = parcellation.ravel()
+    moving = values.std(axis=1) > 0
+    columns, missing = [], []
+    for number, name in labels.items():
+        chosen = (places == number) & moving
+        if not chosen.any():
+            missing.append(f"{number} ({name})")
+            continue
+        columns.append(values[chosen].mean(axis=0))
+    if missing:
+        raise ValueError(
+            f"regional_series: there is no signal in {', '.join(missing[:5])}"
+            f"{' and others' if len(missing) > 5 else ''}; leave these labels out, or take the "
+            "parcellation that they are of."
+        )
+    raw = np.stack(columns, axis=1)
+    if not np.isfinite(raw).all():
+        region = list(labels.values())[int(np.argwhere(~np.isfinite(raw))[0, 1])]
+        raise ValueError(f"regional_series: BOLD has NaN or infinity in '{region}'.")
+    low, high = band
+    seconds = repetition_time / 1000.0
+    if high is not None and high >= 0.5 / seconds:
+        raise ValueError(
+            f"regional_series: the band ends at {high:g} Hz, and samples every {seconds:g} s tell "
+            f"frequencies below {0.5 / seconds:g} Hz apart."
+        )
+    clean = needed("nilearn.signal").clean(
+        raw,
+        confounds=confounds,
+        detrend=True,
+        standardize="zscore_sample",
+        high_pass=low,
+        low_pass=high,
+        t_r=seconds,
+    )
+    time = repetition_time * (1.0 + np.arange(samples))
+    coords: dict[str, Any] = {
+        "time": ("time", time, {"units": "ms", "long_name": "time"}),
+        "region": list(labels.values()),
+    }
+    return xr.DataArray(clean, coords, ("time", "region"), name="bold")
+
+
+def tangent_connectivity(people: "Sequence[xr.DataArray]") -> "xr.DataArray":
+    """Each person's deviation from the mean connectivity of all, (person, region, other_region), in
+    the tangent space at it: Varoquaux et al. (2010), MICCAI 6361, 200.
+
+    `people`: of `regional_series`. For correlations and partial ones of one person there are
+    `tvbjax.analysis.functional_connectivity` and `partial_correlation`. Raises ValueError for fewer
+    than two people, or other regions.
+    """
+    import xarray as xr
+
+    if len(people) < 2:
+        raise ValueError(
+            "tangent_connectivity: it is relative to a group; give two people or more."
+        )
+    labels = people[0]["region"].values
+    for number, one in enumerate(people):
+        if list(one["region"].values) != list(labels):
+            raise ValueError(f"tangent_connectivity: person {number} has other regions than 0.")
+    measure = needed("nilearn.connectome").ConnectivityMeasure(
+        kind="tangent", standardize="zscore_sample"
+    )
+    return xr.DataArray(
+        measure.fit_transform([one.values for one in people]),
+        {"region": labels, "other_region": labels},
+        ("person", "region", "other_region"),
+        name="tangent connectivity",
+    )
+
+
+def fmriprep_confounds(bold: str | Path, **options: Any) -> Float[np.ndarray, "time confound"]:
+    """Confounds of fMRIPrep that belong to a BOLD image of it, as nilearn chooses them.
+
+    `options`: those of `nilearn.interfaces.fmriprep.load_confounds`, by default its strategy of
+    motion, high-pass and white matter with CSF. Samples that a strategy leaves out are an error
+    here, since time would jump. Raises FileNotFoundError, ValueError.
+    """
+    path = Path(bold)
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {path}.")
+    load = needed("nilearn.interfaces.fmriprep").load_confounds
+    table, kept = load(str(path), **options)
+    if kept is not None and len(kept) < len(table):
+        raise ValueError(
+            f"fmriprep_confounds: the strategy leaves out {len(table) - len(kept)} samples; take "
+            "one without scrubbing."
+        )
+    return table.to_numpy(float)
+
+
+def _checked(confounds: Any, samples: int) -> np.ndarray | None:
+    if confounds is None:
+        return None
+    found = np.array(confounds, float)
+    if found.ndim != 2 or len(found) != samples:
+        raise ValueError(
+            f"regional_series: confounds have the shape {found.shape}, and there are {samples} "
+            "samples; give one row for each."
+        )
+    # fMRIPrep's derivatives have no first value.
+    first = np.isnan(found[0])
+    found[0, first] = 0.0
+    if not np.isfinite(found).all():
+        row = int(np.argwhere(~np.isfinite(found))[0, 0])
+        raise ValueError(f"regional_series: confounds have NaN or infinity in row {row}.")
+    return found
