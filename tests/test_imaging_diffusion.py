@@ -81,7 +81,14 @@ def test_a_real_crop(tmp_path):
     found = imaging.tensors(diffusion, everywhere)
     assert int((found.anisotropy > 0.3).sum()) == pytest.approx(595, abs=20)
     response = imaging.fibre_response(diffusion, found)
-    np.testing.assert_allclose(response.eigenvalues, [1.47e-3, 0.47e-3, 0.47e-3], rtol=0.15)
+    csdeconv = pytest.importorskip("dipy.reconst.csdeconv")
+    (eigenvalues, signal), _ = csdeconv.response_from_mask_ssst(
+        diffusion.table, diffusion.data, found.anisotropy >= 0.7
+    )
+    # dipy takes the second for both of those across; here it is the mean of both.
+    assert response.eigenvalues[0] == pytest.approx(eigenvalues[0], rel=1e-6)
+    assert 0.5 * eigenvalues[1] < response.eigenvalues[1] < eigenvalues[1]
+    assert response.signal == pytest.approx(float(signal), rel=1e-6)
     orientations = imaging.fibre_orientations(diffusion, everywhere, response, order=6)
     white = found.anisotropy > 0.2
     lines = imaging.tracked(orientations, white, white, diffusion.affine, seed=1, density=1)

@@ -1,6 +1,9 @@
 """Packages that imaging needs, imported when they are used."""
 
 import importlib
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 
@@ -16,3 +19,12 @@ def needed(module: str) -> Any:
             f"tvbjax.imaging: {package} is not installed; run: pip install 'tvbjax[imaging]'.",
             name=package,
         ) from error
+
+
+@contextmanager
+def in_dipys_basis() -> Iterator[None]:
+    """dipy's deconvolution and tracking share a basis of spherical harmonics that it calls legacy,
+    and warns of wherever it is used."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The legacy", PendingDeprecationWarning)
+        yield

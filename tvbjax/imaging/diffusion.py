@@ -12,7 +12,7 @@ import nibabel.filebasedimages
 import numpy as np
 from jaxtyping import Bool, Float
 
-from tvbjax.imaging._packages import needed
+from tvbjax.imaging._packages import in_dipys_basis, needed
 from tvbjax.imaging.gradients import Gradients, check_orientation, read_fsl_gradients
 
 Volume = Float[np.ndarray, "x y z"]
@@ -173,6 +173,7 @@ def fibre_orientations(
     """
     csd = needed("dipy.reconst.csdeconv")
     pair = (response.eigenvalues, response.signal)
-    model = csd.ConstrainedSphericalDeconvModel(diffusion.table, pair, sh_order_max=order)
-    fit = model.fit(diffusion.data, mask=mask)
+    with in_dipys_basis():
+        model = csd.ConstrainedSphericalDeconvModel(diffusion.table, pair, sh_order_max=order)
+        fit = model.fit(diffusion.data, mask=mask)
     return np.nan_to_num(fit.shm_coeff).astype(np.float64)

@@ -110,7 +110,7 @@ def fibre_coherence(
         if step <= (0, 0, 0):
             continue
         way = np.array(step) * voxel
-        along = np.abs(directions @ (way / np.linalg.norm(way))) > near
+        along = (np.abs(directions @ (way / np.linalg.norm(way))) > near) & (weights > 0)
         here, there = (
             tuple(
                 slice(max(0, sign * s), n + min(0, sign * s))

@@ -10,11 +10,11 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from tvbjax.connectome import Connectome
-from tvbjax.imaging._packages import needed
+from tvbjax.imaging._packages import in_dipys_basis, needed
 from tvbjax.kinds import check_count, check_number
 from tvbjax.regions import hemispheres_from_labels
 
-Streamlines = Sequence[Float[np.ndarray, "point 3"]]
+Streamlines = Sequence[np.ndarray]  # (point, 3), mm, each with points of its own
 
 
 def tracked(
@@ -45,21 +45,22 @@ def tracked(
     criteria = needed("dipy.tracking.stopping_criterion")
     utils, data = needed("dipy.tracking.utils"), needed("dipy.data")
     shortest, longest = lengths
-    found = tracker.probabilistic_tracking(
-        utils.seeds_from_mask(seeds, affine, density=density),
-        criteria.BinaryStoppingCriterion(within),
-        affine,
-        sh=orientations,
-        sphere=data.default_sphere,
-        min_len=max(2, int(shortest / step)),
-        max_len=int(longest / step),
-        step_size=step,
-        voxel_size=np.linalg.norm(affine[:3, :3], axis=0),
-        max_angle=angle,
-        random_seed=seed,
-        return_all=False,
-    )
-    kept = [np.asarray(one) for one in found if len(one) > 1]
+    with in_dipys_basis():
+        found = tracker.probabilistic_tracking(
+            utils.seeds_from_mask(seeds, affine, density=density),
+            criteria.BinaryStoppingCriterion(within),
+            affine,
+            sh=orientations,
+            sphere=data.default_sphere,
+            min_len=max(2, int(shortest / step)),
+            max_len=int(longest / step),
+            step_size=step,
+            voxel_size=np.linalg.norm(affine[:3, :3], axis=0),
+            max_angle=angle,
+            random_seed=seed,
+            return_all=False,
+        )
+        kept = [np.asarray(one) for one in found if len(one) > 1]
     if not kept:
         raise ValueError(
             f"tracked: no streamline of {shortest:g} to {longest:g} mm; look at the mask, or allow "
