@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+import tvbjax
 from tvbjax import datasets
 
 
@@ -187,3 +188,20 @@ def test_synthetic_depends_on_the_key_alone():
 def test_synthetic_refuses(recipe, message):
     with pytest.raises(ValueError, match=message):
         datasets.synthetic_connectome(key=jax.random.key(0), **recipe)
+
+
+def test_the_catalogue_says_what_there_is_and_how_it_is_loaded():
+    found = datasets.catalogue()
+    names = {one.name for one in found}
+    assert {*datasets.names(), "mouse98", "synthetic", "hcp/*"} <= names
+    assert all(one.origin and one.licence and one.fit_for and one.call for one in found)
+    for one in found:
+        path = one.call.split("(")[0].split(".")
+        place = tvbjax
+        for part in path:
+            place = getattr(place, part)
+        assert callable(place)
+    table = repr(found)
+    assert table.splitlines()[0].startswith("name") and "tvb76" in table
+    by_name = {one.name: one for one in found}
+    assert by_name["synthetic"].there and not by_name["mouse98"].there

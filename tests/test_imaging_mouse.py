@@ -1,5 +1,7 @@
 """The mouse's connectome from tables of tracers: a planted one is found again."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -20,8 +22,8 @@ def places_of(made):
     return imaging.allen_places(made.annotation, tables_of(made).structures, RESOLUTION)
 
 
-def built(made, **options):
-    options = {"volume": 0.1} | options
+def built(made, **options: Any):
+    options = {"volume": 0.1, **options}
     return imaging.allen_connectome(tables_of(made), places_of(made), **options)
 
 

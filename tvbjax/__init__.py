@@ -11,6 +11,7 @@ from tvbjax import (
     features as features,
     forward as forward,
     generators as generators,
+    imaging as imaging,
     integrators as integrators,
     lems as lems,
     monitors as monitors,

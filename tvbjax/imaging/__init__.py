@@ -28,6 +28,13 @@ from tvbjax.imaging.diffusion import (
     read_image as read_image,
     tensors as tensors,
 )
+from tvbjax.imaging.functional import (
+    fmriprep_confounds as fmriprep_confounds,
+    regional_series as regional_series,
+    shrunk_correlation as shrunk_correlation,
+    shrunk_partial_correlation as shrunk_partial_correlation,
+    tangent_connectivity as tangent_connectivity,
+)
 from tvbjax.imaging.gradients import (
     Gradients as Gradients,
     fibre_coherence as fibre_coherence,

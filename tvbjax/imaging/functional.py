@@ -53,8 +53,8 @@ def regional_series(
     confounds = _checked(confounds, samples)
     values = np.asarray(bold, np.float64).reshape(-1, samples)
     places = parcellation.ravel()
-    moving = values.std(axis=1) > 0
     columns, missing = [], []
+    moving = values.std(axis=1) != 0  # also where it is NaN
     for number, name in labels.items():
         chosen = (places == number) & moving
         if not chosen.any():
@@ -95,16 +95,28 @@ def regional_series(
     return xr.DataArray(clean, coords, ("time", "region"), name="bold")
 
 
+def shrunk_correlation(series: "xr.DataArray") -> "xr.DataArray":
+    """Correlations of regions, (region, other_region), from a covariance that is shrunk towards one
+    without correlations, by as much as the number of samples asks for: Ledoit & Wolf (2004), J.
+    Multivar. Anal. 88, 365. nilearn's default. Without shrinking:
+    `tvbjax.analysis.functional_connectivity`.
+    """
+    return _measured([series], "correlation")[0]
+
+
+def shrunk_partial_correlation(series: "xr.DataArray") -> "xr.DataArray":
+    """Correlations of regions with those of all others taken out, (region, other_region), from a
+    shrunk covariance, as in `shrunk_correlation`: also with fewer samples than regions."""
+    return _measured([series], "partial correlation")[0]
+
+
 def tangent_connectivity(people: "Sequence[xr.DataArray]") -> "xr.DataArray":
     """Each person's deviation from the mean connectivity of all, (person, region, other_region), in
     the tangent space at it: Varoquaux et al. (2010), MICCAI 6361, 200.
 
-    `people`: of `regional_series`. For correlations and partial ones of one person there are
-    `tvbjax.analysis.functional_connectivity` and `partial_correlation`. Raises ValueError for fewer
-    than two people, or other regions.
+    `people`: of `regional_series`. Covariances are shrunk, as in `shrunk_correlation`. Raises
+    ValueError for fewer than two people, or other regions.
     """
-    import xarray as xr
-
     if len(people) < 2:
         raise ValueError(
             "tangent_connectivity: it is relative to a group; give two people or more."
@@ -113,14 +125,20 @@ def tangent_connectivity(people: "Sequence[xr.DataArray]") -> "xr.DataArray":
     for number, one in enumerate(people):
         if list(one["region"].values) != list(labels):
             raise ValueError(f"tangent_connectivity: person {number} has other regions than 0.")
-    measure = needed("nilearn.connectome").ConnectivityMeasure(
-        kind="tangent", standardize="zscore_sample"
-    )
+    return _measured(people, "tangent")
+
+
+def _measured(people: "Sequence[xr.DataArray]", kind: str) -> "xr.DataArray":
+    import xarray as xr
+
+    connectome = needed("nilearn.connectome")
+    measure = connectome.ConnectivityMeasure(kind=kind, standardize="zscore_sample")
+    labels = people[0]["region"].values
     return xr.DataArray(
         measure.fit_transform([one.values for one in people]),
         {"region": labels, "other_region": labels},
         ("person", "region", "other_region"),
-        name="tangent connectivity",
+        name=f"{kind} connectivity",
     )
 
 
