@@ -1,5 +1,9 @@
 """Readers and writers of files. Each module knows one format and nothing of simulation."""
 
+from tvbjax.io.bids import (
+    read_bids_connectome as read_bids_connectome,
+    write_bids_connectome as write_bids_connectome,
+)
 from tvbjax.io.sensors import (
     read_gain_matrix as read_gain_matrix,
     read_sensors as read_sensors,

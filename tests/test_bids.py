@@ -1,0 +1,136 @@
+"""Connectomes in BIDS's folders: what is written reads back and is valid, and all dialects read."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tvbjax.connectome import Connectome
+from tvbjax.io import read_bids_connectome, write_bids_connectome
+
+WEIGHTS = np.array([[0.0, 1.5, 0.0], [2.0, 0.0, 0.25], [0.1, 0.0, 0.0]])
+LENGTHS = np.array([[0.0, 30.0, 41.5], [30.0, 0.0, 12.0], [41.5, 12.0, 0.0]])
+LABELS = ("lA", "rA", "rB")
+
+
+def brain():
+    return Connectome(WEIGHTS, LENGTHS, labels=LABELS, name="mine")
+
+
+def tab(path: Path, array, header=None, by="\t"):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = [by.join(map(str, row)) for row in np.asarray(array).tolist()]
+    path.write_text("\n".join([*([by.join(header)] if header else []), *lines]) + "\n")
+
+
+def check(found: Connectome, labels=LABELS):
+    np.testing.assert_array_equal(found.weights, WEIGHTS)
+    np.testing.assert_array_equal(found.tract_lengths, LENGTHS)
+    assert found.labels == labels and found.name == "sub-01"
+
+
+def test_what_is_written_reads_back(tmp_path):
+    written = write_bids_connectome(brain(), tmp_path, "01", atlas="DK", session="a")
+    assert [path.name for path in written] == [
+        "sub-01_ses-a_atlas-DK_meas-streamlineWeight_relmat.dense.tsv",
+        "sub-01_ses-a_atlas-DK_meas-tractLength_relmat.dense.tsv",
+        "atlas-DK_nodeindices.tsv",
+    ]
+    check(read_bids_connectome(tmp_path, "01", session="a"))
+    check(read_bids_connectome(tmp_path, "01"))
+    sidecar = json.loads(
+        written[0].with_name(written[0].name.replace("dense.tsv", "json")).read_text()
+    )
+    assert sidecar["Directed"] and not sidecar["ValidDiagonal"] and sidecar["NonNegative"]
+    write_bids_connectome(brain(), tmp_path, "02", atlas="DK")
+    write_bids_connectome(brain(), tmp_path, "01", atlas="DK", session="a")  # once more
+    assert len(list(tmp_path.rglob("*.dense.tsv"))) == 4
+
+
+def test_a_validator_finds_no_fault(tmp_path):
+    validator = shutil.which("bids-validator-deno", path=str(Path(sys.executable).parent))
+    if validator is None:
+        pytest.skip("bids-validator-deno is not installed; run: pip install bids-validator-deno")
+    write_bids_connectome(brain(), tmp_path, "01", atlas="DK")
+    done = subprocess.run(
+        [validator, "--json", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.stdout, done.stderr
+    issues = json.loads(done.stdout)["issues"]["issues"]
+    assert not [one for one in issues if one.get("severity") == "error"], issues
+    assert done.returncode == 0
+
+
+def test_the_dialect_of_the_pull_request(tmp_path):
+    folder = tmp_path / "sub-01" / "connectivity"
+    tab(folder / "sub-01_desc-weight_conndata-network_connectivity.tsv", WEIGHTS, LABELS)
+    tab(folder / "sub-01_desc-distance_conndata-network_connectivity.tsv", LENGTHS, LABELS)
+    check(read_bids_connectome(tmp_path, "01"))
+
+
+def test_the_dialect_of_tvbs_importer(tmp_path):
+    folder = tmp_path / "sub-01" / "net"
+    tab(folder / "sub-01_desc-x_weights.tsv", WEIGHTS, by=" ")
+    tab(folder / "sub-01_desc-x_distances.tsv", LENGTHS, by=" ")
+    (tmp_path / "coord").mkdir()
+    (tmp_path / "coord" / "labels.tsv").write_text("\n".join(LABELS))
+    tab(tmp_path / "coord" / "centres.tsv", np.arange(9.0).reshape(3, 3))
+    names = ["../../coord/labels.tsv", "../../coord/centres.tsv"]
+    (folder / "sub-01_desc-x_weights.json").write_text(json.dumps({"CoordsRows": names}))
+    found = read_bids_connectome(tmp_path, "01")
+    check(found)
+    np.testing.assert_array_equal(found.centres, np.arange(9.0).reshape(3, 3))
+
+
+def test_the_dialect_of_tvbo(tmp_path):
+    folder = tmp_path / "sub-01" / "ses-1" / "net"
+    tab(folder / "sub-01_net-weights_id-0a1b2c3d.tsv", WEIGHTS)
+    tab(folder / "sub-01_net-distances_id-0a1b2c3e.tsv", LENGTHS)
+    check(read_bids_connectome(tmp_path, "01"), ("region_0", "region_1", "region_2"))
+
+
+def test_a_sidecar_does_not_lead_out_of_the_folder(tmp_path):
+    (tmp_path / "secret.tsv").write_text("\n".join(LABELS))
+    folder = tmp_path / "study" / "sub-01" / "net"
+    tab(folder / "weights.tsv", WEIGHTS)
+    names = {"CoordsRows": ["../../../secret.tsv"]}
+    (folder / "weights.json").write_text(json.dumps(names))
+    assert read_bids_connectome(tmp_path / "study", "01").labels[0] == "region_0"
+
+
+def test_what_is_not_there_or_does_not_fit_is_said(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no sub-01; there is no folder sub-"):
+        read_bids_connectome(tmp_path, "01")
+    (tmp_path / "sub-02" / "dwi").mkdir(parents=True)
+    with pytest.raises(FileNotFoundError, match="no sub-01; there is sub-02"):
+        read_bids_connectome(tmp_path, "01")
+    with pytest.raises(ValueError, match="no table of weights; there is no table of connections"):
+        read_bids_connectome(tmp_path, "02")
+    for atlas in ("A", "B"):
+        write_bids_connectome(brain(), tmp_path, "03", atlas=atlas)
+    with pytest.raises(
+        ValueError, match="several tables of weights: .*atlas-A.*atlas-B.* give atlas="
+    ):
+        read_bids_connectome(tmp_path, "03")
+    read_bids_connectome(tmp_path, "03", atlas="B")
+    folder = tmp_path / "sub-04" / "net"
+    for text, message in (
+        ("0 1\n1 x\n", "line 2: 'x' is not a number"),
+        ("0 1 2\n1 0 2\n", "line 1: 3 numbers in a table of 2 rows"),
+        ("", "is empty"),
+        ("0 nan\n1 0\n", r"weights.tsv: .*weights\[0, 1\]"),
+    ):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "weights.tsv").write_text(text)
+        with pytest.raises(ValueError, match=message):
+            read_bids_connectome(tmp_path, "04")
+    with pytest.raises(ValueError, match="subject is 'sub-1'; BIDS's names are letters"):
+        write_bids_connectome(brain(), tmp_path, "sub-1", atlas="DK")
