@@ -46,6 +46,11 @@ from tvbjax.imaging.homogeneous import (
     homogeneous_matrix as homogeneous_matrix,
 )
 from tvbjax.imaging.phantom import Phantom as Phantom, three_bundles as three_bundles
+from tvbjax.imaging.structural import (
+    Structural as Structural,
+    StructuralResult as StructuralResult,
+    structural_connectome as structural_connectome,
+)
 from tvbjax.imaging.tractography import (
     streamline_connectome as streamline_connectome,
     tracked as tracked,

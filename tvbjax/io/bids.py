@@ -133,7 +133,7 @@ def read_bids_connectome(
             f"{place}: no table of weights; there is {known}. Known are {', '.join(_PATTERNS)}."
         )
     matrix, header = _table(weights)
-    arrays = {"weights": matrix}
+    arrays: dict[str, Any] = {"weights": matrix}
     if (lengths := tables["tract_lengths"]) is not None:
         arrays["tract_lengths"] = _table(lengths)[0]
     size = len(matrix)
