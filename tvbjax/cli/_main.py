@@ -10,7 +10,7 @@ import warnings
 import typer
 from rich.console import Console
 
-from tvbjax.cli import _demo, _epilepsy, _l2l, _lems, _models, _simulate, _sweep
+from tvbjax.cli import _demo, _epilepsy, _imaging, _l2l, _lems, _models, _simulate, _sweep
 from tvbjax_lems import LemsError
 
 app = typer.Typer(
@@ -30,6 +30,7 @@ app.add_typer(_models.app, name="models")
 app.add_typer(_lems.app, name="lems")
 app.add_typer(_epilepsy.app, name="epilepsy")
 app.add_typer(_l2l.app, name="l2l")
+app.add_typer(_imaging.app, name="imaging")
 
 _EXPECTED = (
     ValueError,

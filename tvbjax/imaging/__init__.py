@@ -28,6 +28,7 @@ from tvbjax.imaging.diffusion import (
     read_image as read_image,
     tensors as tensors,
 )
+from tvbjax.imaging.figures import structural_quality as structural_quality
 from tvbjax.imaging.functional import (
     fmriprep_confounds as fmriprep_confounds,
     regional_series as regional_series,

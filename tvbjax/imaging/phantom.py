@@ -38,8 +38,9 @@ def three_bundles(
     """Two bundles along the axes and one across, which tells whether the b-vectors are right: a
     table that is reversed along an axis leaves the first two, and breaks the third.
 
-    30 x 30 x 10 voxels of 2 mm. `bvals`: s/mm², `bvecs`: unit vectors in FSL's convention. `noise`:
-    ratio of the unweighted signal to the deviation of Rician noise.
+    30 x 30 x 10 voxels of 2 mm, the outermost of which are air. `bvals`: s/mm², `bvecs`: unit
+    vectors in FSL's convention. `noise`: ratio of the unweighted signal to the deviation of Rician
+    noise.
     """
     voxel = needed("dipy.sims.voxel")
     affine = np.diag([_EDGE, _EDGE, _EDGE, 1.0])
@@ -60,9 +61,9 @@ def three_bundles(
     )
     rng = np.random.default_rng(seed)
     clean = np.empty((*_SHAPE, len(gradients.bvals)))
-    clean[:] = _SIGNAL * np.exp(
-        -gradients.bvals * 0.7e-3
-    )  # grey matter, the same in all directions
+    head = ((grid >= 1) & (grid <= np.array(_SHAPE) - 2)).all(axis=-1)
+    # Grey matter, which is alike in all directions; air has no signal.
+    clean[:] = head[..., None] * _SIGNAL * np.exp(-gradients.bvals * 0.7e-3)
     kinds: dict[tuple[int, ...], np.ndarray] = {}
     for place in np.argwhere(white):
         here = tuple(i for i, one in enumerate(inside) if one[tuple(place)])

@@ -88,9 +88,11 @@ def structural_connectome(
     ValueError for a parcellation of another shape, and what the steps raise.
     """
     options = Structural() if options is None else options
-    if parcellation.shape != diffusion.data.shape[:3]:
+    for what, image in (("mask", mask), ("parcellation", parcellation)):
+        if image is None or image.shape == diffusion.data.shape[:3]:
+            continue
         raise ValueError(
-            f"structural_connectome: the parcellation has the shape {parcellation.shape}, and the "
+            f"structural_connectome: the {what} has the shape {image.shape}, and the "
             f"diffusion image {diffusion.data.shape[:3]}; resample it to that image, by nearest "
             "neighbours."
         )
