@@ -28,13 +28,17 @@ def phantom():
     return imaging.three_bundles(bvals, np.where(weighted[:, None], bvecs, 0.0))
 
 
-def connected(phantom, gradients):
+def streamlines_of(phantom, gradients, **options):
     diffusion = dataclasses.replace(phantom.diffusion, gradients=gradients)
     white = phantom.white_matter
     orientations = imaging.fibre_orientations(diffusion, white, phantom.response, order=6)
-    streamlines = imaging.tracked(orientations, white, white, diffusion.affine, seed=1)
+    return imaging.tracked(orientations, white, white, diffusion.affine, seed=1, **options)
+
+
+def connected(phantom, gradients):
+    streamlines = streamlines_of(phantom, gradients)
     return imaging.streamline_connectome(
-        streamlines, phantom.parcellation, diffusion.affine, LABELS
+        streamlines, phantom.parcellation, phantom.diffusion.affine, LABELS
     )
 
 
@@ -44,6 +48,9 @@ def test_the_three_bundles_of_a_phantom_are_found_and_no_other(phantom):
     edges = {tuple(map(int, pair)) for pair in np.argwhere(np.triu(weights) > 0)}
     assert edges == set(phantom.edges)
     assert not weights[3].any()  # the fourth region is alone
+    lines = streamlines_of(phantom, phantom.diffusion.gradients, lengths=(30.0, 60.0))
+    long = [np.linalg.norm(np.diff(one, axis=0), axis=1).sum() for one in lines]
+    assert 29.0 < min(long) and max(long) < 61.0
     for edge, distance in zip(phantom.edges, phantom.distances, strict=True):
         assert weights[edge] > 200
         assert lengths[edge] == pytest.approx(distance, rel=0.25)

@@ -54,6 +54,8 @@ def _matrix(figure, axes, values: Any, unit: str, title: str) -> None:
     image = axes.imshow(np.where(values > 0, values, np.nan), cmap="viridis")
     figure.colorbar(image, ax=axes, label=unit)
     axes.set(title=title, xlabel="region", ylabel="region")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.get_major_locator().set_params(integer=True)
 
 
 def _glyphs(axes, result: StructuralResult, level: int) -> None:
