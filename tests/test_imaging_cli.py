@@ -44,6 +44,11 @@ def study(tmp_path_factory) -> Path:
         last = len(bvals) - number
         np.savetxt(f"{stem}.bval", bvals[None, :last])
         np.savetxt(f"{stem}.bvec", bvecs[:last].T)
+        if person == "01":  # who has two is told, too
+            twice = folder / "sub-00" / "dwi"
+            twice.mkdir(parents=True)
+            for run in "12":
+                (twice / f"sub-00_run-{run}_dwi.nii.gz").touch()
         regions = nibabel.Nifti1Image(phantom.parcellation, affine)
         nibabel.save(regions, folder / f"{person}.nii.gz")
     (folder / "labels.tsv").write_text("index\tname\n1\tone\n2\ttwo\n3\tthree a\n4\tfour\n")
@@ -57,8 +62,9 @@ def test_people_are_done_by_themselves_and_who_fails_is_told(study, tmp_path):
     assert done.returncode != 0
     assert "sub-01: written to" in done.stdout
     said = " ".join(done.stdout.split())
+    assert "sub-00: there are 2 diffusion images" in said
     assert "sub-02:" in said and "64 gradients for 65 volumes" in said
-    assert "1 of 2 people failed: 02" in " ".join(done.stderr.split())
+    assert "2 of 3 people failed: 00, 02" in " ".join(done.stderr.split())
     found = read_bids_connectome(tmp_path, "01")
     assert found.labels == ("one", "two", "three a", "four")
     edges = {tuple(map(int, p)) for p in np.argwhere(np.triu(np.asarray(found.weights)) > 0)}

@@ -57,13 +57,14 @@ def connectome(
     )
     names = read_labels(labels)
     console = Console(soft_wrap=True)
-    people = _people(image) if image.is_dir() else {subject: image}
+    people = _people(image) if image.is_dir() else {subject: [image]}
     failed = []
-    for person, scan in people.items():
+    for person, scans in people.items():
         place = Path(parcellation.format(subject=person))
-        stem = _stem(scan)
-        tables = bvals or stem.with_suffix(".bval"), bvecs or stem.with_suffix(".bvec")
         try:
+            scan = _only(scans)
+            stem = _stem(scan)
+            tables = bvals or stem.with_suffix(".bval"), bvecs or stem.with_suffix(".bvec")
             inside = None if mask is None else Path(mask.format(subject=person))
             images = _Images(scan, *tables, place, inside)
             _one(images, names, options, out, person, atlas, figures)
@@ -135,18 +136,22 @@ def _stem(scan: Path) -> Path:
     return scan.with_name(scan.name.removesuffix(".gz").removesuffix(".nii"))
 
 
-def _people(folder: Path) -> dict[str, Path]:
-    """The diffusion image of each person in a BIDS folder."""
-    found: dict[str, Path] = {}
+def _only(scans: list[Path]) -> Path:
+    if len(scans) > 1:
+        raise ValueError(
+            f"there are {len(scans)} diffusion images ({', '.join(s.name for s in scans[:4])}); "
+            "give one of them alone."
+        )
+    return scans[0]
+
+
+def _people(folder: Path) -> dict[str, list[Path]]:
+    """The diffusion images of each person in a BIDS folder."""
+    found: dict[str, list[Path]] = {}
     for place in sorted(folder.glob("sub-*")):
         scans = [scan for name in _IMAGES for scan in sorted(place.rglob(f"dwi/{name}"))]
-        if len(scans) > 1:
-            raise ValueError(
-                f"{place}: {len(scans)} diffusion images ({', '.join(s.name for s in scans[:4])}); "
-                "give one of them alone."
-            )
         if scans:
-            found[place.name.removeprefix("sub-")] = scans[0]
+            found[place.name.removeprefix("sub-")] = scans
     if not found:
         raise ValueError(
             f"{folder}: no person with a diffusion image; a BIDS folder has "

@@ -303,8 +303,9 @@ def _unknown(network: Network) -> Int[Array, "2"]:
     """Trouble at step 0 where any number of the network is NaN: a NaN rate gives no spikes, and a
     NaN threshold is never passed, without a state that would tell."""
     leaves = [x for x in jax.tree.leaves(network) if eqx.is_inexact_array(x)]
-    bad = jnp.stack([jnp.isnan(lax.stop_gradient(x)).any() for x in leaves]).any()
-    return jnp.where(bad, jnp.zeros(2, jnp.int32), jnp.full(2, -1, jnp.int32))
+    bad = [jnp.isnan(lax.stop_gradient(x)).any() for x in leaves]
+    none = jnp.full(2, -1, jnp.int32)
+    return jnp.where(jnp.stack(bad).any(), 0, none) if bad else none
 
 
 def _scan(step, loop, given):
