@@ -16,18 +16,25 @@ from tvbjax.imaging.allen_tables import (
     AllenTables as AllenTables,
     allen_tables as allen_tables,
 )
+from tvbjax.imaging.bundles import (
+    Bundle as Bundle,
+    connection_density as connection_density,
+    streamline_count as streamline_count,
+)
+from tvbjax.imaging.deconvolution import (
+    Response as Response,
+    fibre_orientations as fibre_orientations,
+    fibre_response as fibre_response,
+)
 from tvbjax.imaging.diffusion import (
     Diffusion as Diffusion,
-    Response as Response,
     Tensors as Tensors,
     brain_mask as brain_mask,
     denoised as denoised,
-    fibre_orientations as fibre_orientations,
-    fibre_response as fibre_response,
     read_diffusion as read_diffusion,
-    read_image as read_image,
     tensors as tensors,
 )
+from tvbjax.imaging.explained_signal import signal_shares as signal_shares
 from tvbjax.imaging.figures import structural_quality as structural_quality
 from tvbjax.imaging.functional import (
     fmriprep_confounds as fmriprep_confounds,
@@ -46,12 +53,26 @@ from tvbjax.imaging.homogeneous import (
     RegionalMatrix as RegionalMatrix,
     homogeneous_matrix as homogeneous_matrix,
 )
+from tvbjax.imaging.images import Image as Image, read_image as read_image
+from tvbjax.imaging.mrtrix import Mrtrix as Mrtrix, mrtrix_connectome as mrtrix_connectome
+from tvbjax.imaging.multi_shell import (
+    TissueResponses as TissueResponses,
+    multi_shell_orientations as multi_shell_orientations,
+    tissue_responses as tissue_responses,
+)
 from tvbjax.imaging.phantom import Phantom as Phantom, three_bundles as three_bundles
+from tvbjax.imaging.preparation import (
+    Preparation as Preparation,
+    Prepared as Prepared,
+    prepared as prepared,
+)
+from tvbjax.imaging.registration import Alignment as Alignment, aligned as aligned
 from tvbjax.imaging.structural import (
     Structural as Structural,
     StructuralResult as StructuralResult,
     structural_connectome as structural_connectome,
 )
+from tvbjax.imaging.tissues import Tissues as Tissues, tissues_of as tissues_of
 from tvbjax.imaging.tractography import (
     streamline_connectome as streamline_connectome,
     tracked as tracked,

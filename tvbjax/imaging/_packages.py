@@ -1,6 +1,7 @@
 """Packages that imaging needs, imported when they are used."""
 
 import importlib
+import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,3 +29,15 @@ def in_dipys_basis() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The legacy", PendingDeprecationWarning)
         yield
+
+
+@contextmanager
+def dipy_is_quiet() -> Iterator[None]:
+    """dipy tells each step of a registration in its log."""
+    log = logging.getLogger("dipy")
+    level = log.level
+    log.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        log.setLevel(level)

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tvbjax.imaging._packages import in_dipys_basis, needed
-from tvbjax.imaging.diffusion import Diffusion
 from tvbjax.imaging.structural import StructuralResult
 from tvbjax.imaging.tractography import voxels_of
 from tvbjax.plot.style import STYLE, load_matplotlib
@@ -17,21 +16,26 @@ if TYPE_CHECKING:
 _GLYPHS = 14  # voxels along an edge of the window in which orientations are drawn
 
 
-def structural_quality(result: StructuralResult, diffusion: Diffusion) -> "Figure":
+def structural_quality(result: StructuralResult) -> "Figure":
     """Six panels: main directions by colour (red right, green front, blue up), orientations of
-    fibres in a window, density of streamlines, their lengths, and the matrices of numbers and
+    fibres in a window, density of streamlines, their lengths, and the matrices of weights and
     lengths. Slices are those with the most white matter."""
     matplotlib, figure_class, _ = load_matplotlib()
     level = int(result.white.sum(axis=(0, 1)).argmax())
     with matplotlib.rc_context(STYLE):
         figure = figure_class(figsize=(15, 9), dpi=100, layout="constrained")
         axes = figure.subplots(2, 3)
-        colours = np.abs(result.tensors.direction) * result.tensors.anisotropy[..., None]
+        colours = (
+            np.abs(result.prepared.tensors.direction)
+            * result.prepared.tensors.anisotropy[..., None]
+        )
         shown = np.clip(colours[:, :, level].transpose(1, 0, 2), 0.0, 1.0)
         axes[0, 0].imshow(shown, origin="lower", interpolation="nearest")
         axes[0, 0].set_title("Main directions, by anisotropy")
         _glyphs(axes[0, 1], result, level)
-        density = voxels_of(result.streamlines, diffusion.affine, result.mask.shape)
+        density = voxels_of(
+            result.streamlines, result.prepared.diffusion.affine, result.white.shape
+        )
         image = axes[0, 2].imshow(density[:, :, level].T, origin="lower", cmap="magma")
         figure.colorbar(image, ax=axes[0, 2], label="streamlines in a voxel")
         axes[0, 2].set_title("Density of streamlines")
@@ -40,7 +44,7 @@ def structural_quality(result: StructuralResult, diffusion: Diffusion) -> "Figur
         lengths = [np.linalg.norm(np.diff(one, axis=0), axis=1).sum() for one in result.streamlines]
         axes[1, 0].hist(lengths, bins=40, color="#0072B2")
         axes[1, 0].set(xlabel="length (mm)", ylabel="streamlines", title="Lengths of streamlines")
-        _matrix(figure, axes[1, 1], result.connectome.weights, "streamlines", "Numbers")
+        _matrix(figure, axes[1, 1], result.connectome.weights, "weight", "Weights")
         _matrix(figure, axes[1, 2], result.connectome.tract_lengths, "mm", "Mean lengths")
         figure.suptitle(
             f"{result.connectome.name}: {len(result.streamlines):,} streamlines, "

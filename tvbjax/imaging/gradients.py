@@ -7,7 +7,7 @@ as it is stored, which is what dipy computes with.
 """
 
 from dataclasses import dataclass
-from itertools import product
+from itertools import permutations, product
 from pathlib import Path
 
 import numpy as np
@@ -128,27 +128,31 @@ def check_orientation(
     weights: Float[np.ndarray, "x y z"],
     voxel: Float[np.ndarray, "3"],
 ) -> None:
-    """Raises ValueError where fibres would go on clearly better if the b-vectors were reversed
-    along an axis: then the table does not belong to the image's axes.
+    """Raises ValueError where fibres would go on clearly better if the axes of the b-vectors were
+    reversed or exchanged: then the table does not belong to the image's axes.
 
     Arguments as of `fibre_coherence`.
     """
-    found = {
-        axis: fibre_coherence(directions * sign, weights, voxel)
-        for axis, sign in (
-            ("", np.ones(3)),
-            ("x", np.array([-1.0, 1.0, 1.0])),
-            ("y", np.array([1.0, -1.0, 1.0])),
-            ("z", np.array([1.0, 1.0, -1.0])),
+    found = {}
+    for order in permutations(range(3)):
+        for signs in ((1.0, 1.0, 1.0), (-1.0, 1.0, 1.0), (1.0, -1.0, 1.0), (1.0, 1.0, -1.0)):
+            # A fibre has no sign, so that these are all.
+            other = directions[..., list(order)] * np.array(signs)
+            found[order, signs] = fibre_coherence(other, weights, voxel)
+    given = found[(0, 1, 2), (1.0, 1.0, 1.0)]
+    order, signs = best = max(found, key=lambda axes: found[axes])
+    if found[best] > _CLEARLY * given:
+        names = ", ".join(
+            f"{'-' if sign < 0 else ''}{'xyz'[axis]}"
+            for axis, sign in zip(order, signs, strict=True)
         )
-    }
-    best = max(found, key=lambda axis: found[axis])
-    if best and found[best] > _CLEARLY * found[""]:
+        how = "reversed" if order == (0, 1, 2) else "exchanged"
         raise ValueError(
-            f"the b-vectors look reversed along {best}: fibres go on from voxel to voxel "
-            f"{found[best] / max(found[''], 1e-12):.2f} times as well with {best} reversed. Check "
-            "the convention of the table (FSL's is relative to the voxel grid, x reversed where "
-            f"the affine's determinant is positive), or reverse {best}."
+            f"the axes of the b-vectors look {how}: fibres go on from voxel to voxel "
+            f"{found[best] / max(given, 1e-12):.2f} times as well with ({names}) in place of "
+            "(x, y, z). Check the convention of the table (FSL's is relative to the voxel grid, x "
+            "reversed where the affine's determinant is positive), or take it as "
+            f"({names})."
         )
 
 

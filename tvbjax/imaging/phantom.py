@@ -6,7 +6,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from tvbjax.imaging._packages import needed
-from tvbjax.imaging.diffusion import Diffusion, Response
+from tvbjax.imaging.deconvolution import Response
+from tvbjax.imaging.diffusion import Diffusion
 from tvbjax.imaging.gradients import Gradients, fsl_gradients
 
 _SHAPE, _EDGE = (30, 30, 10), 2.0  # voxels, mm

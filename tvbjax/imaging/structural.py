@@ -1,4 +1,4 @@
-"""The structural pipeline: from a diffusion image and a parcellation to a connectome, step by step.
+"""The structural pipeline: from prepared images to a connectome, step by step.
 
 Each step is kept by its inputs, so that an interrupted run goes on, and a changed option begins
 where it matters.
@@ -9,143 +9,148 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 
 from tvbjax.connectome import Connectome
-from tvbjax.imaging.diffusion import (
-    Diffusion,
-    Response,
-    Tensors,
-    brain_mask,
-    denoised,
-    fibre_orientations,
-    fibre_response,
-    tensors,
-)
+from tvbjax.imaging.bundles import Measure, Streamlines, streamline_count
+from tvbjax.imaging.deconvolution import check_order, fibre_orientations, fibre_response
+from tvbjax.imaging.explained_signal import signal_shares
+from tvbjax.imaging.multi_shell import multi_shell_orientations, tissue_responses
+from tvbjax.imaging.preparation import Prepared
 from tvbjax.imaging.step_cache import StepCache
-from tvbjax.imaging.tractography import Streamlines, streamline_connectome, tracked
+from tvbjax.imaging.tissues import Tissues
+from tvbjax.imaging.tractography import streamline_connectome, tracked
 from tvbjax.kinds import check_number
 from tvbjax.progress import progress_bar
 
-_STEPS = 6
+_STEPS = 4
+_MOSTLY = 0.5  # the share of white matter in a voxel where streamlines begin
 
 
 @dataclass(frozen=True)
 class Structural:
-    """How a connectome is made. `denoise`: take out what only noise explains. `white`: the least
-    anisotropy of white matter. `single`: that of voxels with a single fibre, for the response.
-    `order`: of spherical harmonics, even. `density`: seeds along each edge of a voxel. `step`: mm.
-    `angle`: degrees. `lengths`: mm. `seed`: of the random numbers."""
+    """How a connectome is made. `white`: the least anisotropy of white matter, where there are no
+    tissues. `single`: that of voxels with a single fibre, for the response. `order`: of spherical
+    harmonics, even. `multi_shell`: deconvolve several shells together, with three tissues; else
+    the strongest alone. `density`: seeds along each edge of a voxel. `step`: mm. `angle`: degrees.
+    `lengths`: mm. `measure`: what a bundle counts. `by_signal`: each streamline counts by what it
+    explains of the signal (`signal_shares`). `seed`: of the random numbers."""
 
-    denoise: bool = True
     white: float = 0.2
     single: float = 0.7
     order: int = 8
+    multi_shell: bool = True
     density: int = 1
     step: float = 0.5
     angle: float = 25.0
     lengths: tuple[float, float] = (10.0, 250.0)
+    measure: Measure = streamline_count
+    by_signal: bool = False
     seed: int = 1
 
     def __post_init__(self):
         for name in ("white", "single"):
             check_number(f"Structural: {name}", getattr(self, name), above=0.0)
-        if self.order < 2 or self.order % 2:
-            raise ValueError(f"Structural: order is {self.order}; give an even one of 2 or more.")
+        check_order("Structural", self.order)
 
 
 @dataclass(frozen=True, eq=False)
 class StructuralResult:
-    """What the steps made. `white`: where streamlines begin and stay."""
+    """What the steps made. `white`: where streamlines begin. `tissues`: where they are known."""
 
     connectome: Connectome
-    mask: Bool[np.ndarray, "x y z"]
-    tensors: Tensors
-    response: Response
+    prepared: Prepared
     white: Bool[np.ndarray, "x y z"]
+    tissues: Tissues | None
     orientations: Float[np.ndarray, "x y z coefficient"]
     streamlines: Streamlines
 
 
 def structural_connectome(
-    diffusion: Diffusion,
-    parcellation: Int[np.ndarray, "x y z"],
+    images: Prepared,
     labels: Mapping[int, str],
     options: Structural | None = None,
     *,
-    mask: Bool[np.ndarray, "x y z"] | None = None,
     cache: str | Path | None = None,
     name: str = "tractography",
     progress: bool = True,
 ) -> StructuralResult:
-    """A connectome from a diffusion image.
+    """A connectome from a diffusion image, by dipy.
 
-    `parcellation`: the region of each voxel of the image, 0 for none. `labels`: names by number, in
-    the order of the regions. `mask`: of the brain, found by `brain_mask` where none is given.
-    `cache`: a folder in which each step's result is kept, by all that went into it.
+    `images`: of `prepared`. `labels`: names by number, in the order of the regions. `cache`: a
+    folder in which each step's result is kept, by all that went into it.
 
-    Streamlines may end in regions: those belong to where they may go, as white matter does. Raises
-    ValueError for a parcellation of another shape, and what the steps raise.
+    With tissues, of the anatomy or else of several shells, streamlines end in grey matter. Without,
+    they stay in white matter, of an anisotropy of `white` or more, and in regions. Raises
+    ValueError for labels without a voxel, and what the steps raise.
     """
     options = Structural() if options is None else options
-    for what, image in (("mask", mask), ("parcellation", parcellation)):
-        if image is None or image.shape == diffusion.data.shape[:3]:
-            continue
-        raise ValueError(
-            f"structural_connectome: the {what} has the shape {image.shape}, and the "
-            f"diffusion image {diffusion.data.shape[:3]}; resample it to that image, by nearest "
-            "neighbours."
-        )
     kept = StepCache(None if cache is None else Path(cache))
+    diffusion, mask, anisotropy = images.diffusion, images.mask, images.tensors.anisotropy
+    several = options.multi_shell and len(diffusion.gradients.shells) > 1
+    tissues = images.tissues
     with progress_bar(f"connectome {name}", _STEPS, progress) as bar:
-        if options.denoise:
-            bar(0, "denoising")
-            found = kept("denoised", lambda: {"data": denoised(diffusion).data}, diffusion)
-            diffusion = Diffusion(found["data"], diffusion.affine, diffusion.gradients)
-        bar(1, "mask")
-        if mask is None:
-            mask = kept("mask", lambda: {"mask": brain_mask(diffusion)}, diffusion)["mask"]
-        bar(1, "tensors")
-        found = kept("tensors", lambda: vars(tensors(diffusion, mask)), diffusion, mask)
-        fitted = Tensors(found["anisotropy"], found["direction"])
-        bar(1, "orientations of fibres")
-        response = fibre_response(diffusion, fitted, least=options.single)
-        white = mask & ((fitted.anisotropy >= options.white) | (parcellation > 0))
-        given = (diffusion, white, response, options.order)
-        orientations = kept(
-            "orientations", lambda: {"shm": fibre_orientations(*given[:3], order=given[3])}, *given
-        )["shm"]
+        bar(0, "orientations of fibres")
+        within = mask & ((anisotropy >= options.white) | (images.parcellation > 0))
+        if several:
+            responses = tissue_responses(diffusion, images.tensors, mask, single=options.single)
+            asked = mask if tissues is None else mask & (tissues.white > 0.0)
+
+            def deconvolve() -> dict[str, np.ndarray]:
+                found, shares = multi_shell_orientations(
+                    diffusion, asked, responses, order=options.order
+                )
+                return {"shm": found, **vars(shares)}
+
+            found = dict(kept("fibres", deconvolve, diffusion, asked, responses, options.order))
+            orientations = found.pop("shm")
+            tissues = Tissues(**found) if tissues is None else tissues
+            response = responses.fibre
+        else:
+            shell = diffusion.strongest_shell
+            response = fibre_response(shell, images.tensors, least=options.single)
+            asked = within if tissues is None else mask & (tissues.white > 0.0)
+            orientations = kept(
+                "fibres",
+                lambda: {"shm": fibre_orientations(shell, asked, response, order=options.order)},
+                *(shell, asked, response, options.order),
+            )["shm"]
         bar(1, "streamlines")
-        begin = mask & (fitted.anisotropy >= options.white)
+        white = within & (anisotropy >= options.white)
+        if tissues is not None:
+            white = mask & (tissues.white >= _MOSTLY)
+        how = {
+            "seed": options.seed,
+            "density": options.density,
+            "step": options.step,
+            "angle": options.angle,
+            "lengths": options.lengths,
+        }
+        where = (orientations, white, within if tissues is None else tissues, diffusion.affine)
         streamlines = _unpacked(
-            kept(
-                "streamlines",
-                lambda: _packed(
-                    tracked(
-                        orientations,
-                        begin,
-                        white,
-                        diffusion.affine,
-                        seed=options.seed,
-                        density=options.density,
-                        step=options.step,
-                        angle=options.angle,
-                        lengths=options.lengths,
-                    )
-                ),
-                orientations,
-                begin,
-                white,
-                diffusion.affine,
-                options,
-            )
+            kept("streamlines", lambda: _packed(tracked(*where, **how)), *where, how)
         )
-        bar(1, "connectome")
+        bar(1, "weights of streamlines")
+        shares = None
+        if options.by_signal:
+            shell = diffusion.strongest_shell
+            shares = kept(
+                "shares",
+                lambda: {"of": signal_shares(streamlines, shell, response)},
+                *(streamlines, shell, response),
+            )["of"]
+        bar(1, "matrices")
         connectome = streamline_connectome(
-            streamlines, parcellation, diffusion.affine, dict(labels), name=name
+            streamlines,
+            images.parcellation,
+            diffusion.affine,
+            labels,
+            measure=options.measure,
+            shares=shares,
+            name=name,
         )
         bar(1)
-    return StructuralResult(connectome, mask, fitted, response, white, orientations, streamlines)
+    return StructuralResult(connectome, images, white, tissues, orientations, streamlines)
 
 
 def _packed(streamlines: Streamlines) -> dict[str, np.ndarray]:
