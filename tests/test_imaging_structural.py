@@ -98,8 +98,7 @@ def test_different_inputs_have_different_keys(one, other):
 
 def test_with_tissues_streamlines_end_in_grey_matter(phantom):
     """Also of a T1-weighted image in another space: a finer grid, elsewhere."""
-    inside = np.zeros(phantom.parcellation.shape)
-    inside[1:-1, 1:-1, 1:-1] = 1.0
+    inside = phantom.brain.astype(float)
     white = (phantom.white_matter & (phantom.parcellation == 0)).astype(float)
     grey = inside * (1.0 - white)
     images = dataclasses.replace(ready(phantom), tissues=imaging.Tissues(white, grey, 0.0 * white))
@@ -117,8 +116,7 @@ def test_with_tissues_streamlines_end_in_grey_matter(phantom):
 
 
 def test_a_parcellation_comes_with_its_anatomy_from_another_space(phantom):
-    inside = np.zeros(phantom.parcellation.shape)
-    inside[1:-1, 1:-1, 1:-1] = 1.0
+    inside = phantom.brain.astype(float)
     rng = np.random.default_rng(0)
     contrast = inside * (60.0 + 40.0 * phantom.white_matter)
     contrast[12:18, 12:18, 3:7] = 20.0  # fluid
@@ -134,12 +132,13 @@ def test_a_parcellation_comes_with_its_anatomy_from_another_space(phantom):
     assert found.tissues is not None
     assert found.tissues.white[phantom.white_matter].mean() > 0.6
     assert found.tissues.fluid[14:16, 14:16, 4:6].mean() > 0.6
+    elsewhere = imaging.Image(contrast, phantom.diffusion.affine)
     for given, message in (
-        ({}, "is not in the space of the diffusion image, .* give the T1-weighted image"),
-        ({"anatomy": imaging.Image(contrast, phantom.diffusion.affine)}, "nor the anatomy"),
+        (None, "is not in the space of the diffusion image, .* give the T1-weighted image"),
+        (elsewhere, "nor the anatomy"),
     ):
         with pytest.raises(ValueError, match=message):
-            imaging.prepared(phantom.diffusion, regions, RAW, mask=mask, **given)
+            imaging.prepared(phantom.diffusion, regions, RAW, mask=mask, anatomy=given)
     corner = imaging.Image(phantom.parcellation, phantom.diffusion.affine)
     with pytest.raises(ValueError, match="only 0 % of the parcellation's voxels lie in the brain"):
         imaging.prepared(

@@ -60,7 +60,11 @@ from tvbjax.imaging.multi_shell import (
     multi_shell_orientations as multi_shell_orientations,
     tissue_responses as tissue_responses,
 )
-from tvbjax.imaging.phantom import Phantom as Phantom, three_bundles as three_bundles
+from tvbjax.imaging.phantom import (
+    Phantom as Phantom,
+    straight_bundles as straight_bundles,
+    three_bundles as three_bundles,
+)
 from tvbjax.imaging.preparation import (
     Preparation as Preparation,
     Prepared as Prepared,

@@ -1,5 +1,6 @@
 """A phantom: diffusion-weighted images of a few bundles whose ends are known."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -10,18 +11,18 @@ from tvbjax.imaging.deconvolution import Response
 from tvbjax.imaging.diffusion import Diffusion
 from tvbjax.imaging.gradients import Gradients, fsl_gradients
 
-_SHAPE, _EDGE = (30, 30, 10), 2.0  # voxels, mm
-_CENTRES = np.array([(4, 4, 5), (25, 4, 5), (25, 25, 5), (4, 25, 5)], float)
-_BUNDLES = ((0, 1), (1, 2), (0, 2))
+_EDGE = 2.0  # mm
 _NODE, _BUNDLE = 3.0, np.sqrt(5.0)  # radii in voxels
 _EIGENVALUES, _SIGNAL = np.array([1.7e-3, 0.3e-3, 0.3e-3]), 100.0
+_GREY = 0.7e-3  # mm²/s
 
 
 class Phantom(NamedTuple):
-    """`parcellation`: 1 to 4 at the ends of bundles, the last of which has none. `edges`: which
-    regions are joined, from 0 on, and `distances`: mm from centre to centre."""
+    """`brain`: all that is not air. `parcellation`: from 1 on at the places of regions. `edges`:
+    which regions are joined, from 0 on, and `distances`: mm from centre to centre."""
 
     diffusion: Diffusion
+    brain: Bool[np.ndarray, "x y z"]
     white_matter: Bool[np.ndarray, "x y z"]
     parcellation: Int[np.ndarray, "x y z"]
     edges: tuple[tuple[int, int], ...]
@@ -36,24 +37,43 @@ def three_bundles(
     noise: float = 30.0,
     seed: int = 0,
 ) -> Phantom:
-    """Two bundles along the axes and one across, which tells whether the b-vectors are right: a
-    table that is reversed along an axis leaves the first two, and breaks the third.
+    """Two bundles along the axes and one across, between three of four regions, which tells whether
+    the b-vectors are right: a table that is reversed along an axis leaves the first two, and breaks
+    the third. 30 x 30 x 10 voxels. Arguments as of `straight_bundles`.
+    """
+    centres = np.array([(4, 4, 5), (25, 4, 5), (25, 25, 5), (4, 25, 5)], float)
+    edges = ((0, 1), (1, 2), (0, 2))
+    return straight_bundles(bvals, bvecs, (30, 30, 10), centres, edges, noise=noise, seed=seed)
 
-    30 x 30 x 10 voxels of 2 mm, the outermost of which are air. `bvals`: s/mm², `bvecs`: unit
-    vectors in FSL's convention. `noise`: ratio of the unweighted signal to the deviation of Rician
-    noise.
+
+def straight_bundles(
+    bvals: Float[np.ndarray, " volume"],
+    bvecs: Float[np.ndarray, "volume 3"],
+    shape: tuple[int, int, int],
+    centres: Float[np.ndarray, "region 3"],
+    edges: Sequence[tuple[int, int]],
+    *,
+    noise: float = 30.0,
+    seed: int = 0,
+) -> Phantom:
+    """A scan of straight bundles between regions, all of the same thickness, in grey matter.
+
+    `bvals`: s/mm², `bvecs`: unit vectors in FSL's convention. `shape`: voxels of 2 mm, the
+    outermost of which are air. `centres`: of the regions, balls with a radius of three voxels, in
+    voxels. `edges`: pairs of regions that are joined. `noise`: ratio of the unweighted signal to
+    the deviation of Rician noise. Where bundles cross, each has the same share of the signal.
     """
     voxel = needed("dipy.sims.voxel")
     affine = np.diag([_EDGE, _EDGE, _EDGE, 1.0])
     gradients: Gradients = fsl_gradients(bvals, bvecs, affine)
-    grid = np.stack(np.meshgrid(*map(np.arange, _SHAPE), indexing="ij"), axis=-1).astype(float)
+    grid = np.stack(np.meshgrid(*map(np.arange, shape), indexing="ij"), axis=-1).astype(float)
     directions: list[np.ndarray] = []
     inside: list[np.ndarray] = []
-    for start, end in _BUNDLES:
-        way = _CENTRES[end] - _CENTRES[start]
+    for start, end in edges:
+        way = centres[end] - centres[start]
         unit = way / np.linalg.norm(way)
-        along = (grid - _CENTRES[start]) @ unit
-        beside = np.linalg.norm(grid - _CENTRES[start] - along[..., None] * unit, axis=-1)
+        along = (grid - centres[start]) @ unit
+        beside = np.linalg.norm(grid - centres[start] - along[..., None] * unit, axis=-1)
         inside.append((beside <= _BUNDLE) & (along >= 0) & (along <= np.linalg.norm(way)))
         directions.append(unit)
     white = np.any(inside, axis=0)
@@ -61,11 +81,9 @@ def three_bundles(
         gradients.bvals, bvecs=gradients.directions, b0_threshold=50
     )
     rng = np.random.default_rng(seed)
-    clean = np.empty((*_SHAPE, len(gradients.bvals)))
-    head = np.zeros((*_SHAPE, 1))
-    head[1:-1, 1:-1, 1:-1] = 1.0
-    # Grey matter, which is alike in all directions; air has no signal.
-    clean[:] = head * _SIGNAL * np.exp(-gradients.bvals * 0.7e-3)
+    brain = np.zeros(shape, bool)
+    brain[1:-1, 1:-1, 1:-1] = True
+    clean = brain[..., None] * _SIGNAL * np.exp(-gradients.bvals * _GREY)
     kinds: dict[tuple[int, ...], np.ndarray] = {}
     for place in np.argwhere(white):
         here = tuple(i for i, one in enumerate(inside) if one[tuple(place)])
@@ -74,17 +92,18 @@ def three_bundles(
         clean[tuple(place)] = kinds[here]
     real, imaginary = rng.normal(scale=_SIGNAL / noise, size=(2, *clean.shape))
     data = np.sqrt((clean + real) ** 2 + imaginary**2)
-    parcellation = np.zeros(_SHAPE, np.int32)
-    for number, centre in enumerate(_CENTRES):
+    parcellation = np.zeros(shape, np.int32)
+    for number, centre in enumerate(centres):
         parcellation[np.linalg.norm(grid - centre, axis=-1) <= _NODE] = 1 + number
     distances = tuple(
-        float(_EDGE * np.linalg.norm(_CENTRES[end] - _CENTRES[start])) for start, end in _BUNDLES
+        float(_EDGE * np.linalg.norm(centres[end] - centres[start])) for start, end in edges
     )
     return Phantom(
         Diffusion(data, affine, gradients),
+        brain,
         white,
         parcellation,
-        _BUNDLES,
+        tuple(edges),
         distances,
         Response(_EIGENVALUES, _SIGNAL),
     )
