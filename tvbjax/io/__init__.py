@@ -4,10 +4,22 @@ from tvbjax.io.bids import (
     read_bids_connectome as read_bids_connectome,
     write_bids_connectome as write_bids_connectome,
 )
+from tvbjax.io.cifti import (
+    cifti_parcels as cifti_parcels,
+    read_cifti_matrix as read_cifti_matrix,
+    read_cifti_series as read_cifti_series,
+)
+from tvbjax.io.labels import read_labels as read_labels
+from tvbjax.io.matrices import read_connectome_matrices as read_connectome_matrices
+from tvbjax.io.pipelines import (
+    read_mrtrix3_connectome as read_mrtrix3_connectome,
+    read_qsirecon_connectome as read_qsirecon_connectome,
+)
 from tvbjax.io.sensors import (
     read_gain_matrix as read_gain_matrix,
     read_sensors as read_sensors,
 )
+from tvbjax.io.series import read_regional_series as read_regional_series
 from tvbjax.io.surfaces import (
     read_region_mapping as read_region_mapping,
     read_surface as read_surface,

@@ -4,6 +4,7 @@
 |---|---|
 | BEP017, draft; written here | `*_meas-<measure>_relmat.dense.tsv`, `.json`, `_nodeindices.tsv` |
 | BEP034 of pull request 967, old BEP017 | `connectivity/*_conndata-network_connectivity.tsv` |
+| TVB's pipeline converter | the same, regions in `anat/*_desc-centroid_morph.tsv` |
 | BEP034 of 2021 to 2023, TVB's importer | `net/*weights.tsv`, `net/*distances.tsv` |
 | BEP034 of tvbo | `net/*_net-weights_id-*.tsv`, `net/*_net-distances_id-*.tsv` |
 
@@ -22,7 +23,7 @@ import numpy as np
 
 from tvbjax.connectome import Connectome
 from tvbjax.io.atomic import atomic_path
-from tvbjax.io.table import decode
+from tvbjax.io.table import decode, labelled_numbers_from_text
 from tvbjax.regions import hemispheres_from_labels
 
 WEIGHTS, LENGTHS = "streamlineWeight", "tractLength"
@@ -104,12 +105,14 @@ def read_bids_connectome(
     *,
     session: str | None = None,
     atlas: str | None = None,
+    centres: bool = True,
     speed: float = 3.0,
 ) -> Connectome:
     """A subject's connectome from a BIDS folder, in any of the dialects of this module.
 
     `atlas`: which one, where there are several. Labels are those that the folder gives, else
-    region_0, region_1, ... Without lengths there are no delays.
+    region_0, region_1, ... Without lengths there are no delays. `centres`: False leaves them out,
+    as where TVB's converter wrote NaN for a region that the person's parcellation lacks.
 
     Raises FileNotFoundError for a folder without that subject, and ValueError for one without a
     connectome, with several, or with tables that do not fit.
@@ -137,13 +140,13 @@ def read_bids_connectome(
     if (lengths := tables["tract_lengths"]) is not None:
         arrays["tract_lengths"] = _table(lengths)[0]
     size = len(matrix)
-    labels, centres = _nodes(root, weights, header, size)
+    labels, places = _nodes(root, weights, header, size)
     try:
         return Connectome(
             **arrays,
             speed=speed,
             labels=labels,
-            centres=centres,
+            centres=places if centres else None,
             hemispheres=None if labels is None else hemispheres_from_labels(labels),
             name=f"sub-{subject}",
         )
@@ -211,7 +214,7 @@ def _nodes(
             return _fitting(path, [line[column] for line in lines[1:]], size), None
     places = sidecar.get("CoordsRows", ())
     files = [_within(root, table, str(name)) for name in places if isinstance(name, str)]
-    labels = centres = None
+    labels, centres = _centroids(table, size)
     for path in files:
         if path is None:
             continue
@@ -223,6 +226,15 @@ def _nodes(
         else:
             labels = _fitting(path, [line[0] for line in lines], size)
     return labels if labels is not None else header, centres
+
+
+def _centroids(table: Path, size: int) -> tuple[tuple[str, ...] | None, np.ndarray | None]:
+    """Labels and centres that TVB's pipeline converter keeps with the anatomy, if any."""
+    for path in table.parent.parent.glob("anat/*_desc-centroid_morph.tsv"):
+        rows = "\n".join(path.read_text().splitlines()[1:])  # the first one names the columns
+        labels, centres = labelled_numbers_from_text(rows.encode(), f"{path} (no header)", 3)
+        return _fitting(path, labels, size), centres
+    return None, None
 
 
 def _fitting(path: Path, labels: Sequence[str], size: int) -> tuple[str, ...]:

@@ -45,11 +45,15 @@ def read_surface(
 
 def read_region_mapping(path: str | os.PathLike[str]) -> Int[np.ndarray, " vertex"]:
     """The index of its region for every vertex, from 0: numbers in a text file (`.txt`, also
-    packed, `.txt.bz2`) or `.npy`. Raises FileNotFoundError and ValueError."""
+    packed, `.txt.bz2`), `.npy`, or the keys of a GIFTI file of labels (`.label.gii`), which are
+    indices where TVB's converter wrote it. Raises FileNotFoundError and ValueError."""
     path = Path(path)
     content = read_packed(path)
-    whole = path.suffix.lower() == ".npy"
-    numbers = (numbers_from_npy if whole else numbers_from_text)(content, str(path)).ravel()
+    if path.suffix.lower() == ".gii":
+        numbers = _gifti_labels(path)
+    else:
+        whole = path.suffix.lower() == ".npy"
+        numbers = (numbers_from_npy if whole else numbers_from_text)(content, str(path)).ravel()
     wrong = numbers != np.rint(numbers)
     if wrong.any():
         first = int(wrong.argmax())
@@ -90,6 +94,19 @@ def _from_gifti(path: Path, limit_bytes: int):
             f"{path}: a GIFTI surface has one point set and one triangle set; this file has others."
         )
     return points, triangles
+
+
+def _gifti_labels(path: Path) -> np.ndarray:
+    import nibabel
+
+    try:
+        image = nibabel.load(path)
+        labels = image.agg_data("NIFTI_INTENT_LABEL")  # type: ignore
+    except Exception as error:
+        raise ValueError(f"{path} is no readable GIFTI file: {error}") from error
+    if not isinstance(labels, np.ndarray) or labels.ndim != 1:
+        raise ValueError(f"{path}: a region mapping is one array of labels; this file has others.")
+    return labels
 
 
 def _from_freesurfer(path: Path, limit_bytes: int):

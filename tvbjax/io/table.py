@@ -46,17 +46,17 @@ def labelled_numbers_from_text(
     """
     labels, rows = [], []
     for number, line in _rows(decode(content, where)):
-        fields = _FIELD.findall(line)
+        fields = fields_of(line)
         if len(fields) < 1 + columns:
             raise ValueError(
                 f"{where}, line {number}: {len(fields)} columns; "
                 f"expected a label and {columns} numbers, and labels without spaces."
             )
-        labels.append(fields[0].strip('"'))
-        row = [_number(field) for field in fields[1 : 1 + columns]]
+        labels.append(fields[0])
+        row = [number_in(field) for field in fields[1 : 1 + columns]]
         if None in row:
             column = row.index(None) + 1
-            raise ValueError(_not_a_number(where, number, column + 1, fields[column]))
+            raise ValueError(not_a_number(where, number, column + 1, fields[column]))
         rows.append(row)
     if not rows:
         raise ValueError(f"{where} is empty; it should hold a label and {columns} numbers per row.")
@@ -90,6 +90,11 @@ def numbers_from_npy(content: bytes, where: str) -> np.ndarray:
     return np.load(stream, allow_pickle=False).astype(np.float64)
 
 
+def fields_of(line: str) -> list[str]:
+    """What white space separates in a line; in double quotes, which are taken off, it may be."""
+    return [field.strip('"') for field in _FIELD.findall(line)]
+
+
 def _without_comment(line: str) -> str:
     return line.split("#", 1)[0]
 
@@ -101,14 +106,16 @@ def _rows(text: str):
             yield number, line
 
 
-def _number(field: str) -> float | None:
+def number_in(field: str) -> float | None:
+    """The number that the text says, or None where it says none."""
     try:
         return float(field) if "_" not in field else None
     except ValueError:
         return None
 
 
-def _not_a_number(where: str, line: int, column: int, field: str) -> str:
+def not_a_number(where: str, line: int, column: int, field: str) -> str:
+    """What to say of a field that should be a number."""
     hint = "; use a decimal point and white space between numbers" if "," in field else ""
     shown = field if len(field) <= 40 else field[:37] + "..."
     return f"{where}, line {line}, column {column}: {shown!r} is not a number{hint}."
@@ -119,8 +126,8 @@ def _first_fault(text: str, where: str) -> str | None:
     for number, line in _rows(text):
         fields = line.split()
         for column, field in enumerate(fields, start=1):
-            if _number(field) is None:
-                return _not_a_number(where, number, column, field)
+            if number_in(field) is None:
+                return not_a_number(where, number, column, field)
         if width is None:
             width = len(fields)
         if len(fields) != width:
