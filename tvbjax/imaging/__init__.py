@@ -36,6 +36,7 @@ from tvbjax.imaging.diffusion import (
 )
 from tvbjax.imaging.explained_signal import signal_shares as signal_shares
 from tvbjax.imaging.figures import structural_quality as structural_quality
+from tvbjax.imaging.fmriprep import FmriprepRun as FmriprepRun, fmriprep_run as fmriprep_run
 from tvbjax.imaging.functional import (
     fmriprep_confounds as fmriprep_confounds,
     regional_series as regional_series,

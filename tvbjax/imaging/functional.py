@@ -145,21 +145,35 @@ def _measured(people: "Sequence[xr.DataArray]", kind: str) -> "xr.DataArray":
 def fmriprep_confounds(bold: str | Path, **options: Any) -> Float[np.ndarray, "time confound"]:
     """Confounds of fMRIPrep that belong to a BOLD image of it, as nilearn chooses them.
 
-    `options`: those of `nilearn.interfaces.fmriprep.load_confounds`, by default its strategy of
-    motion, high-pass and white matter with CSF. Samples that a strategy leaves out are an error
-    here, since time would jump. Raises FileNotFoundError, ValueError.
+    `bold`: also the surface of either hemisphere. `options`: those of
+    `nilearn.interfaces.fmriprep.load_confounds`, by default its strategy of motion, high-pass and
+    white matter with CSF. Samples at the beginning, before the steady state, have no row: take
+    `bold[..., -len(confounds):]`, as `FmriprepRun.load` does. Samples that a strategy leaves out in
+    between are an error here, since time would jump. Raises FileNotFoundError, ValueError.
     """
     path = Path(bold)
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}.")
+    return steady_confounds(path, options)[0]
+
+
+def steady_confounds(image: Path, options: Mapping[str, Any]) -> tuple[np.ndarray, int]:
+    """Confounds of the samples in steady state, the last ones of a run, and how many the run has.
+
+    nilearn finds them by the image's name alone, and does not open it.
+    """
     load = needed("nilearn.interfaces.fmriprep").load_confounds
-    table, kept = load(str(path), **options)
-    if kept is not None and len(kept) < len(table):
+    table, kept = load(str(image), **options)
+    values = table.to_numpy(float)
+    total = len(values)
+    if kept is None:
+        return values, total
+    if len(kept) == 0 or not np.array_equal(kept, np.arange(total - len(kept), total)):
         raise ValueError(
-            f"fmriprep_confounds: the strategy leaves out {len(table) - len(kept)} samples; take "
-            "one without scrubbing."
+            f"fmriprep_confounds: the strategy leaves out {total - len(kept)} samples, not only "
+            "those before the steady state; take one without scrubbing."
         )
-    return table.to_numpy(float)
+    return values[kept], total
 
 
 def _checked(confounds: Any, samples: int) -> np.ndarray | None:
