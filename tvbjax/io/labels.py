@@ -8,7 +8,7 @@
 | number, short name, name, R, G, B, A | MRtrix (`labelconvert`) |
 | short name, name, number | AAL |
 | number, R, G, B, A, shown, mesh, "name" | ITK-SNAP |
-| with a header, `index` and `name` or `label` | BIDS's `_dseg.tsv`, atlases of QSIRecon |
+| tabs or commas, a header with `index` and `name` or `label` | BIDS's `_dseg.tsv`, QSIRecon |
 | a list of text in a .mat file | MATLAB |
 """
 
@@ -42,16 +42,20 @@ def read_labels(path: str | os.PathLike[str], variable: str | None = None) -> tu
     ]
     if not lines:
         raise ValueError(f"{path} is empty; it should hold names of regions.")
-    header = [field.strip() for field in lines[0][1].split("\t")]
+    delimiter = "\t" if "\t" in lines[0][1] else ","
+    header = [field.strip() for field in lines[0][1].split(delimiter)]
     if "index" in header and ("name" in header or "label" in header):
         places = header.index("index"), header.index("name" if "name" in header else "label")
-        rows = [(number, line.split("\t")) for number, line in lines[1:]]
+        rows = [(number, line.split(delimiter)) for number, line in lines[1:]]
         width = len(header)
     else:
         rows = [(number, fields_of(line)) for number, line in lines]
         width = len(rows[0][1])
         if width == 1:
-            return tuple(row[0] for row in _of_width(path, rows, 1))
+            names = tuple(row[0] for row in _of_width(path, rows, 1))
+            if any("," in name for name in names):
+                raise ValueError(f"{path} has commas; put tabs or spaces in their place.")
+            return names
         if width not in _PLACES:
             raise ValueError(
                 f"{path}, line {rows[0][0]}: {width} fields; known are {_KNOWN}. Names with spaces "
@@ -69,8 +73,12 @@ def _in_order(
         index, name = (row[place].strip() for place in places)
         if not index.isdecimal():
             raise ValueError(f"{path}, line {number}: {index!r} is no number of a region.")
+        if not name:
+            raise ValueError(f"{path}, line {number}: region {index} has no name.")
         names[int(index)] = name  # the last of several: see read_labels
     names.pop(0, None)
+    if not names:
+        raise ValueError(f"{path} names no region but 0, which is none.")
     missing = [n for n in range(1, len(names) + 1) if n not in names]
     if missing:
         raise ValueError(

@@ -37,9 +37,8 @@ def matrix_of(content: bytes, where: str, variable: str | None = None) -> np.nda
     # A number is a matrix in MATLAB, and none that anyone looks for.
     several = {name: value for name, value in matrices.items() if value.size > 1} or matrices
     if len(several) != 1:
-        raise ValueError(
-            f"{where} holds {len(several)} matrices ({listed(several)}); say which by variable=."
-        )
+        mend = "say which by variable=" if several else "save a matrix of real numbers"
+        raise ValueError(f"{where} holds {len(several)} matrices ({listed(several)}); {mend}.")
     return next(iter(several.values()))
 
 

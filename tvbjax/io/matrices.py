@@ -37,6 +37,11 @@ def read_connectome_matrices(
     Raises FileNotFoundError, and ValueError with the line and column, or the regions, of what is no
     number, NaN or negative; for tables that are not square, of different sizes or labels.
     """
+    if isinstance(labels, (str, os.PathLike)):
+        raise ValueError(
+            f"read_connectome_matrices: labels is {os.fspath(labels)!r}; give a list of names, as "
+            "read_labels gives it of a file."
+        )
     path = Path(weights)
     table = read_labelled(path, variable)
     found = _labels(path, table)

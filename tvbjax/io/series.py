@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tvbjax.io.labelled import read_labelled
+from tvbjax.io.labelled import Labelled, read_labelled
 from tvbjax.kinds import check_number
 
 if TYPE_CHECKING:
@@ -20,27 +20,39 @@ def read_regional_series(
     *,
     repetition_time: float,
     variable: str | None = None,
+    transposed: bool = False,
 ) -> "xr.DataArray":
     """Series (time, region) from .tsv, .csv, .txt, .npy or .mat, one row per sample, as they are.
 
     Time is in ms, at the end of each repetition, as of `imaging.regional_series`.
     `repetition_time`: ms. `labels`: by default those of the first row, else region_0, ... A first
-    column of numbered samples, as pandas writes it under an empty corner, is left out. Raises
-    FileNotFoundError, and ValueError for NaN and for rows that are regions.
+    column of numbered samples, as pandas writes it under an empty corner, is left out.
+    `variable`: of a .mat file with several matrices. `transposed`: rows are regions, as often in
+    MATLAB. Raises FileNotFoundError, and ValueError for NaN and other numbers of labels.
     """
     check_number("read_regional_series: repetition_time (ms)", repetition_time, above=0.0)
+    if isinstance(labels, (str, os.PathLike)):
+        raise ValueError(
+            f"read_regional_series: labels is {os.fspath(labels)!r}; give a list of names, as "
+            "read_labels gives it of a file."
+        )
     table = read_labelled(path, variable)
+    if transposed:
+        table = Labelled(table.values.T, table.columns, table.rows)
     if table.rows is not None and table.columns is None:
         raise ValueError(
             f"{path}: its rows have labels ({table.rows[0]!r}, ...), so that they seem to be "
-            "regions; give one row per sample."
+            "regions; pass transposed=True."
         )
     size = table.values.shape[1]
     names = table.columns if labels is None else tuple(labels)
     if names is None:
         names = tuple(f"region_{i}" for i in range(size))
     if len(names) != size:
-        raise ValueError(f"{path}: {len(names)} labels for {size} columns.")
+        raise ValueError(
+            f"{path}: {len(names)} labels for {size} regions in {len(table.values)} samples; where "
+            "rows are regions, pass transposed=True."
+        )
     return series_of(table.values, names, repetition_time, str(Path(path)))
 
 
