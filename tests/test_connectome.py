@@ -318,6 +318,11 @@ def test_repr_tells_what_matters():
         (["region_0", "region_1"], None),  # every label begins with r: that is not a side
         (["rA", "lB", "thalamus"], None),
         (["", "lA", "rA"], None),
+        (["ctx-lh-cuneus", "Right-Thalamus", "7Networks_RH_Vis_1"], [False, True, True]),
+        (["ctx-lh-cuneus", "Right-Thalamus", "Brain-Stem"], None),
+        (["ctx-lh-cuneus", "ctx-rh-left"], None),
+        (["ctx-lh-a", "ctx-lh-b"], None),
+        (["rhinal", "cleft", "bright"], None),  # parts of words are none
     ],
 )
 def test_hemispheres_are_guessed_only_where_every_label_tells(labels, right):

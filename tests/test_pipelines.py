@@ -50,7 +50,9 @@ def test_mrtrix3_connectome_of_all_versions(tmp_path):
         io.read_mrtrix3_connectome(tmp_path / "old", "01"), tuple(f"region_{i}" for i in range(3))
     )
     (tmp_path / "old" / "parc-desikan_lookup.txt").write_text(TABLE)
-    check(io.read_mrtrix3_connectome(tmp_path / "old", "01"))
+    found = io.read_mrtrix3_connectome(tmp_path / "old", "01")
+    check(found)
+    assert np.asarray(found.hemispheres).tolist() == [False, False, True]
     level = tmp_path / "new" / "MRtrix3_connectome-participant"
     mrtrix3(level, "sub-01_ses-a_desc-desikan", ("_connectome", "_meanlength"))
     (level / "desc-desikan_lookup.txt").write_text(TABLE)

@@ -5,6 +5,7 @@ regions and never traces through a label.
 """
 
 import dataclasses
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ from jaxtyping import Bool, Float
 from tvbjax.near import near
 
 Values = np.ndarray | Sequence[Any]
+_SIDE = re.compile(r"(?<![A-Za-z])(lh|rh|left|right)(?![A-Za-z])", re.IGNORECASE)
 
 
 @dataclasses.dataclass(frozen=True, eq=False, init=False)
@@ -116,16 +118,20 @@ class Regions:
 
 
 def hemispheres_from_labels(labels: Sequence[str]) -> np.ndarray | None:
-    """True where a label says "right": from the first letters (r or l), else from the last ones.
+    """True where a label says "right": from the first letters (r or l), else from the last ones,
+    else from a word of it (rh, right, lh, left), as FreeSurfer's ctx-rh-cuneus and Left-Thalamus.
 
     Upper and lower case count alike. A rule holds only if every label fits it and both sides occur,
-    otherwise None. TVB's guess is the same but for the last condition; without it, labels such as
-    region_0, region_1 would all be on the right.
+    otherwise None. TVB's guess is the same but for that condition and the words; without it, labels
+    such as region_0, region_1 would all be on the right.
     """
     for place in (0, -1):
         letters = [label[place].lower() if label else "" for label in labels]
         if set(letters) == {"l", "r"}:
             return np.array([letter == "r" for letter in letters])
+    words = [{word.lower()[0] for word in _SIDE.findall(label)} for label in labels]
+    if all(len(sides) == 1 for sides in words) and set().union(*words) == {"l", "r"}:
+        return np.array([sides == {"r"} for sides in words])
     return None
 
 
