@@ -72,7 +72,9 @@ from tvbjax_lems import (
     python_source as python_source,
     run as run,
     separate as separate,
+    standalone_lems as standalone_lems,
     statistics as statistics,
     sweep_driver as sweep_driver,
     to_lems as to_lems,
+    values_lems as values_lems,
 )

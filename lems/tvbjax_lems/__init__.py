@@ -29,6 +29,7 @@ from .errors import (
     Place as Place,
 )
 from .evaluate import evaluate as evaluate
+from .export import standalone_lems as standalone_lems, values_lems as values_lems
 from .flat import (
     FlatCoupling as FlatCoupling,
     FlatModel as FlatModel,

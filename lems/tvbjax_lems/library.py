@@ -101,7 +101,7 @@ def to_lems(path: str | Path) -> str:
     tools ignore. Every dimension is `*`, since RateML has none. Raises LemsError.
     """
     report = Report()
-    text = serialise(_tree(locate(path), report))
+    text = serialise(read_tree(locate(path), report))
     for finding in report.warnings:
         warnings.warn(str(finding), LemsWarning, stacklevel=2)
     return text
@@ -176,7 +176,7 @@ def examine(
 
     Raises LemsError only for what cannot be gone on from: no XML, no LEMS.
     """
-    root = _tree(path, report)
+    root = read_tree(path, report)
     children = with_includes(root, path, include, report)
     document = declare(root, children, str(path), report)
     types = inherit(document, report)
@@ -221,7 +221,7 @@ def _chosen(
     return found if wanted else document.components if len(known) == 1 else ()
 
 
-def _tree(path: Path, report: Report) -> Element:
+def read_tree(path: Path, report: Report) -> Element:
     root = read(path)
     check_is_lems(root)
     return desugar(root, path.stem, report) if is_rateml(root) else root
