@@ -9,12 +9,21 @@ from tvbjax.io.cifti import (
     read_cifti_matrix as read_cifti_matrix,
     read_cifti_series as read_cifti_series,
 )
+from tvbjax.io.gifti import (
+    read_maps_gifti as read_maps_gifti,
+    read_region_mapping_gifti as read_region_mapping_gifti,
+    write_maps_gifti as write_maps_gifti,
+    write_region_mapping_gifti as write_region_mapping_gifti,
+    write_surface_gifti as write_surface_gifti,
+)
+from tvbjax.io.hashes import sha256_of as sha256_of
 from tvbjax.io.labels import read_labels as read_labels
 from tvbjax.io.matrices import read_connectome_matrices as read_connectome_matrices
 from tvbjax.io.pipelines import (
     read_mrtrix3_connectome as read_mrtrix3_connectome,
     read_qsirecon_connectome as read_qsirecon_connectome,
 )
+from tvbjax.io.run_crate import Author as Author, write_run_crate as write_run_crate
 from tvbjax.io.sensors import (
     read_gain_matrix as read_gain_matrix,
     read_sensors as read_sensors,
