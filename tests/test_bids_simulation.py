@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import h5py
@@ -22,6 +23,7 @@ from tvbjax.io import (
     read_bids_surface,
     write_bids_connectivity,
     write_bids_simulation,
+    write_run_crate,
 )
 
 LABELS = ("lA", "rA", "rB")
@@ -64,6 +66,9 @@ def test_a_whole_study_is_valid_and_reads_back(run, tmp_path):
     export(run, tmp_path, "02", session="a", repository="https://example.org/study@1a2b")
     connectivity = np.corrcoef(series.values[:, 0].T)
     write_bids_connectivity(connectivity, LABELS, tmp_path, "01", atlas="DK", desc="rest")
+    now = datetime.now(UTC)
+    about: Any = {"name": "A", "description": "B", "license": "https://spdx.org/licenses/CC0-1.0"}
+    write_run_crate(tmp_path, outputs=tables, started=now, ended=now, **about)
     assert validator_errors(tmp_path) == []
 
     found = read_bids_series(tmp_path, "01")
@@ -226,6 +231,24 @@ def test_series_of_tvbo_in_hdf5_and_cifti(tmp_path):
     assert found["variable"].values.tolist() == ["V"]
     (folder / "sub-01_ts-V_BOLD.ptseries.nii").write_bytes(b"no image")
     with pytest.raises(ValueError, match="no readable CIFTI"):
+        read_bids_series(tmp_path, "01")
+
+
+@pytest.mark.parametrize(
+    "rows, message",
+    [
+        ("0\t1\n2\tnan\n", r"a_bold.tsv: nan at \(1, 0, 1\), counted from 0"),
+        ("0\t1\n2\tn/a\n", "line 2: 'n/a' is not a number"),
+        ("0\t1\n2\n", "line 2: 1 numbers, where the line before has 2"),
+        ("time\ta\n1\t2\n0\t2\n", "2 times are not finite and ascending"),
+        ("", "is empty"),
+    ],
+)
+def test_tables_that_are_no_series_are_refused(tmp_path, rows, message):
+    path = tmp_path / "sub-01" / "ts" / "sub-01_desc-a_bold.tsv"
+    sidecar(path.with_suffix(".json"), SamplingPeriod=1.0)
+    path.write_text(rows)
+    with pytest.raises(ValueError, match=message):
         read_bids_series(tmp_path, "01")
 
 

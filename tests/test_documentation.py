@@ -15,6 +15,7 @@ LONG = (
     "bayes",
     "cosimulation",
     "epilepsy_patient",
+    "formats",
     "identifiability",
     "imaging",
     "l2l",

@@ -39,7 +39,13 @@ def test_rocrate_reads_what_was_made_of_what(tmp_path):
         folder,
         outputs=["made by run.nc", folder / "all.zarr"],
         inputs=[elsewhere],
-        parameters={"G": 0.25, "model": "JansenRit", "w": np.array([1.0, 2.0]), "top": np.inf},
+        parameters={
+            "G": 0.25,
+            "model": "JansenRit",
+            "seed": "of the noise",
+            "w": np.array([1.0, 2.0]),
+            "top": np.inf,
+        },
         seeds=[7, 8],
         author=Author("Ada", "https://orcid.org/0000-0000-0000-0000"),
     )
@@ -59,7 +65,7 @@ def test_rocrate_reads_what_was_made_of_what(tmp_path):
     for one in action["object"]:
         objects.setdefault(one["name"], []).append(one)
     assert objects["weights.zip"][0]["sha256"] == hashlib.sha256(b"weights").hexdigest()
-    assert [one["value"] for one in objects["seed"]] == [7, 8]
+    assert [one["value"] for one in objects["seed"]] == ["of the noise", 7, 8]
     assert objects["G"][0]["value"] == 0.25 and objects["model"][0]["value"] == "JansenRit"
     assert objects["w"][0]["value"] == "[1.0, 2.0]" and objects["top"][0]["value"] == "Infinity"
     assert found.root_dataset["license"]["@id"] == CC0
@@ -94,6 +100,7 @@ def test_what_is_no_run_is_refused(tmp_path):
         ({"inputs": ["none.zip"]}, FileNotFoundError, "none.zip"),
         ({"started": datetime(2026, 3, 1)}, ValueError, "no time zone"),
         ({"ended": BEGAN - timedelta(1)}, ValueError, "before it began"),
+        ({"license": "CC0"}, ValueError, "license is 'CC0'; give the address"),
         ({"parameters": {"a": object()}}, TypeError, "object, which is no JSON"),
     ):
         with pytest.raises(kind, match=message):

@@ -1,10 +1,12 @@
 """Readers and writers of files. Each module knows one format and nothing of simulation."""
 
 from tvbjax.io.bids import (
-    read_bids_connectivity as read_bids_connectivity,
     read_bids_connectome as read_bids_connectome,
-    write_bids_connectivity as write_bids_connectivity,
     write_bids_connectome as write_bids_connectome,
+)
+from tvbjax.io.bids_connectivity import (
+    read_bids_connectivity as read_bids_connectivity,
+    write_bids_connectivity as write_bids_connectivity,
 )
 from tvbjax.io.bids_series import read_bids_series as read_bids_series
 from tvbjax.io.bids_simulation import write_bids_simulation as write_bids_simulation

@@ -18,7 +18,10 @@ from tvbjax.io.table import decode
 
 _NAME = re.compile(r"[A-Za-z0-9]+")
 # No slash at the end: the validator takes `model/` for nothing.
-_IGNORED = ("**/*_relmat*", "**/*_nodeindices.tsv", "**/net", "**/ts", "model")
+_IGNORED = (
+    *("**/*_relmat*", "**/*_nodeindices.tsv", "**/net", "**/ts", "model"),
+    "ro-crate-metadata.json",
+)
 
 
 def checked_names(function: str, **names: str | None) -> None:
@@ -78,6 +81,15 @@ def numbers(path: Path) -> tuple[np.ndarray, tuple[str, ...] | None]:
     if not found:
         raise ValueError(f"{where} is empty; it should hold rows of numbers.")
     return np.array(found), header
+
+
+def check_finite(path: Path, values: np.ndarray) -> None:
+    """Raise ValueError for infinity and NaN, where nothing later would say so."""
+    if not np.isfinite(values).all():
+        first = tuple(int(i) for i in np.argwhere(~np.isfinite(values))[0])
+        raise ValueError(
+            f"{path}: {values[first]} at {first}, counted from 0; give what is finite."
+        )
 
 
 def matrix(path: Path) -> tuple[np.ndarray, tuple[str, ...] | None]:

@@ -15,8 +15,17 @@ _NEAR = 0.01
 def times_of(
     root: Path, table: Path, sidecar: Mapping[str, Any], known: np.ndarray | None, count: int
 ) -> np.ndarray:
-    """The times of `count` samples, ms: those of the table itself (`known`), of the file that
-    `CoordsRows` names, or by `SamplingPeriod` or `SamplingFrequency`. Raises ValueError."""
+    """The times of `count` samples, ms, ascending: those of the table itself (`known`), of the file
+    that `CoordsRows` names, or by `SamplingPeriod` or `SamplingFrequency`. Raises ValueError."""
+    times = _unchecked(root, table, sidecar, known, count)
+    if not (np.isfinite(times).all() and (np.diff(times) > 0.0).all()):
+        raise ValueError(f"{table}: its {count} times are not finite and ascending.")
+    return times
+
+
+def _unchecked(
+    root: Path, table: Path, sidecar: Mapping[str, Any], known: np.ndarray | None, count: int
+) -> np.ndarray:
     if known is not None and table.suffix != ".tsv":
         return known
     period, frequency = (_number(sidecar.get(f"Sampling{x}")) for x in ("Period", "Frequency"))

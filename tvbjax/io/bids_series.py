@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tvbjax.io._bids import found_place, labels_of, numbers, sidecar_of, texts, within
+from tvbjax.io._bids import check_finite, found_place, labels_of, numbers, sidecar_of, texts, within
 from tvbjax.io._bids_times import milliseconds_in, times_of
 
 if TYPE_CHECKING:
@@ -64,6 +64,8 @@ def read_bids_series(
     root, place = Path(folder), found_place(folder, subject, session)
     tables = _tables(root, place, desc)
     parts = [_read(root, path) for path in tables]
+    for path, part in zip(tables, parts, strict=True):
+        check_finite(path, part.values)
     first, sidecar = parts[0], sidecar_of(tables[0])
     times = times_of(root, tables[0], sidecar, first.times, len(first.values))
     labels = first.labels or tuple(f"region_{i}" for i in range(first.values.shape[2]))
@@ -174,7 +176,7 @@ def _from_h5(path: Path) -> _Series:
                 )
                 for name in group
             }
-    except (OSError, KeyError, TypeError, ValueError) as error:
+    except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise ValueError(f"{path}: no series of BEP034 in HDF5 ({error}).") from error
     if data.ndim == 2:
         data = data[:, None]

@@ -81,10 +81,18 @@ def write_run_crate(
     for entity, path in zip(made, outputs, strict=True):
         if entity["@id"].startswith("urn:"):
             raise ValueError(f"write_run_crate: the output {path} is not in {folder}.")
+    if not license.startswith(("https://", "http://")):
+        raise ValueError(
+            f"write_run_crate: the license is {license!r}; give the address of its text, such as "
+            "https://spdx.org/licenses/CC-BY-4.0."
+        )
     if not made:
         raise ValueError("write_run_crate: give outputs; a crate tells what a run has made.")
-    values = [_value(name, value) for name, value in (parameters or {}).items()]
-    values += [_value("seed", int(seed), i) for i, seed in enumerate(seeds)]
+    values = [
+        _value(name, value, f"#parameter-{quote(name)}")
+        for name, value in (parameters or {}).items()
+    ]
+    values += [_value("seed", int(seed), f"#seed-{i}") for i, seed in enumerate(seeds)]
     tool = {
         "@id": "#tvbjax",
         "@type": "SoftwareApplication",
@@ -191,11 +199,11 @@ def _file(root: Path, path: File) -> Entity:
     }
 
 
-def _value(name: str, value: Any, number: int = 0) -> Entity:
+def _value(name: str, value: Any, identifier: str) -> Entity:
     number_or_text = isinstance(value, str | int | bool)
     plain = number_or_text or (isinstance(value, float) and math.isfinite(value))
     return {
-        "@id": f"#value-{quote(name)}" + (f"-{number}" if number else ""),
+        "@id": identifier,
         "@type": "PropertyValue",
         "name": name,
         "value": value if plain else json.dumps(value, default=_as_list),
