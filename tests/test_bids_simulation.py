@@ -125,6 +125,23 @@ def test_what_was_not_simulated_so_is_not_written(run, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_another_simulation_does_not_lie_among_the_tables(run, tmp_path):
+    simulator, result = run
+    series, (model, connectome) = (
+        result["temporal_average"],
+        (simulator.model, simulator.connectome),
+    )
+    export(run, tmp_path, "01")
+    export(run, tmp_path, "01")  # replaced
+    names: Any = {"desc": "rest", "atlas": "DK"}
+    with pytest.raises(ValueError, match="has .*var-V_ts.tsv, .* of another simulation"):
+        write_bids_simulation(series[:, :1], model, connectome, tmp_path, "01", **names)
+    write_bids_simulation(series[:, :1], model, connectome, tmp_path, "01", desc="b", atlas="DK")
+    assert read_bids_series(tmp_path, "01", desc="b")["variable"].values.tolist() == ["V"]
+    with pytest.raises(ValueError, match="several series of V|differ in times"):
+        read_bids_series(tmp_path, "01")
+
+
 def test_models_of_ones_own_are_written_from_their_file(run, tmp_path):
     simulator, result = run
     text = lems.standalone_lems("Generic2dOscillator").replace("Generic2dOscillator", "Mine_1")

@@ -14,7 +14,7 @@ import dataclasses
 import importlib.metadata
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +73,10 @@ def write_bids_simulation(
     source = _equations_of(model, equations)
     root = Path(folder)
     place, stem = place_of(root, subject, session)
+    start = place / "ts" / f"{stem}_desc-{desc}"
+    parts = [f"_var-{short}" for _, short, _ in variables] if len(variables) > 1 else [""]
+    tables = tuple(start.with_name(f"{start.name}{part}_ts.tsv") for part in parts)
+    _check_no_others(start, tables)
     network = write_bids_connectome(connectome, folder, subject, atlas=atlas, session=session)
     name = re.sub(r"[^A-Za-z0-9]", "", model.name)
     equations_file = root / "model" / f"desc-{name}_eq.xml"
@@ -86,7 +90,7 @@ def write_bids_simulation(
     write_text(values_file, values_lems(model, source, include))
     write_json(run_file, {**(run or {}), **({} if seed is None else {"seed": seed})})
     write_text(versions_file, _installed())
-    times = place / "ts" / f"{stem}_desc-{desc}_times.tsv"
+    times = start.with_name(f"{start.name}_times.tsv")
     write_table(times, np.asarray(series["time"], float)[:, None])
     _describe_table(times, "times of the samples", (series.sizes["time"], 1), {"Units": "ms"})
 
@@ -115,16 +119,12 @@ def write_bids_simulation(
         "Seed": seed,
         "InputSHA256": {local(path): sha256_of(path) for path in inputs},
     }
-    tables = []
-    for i, (variable, short, unit) in enumerate(variables):
-        part = f"_var-{short}" if len(variables) > 1 else ""
-        table = place / "ts" / f"{stem}_desc-{desc}{part}_ts.tsv"
+    for i, (table, (variable, _, unit)) in enumerate(zip(tables, variables, strict=True)):
         array = np.asarray(series.isel(variable=i), float)
         write_table(table, array)
         what = f"{variable} of {model.name}, {series.name or 'simulated'}"
         _describe_table(table, what, array.shape, {"Variable": variable, "Units": unit} | common)
-        tables.append(table)
-    return tuple(tables)
+    return tables
 
 
 def _checked_period(series: "xr.DataArray", connectome: Connectome) -> float:
@@ -155,6 +155,17 @@ def _checked_period(series: "xr.DataArray", connectome: Connectome) -> float:
             "are fewer than two, or steps between them differ."
         )
     return float(np.round((times[-1] - times[0]) / len(steps), 9))
+
+
+def _check_no_others(start: Path, tables: Sequence[Path]) -> None:
+    """Raise ValueError for tables of an earlier simulation that would lie among these."""
+    others = {*start.parent.glob(f"{start.name}_ts.tsv"), *start.parent.glob(f"{start.name}_var-*")}
+    left = sorted(path.name for path in others - set(tables) if path.suffix == ".tsv")
+    if left:
+        raise ValueError(
+            f"write_bids_simulation: {start.parent} has {', '.join(left[:6])} of another "
+            "simulation with this desc; remove these, or give another desc."
+        )
 
 
 def _equations_of(model: Model, equations: str | Path | None) -> str | Path:
