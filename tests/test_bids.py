@@ -108,6 +108,11 @@ def test_the_dialect_of_tvbo(tmp_path):
     tab(folder / "sub-01_net-weights_id-0a1b2c3d.tsv", WEIGHTS)
     tab(folder / "sub-01_net-distances_id-0a1b2c3e.tsv", LENGTHS)
     check(read_bids_connectome(tmp_path, "01"), ("region_0", "region_1", "region_2"))
+    for name, array in (("weights_id-0a1b2c3d", WEIGHTS), ("distances_id-0a1b2c3e", LENGTHS)):
+        rows = [[label, *row] for label, row in zip(LABELS, array.tolist(), strict=True)]
+        lines = ["\t".join(map(str, row)) for row in [["", *LABELS], *rows]]  # as pandas does it
+        (folder / f"sub-01_net-{name}.tsv").write_text("\n".join(lines))
+    check(read_bids_connectome(tmp_path, "01"))
 
 
 def test_a_sidecar_does_not_lead_out_of_the_folder(tmp_path):
