@@ -18,6 +18,7 @@ from tvbjax.io._bids import (
     write_json,
     write_table,
 )
+from tvbjax.io.table import labelled_numbers_from_text
 
 
 def write_relation(
@@ -49,12 +50,13 @@ def write_relation(
 def nodes_of(
     root: Path, table: Path, header: tuple[str, ...] | None, size: int
 ) -> tuple[tuple[str, ...] | None, np.ndarray | None]:
-    """Labels and centres: of the header, or of the files that the sidecar names."""
+    """Labels and centres: of the files that the sidecar names, or those of TVB's converter, or of
+    the header."""
     sidecar = sidecar_of(table)
     labels = labels_of(root, table, texts(sidecar.get("NodeFiles", [])), size)
     if labels is not None:
         return labels, None
-    centres = None
+    labels, centres = _centroids(table, size)
     for name in texts(sidecar.get("CoordsRows", [])):
         path = within(root, table, name)
         if path is None:
@@ -67,3 +69,12 @@ def nodes_of(
         else:
             labels = fitting(path, [line[0] for line in lines], size)
     return labels if labels is not None else header, centres
+
+
+def _centroids(table: Path, size: int) -> tuple[tuple[str, ...] | None, np.ndarray | None]:
+    """Labels and centres that TVB's pipeline converter keeps with the anatomy, if any."""
+    for path in table.parent.parent.glob("anat/*_desc-centroid_morph.tsv"):
+        rows = "\n".join(path.read_text().splitlines()[1:])  # the first one names the columns
+        labels, centres = labelled_numbers_from_text(rows.encode(), f"{path} (no header)", 3)
+        return fitting(path, labels, size), centres
+    return None, None

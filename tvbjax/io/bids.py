@@ -4,6 +4,7 @@
 |---|---|
 | BEP017, draft; written here | `*_meas-<measure>_relmat.dense.tsv`, `.json`, `_nodeindices.tsv` |
 | BEP034 of pull request 967, old BEP017 | `connectivity/*_conndata-network_connectivity.tsv` |
+| TVB's pipeline converter | the same, regions in `anat/*_desc-centroid_morph.tsv` |
 | BEP034 of 2021 to 2023, TVB's importer | `net/*weights.tsv`, `net/*distances.tsv` |
 | BEP034 of tvbo | `net/*_net-weights_id-*.tsv`, `net/*_net-distances_id-*.tsv` |
 
@@ -87,12 +88,14 @@ def read_bids_connectome(
     *,
     session: str | None = None,
     atlas: str | None = None,
+    centres: bool = True,
     speed: float = 3.0,
 ) -> Connectome:
     """A subject's connectome from a BIDS folder, in any of the dialects of this module.
 
     `atlas`: which one, where there are several. Labels are those that the folder gives, else
-    region_0, region_1, ... Without lengths there are no delays.
+    region_0, region_1, ... Without lengths there are no delays. `centres`: False leaves them out,
+    as where TVB's converter wrote NaN for a region that the person's parcellation lacks.
 
     Raises FileNotFoundError for a folder without that subject, and ValueError for one without a
     connectome, with several, or with tables that do not fit.
@@ -113,13 +116,13 @@ def read_bids_connectome(
     arrays: dict[str, Any] = {"weights": values}
     if (lengths := tables["tract_lengths"]) is not None:
         arrays["tract_lengths"] = matrix(lengths)[0]
-    labels, centres = nodes_of(root, weights, header, len(values))
+    labels, places = nodes_of(root, weights, header, len(values))
     try:
         return Connectome(
             **arrays,
             speed=speed,
             labels=labels,
-            centres=centres,
+            centres=places if centres else None,
             hemispheres=None if labels is None else hemispheres_from_labels(labels),
             name=f"sub-{subject}",
         )
