@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tvbjax import imaging
-from tvbjax.cli._imaging import read_labels
+from tvbjax.cli._imaging_people import read_labels
 from tvbjax.io import read_bids_connectome, read_connectome_zip
 
 dipy_data = pytest.importorskip("dipy.data")

@@ -44,6 +44,7 @@ from tvbjax.imaging.functional import (
     shrunk_partial_correlation as shrunk_partial_correlation,
     tangent_connectivity as tangent_connectivity,
 )
+from tvbjax.imaging.functional_figure import functional_quality as functional_quality
 from tvbjax.imaging.gradients import (
     Gradients as Gradients,
     fibre_coherence as fibre_coherence,
@@ -61,6 +62,7 @@ from tvbjax.imaging.multi_shell import (
     multi_shell_orientations as multi_shell_orientations,
     tissue_responses as tissue_responses,
 )
+from tvbjax.imaging.parcel_files import read_parcels as read_parcels
 from tvbjax.imaging.phantom import (
     Phantom as Phantom,
     straight_bundles as straight_bundles,

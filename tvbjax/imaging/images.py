@@ -1,5 +1,7 @@
 """Images in space: values on a grid of voxels, and where that grid lies."""
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,13 +28,9 @@ def read_image(path: str | Path, axes: int, *, labels: bool = False) -> Image:
     whole numbers.
     """
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no file {path}.")
-    try:
+    with _readable(path):
         image: Any = nibabel.load(path)
         data = np.asarray(image.dataobj)
-    except (nibabel.filebasedimages.ImageFileError, OSError, EOFError, ValueError) as error:
-        raise ValueError(f"{path}: no readable image, or a cut one ({error}).") from error
     if data.ndim != axes:
         raise ValueError(f"{path}: the image has {data.ndim} axes, {data.shape}; it needs {axes}.")
     if not labels:
@@ -44,3 +42,34 @@ def read_image(path: str | Path, axes: int, *, labels: bool = False) -> Image:
             "resample labels by nearest neighbours."
         )
     return Image(whole.astype(np.int32), image.affine)
+
+
+def read_grid(path: str | Path) -> Image:
+    """The grid of an image alone, with zeros for its values. Raises as `read_image`."""
+    with _readable(Path(path)):
+        image: Any = nibabel.load(path)
+    return Image(np.broadcast_to(0.0, image.shape), image.affine)
+
+
+@contextlib.contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {path}.")
+    try:
+        yield
+    except (nibabel.filebasedimages.ImageFileError, OSError, EOFError, ValueError) as error:
+        raise ValueError(f"{path}: no readable image, or a cut one ({error}).") from error
+
+
+def same_grid(one: Image, other: Image) -> bool:
+    """Whether both have the same voxels in the same place."""
+    same = one.data.shape[:3] == other.data.shape[:3]
+    return same and np.allclose(one.affine, other.affine, atol=1e-2)
+
+
+def grid_of(image: Image) -> str:
+    """The grid in words, for messages."""
+    size = " x ".join(map(str, image.data.shape[:3]))
+    edges = ", ".join(f"{edge:.3g}" for edge in np.linalg.norm(image.affine[:3, :3], axis=0))
+    first = ", ".join(f"{place:.4g}" for place in image.affine[:3, 3])
+    return f"{size} voxels of {edges} mm from ({first})"

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from tvbjax.imaging.diffusion import Diffusion, Tensors, brain_mask, denoised, tensors
-from tvbjax.imaging.images import Image
+from tvbjax.imaging.images import Image, grid_of, same_grid
 from tvbjax.imaging.parcels import check_grid
 from tvbjax.imaging.registration import aligned
 from tvbjax.imaging.step_cache import StepCache
@@ -70,13 +70,14 @@ def prepared(
     options = Preparation() if options is None else options
     shape = diffusion.data.shape[:3]
     check_grid("prepared", shape, mask=mask)
-    own = _alike(parcellation, Image(diffusion.data[..., 0], diffusion.affine))
-    if not own and (anatomy is None or not _alike(parcellation, anatomy)):
+    scan = Image(diffusion.data[..., 0], diffusion.affine)
+    own = same_grid(parcellation, scan)
+    if not own and (anatomy is None or not same_grid(parcellation, anatomy)):
         whose = "the diffusion image" if anatomy is None else "the diffusion image nor the anatomy"
         raise ValueError(
-            f"prepared: the parcellation, {_grid(parcellation)}, is not in the space of {whose}, "
-            f"{_grid(Image(diffusion.data[..., 0], diffusion.affine))}; give the T1-weighted image "
-            "that it belongs to as anatomy, or resample it by nearest neighbours."
+            f"prepared: the parcellation, {grid_of(parcellation)}, is not in the space of {whose}, "
+            f"{grid_of(scan)}; give the T1-weighted image that it belongs to as anatomy, or "
+            "resample it by nearest neighbours."
         )
     kept = StepCache(None if cache is None else Path(cache))
     with progress_bar(f"preparing {name}", _STEPS, progress) as bar:
@@ -109,19 +110,6 @@ def prepared(
             )
         bar(1)
     return Prepared(diffusion, mask, fitted, regions, tissues)
-
-
-def _alike(one: Image, other: Image) -> bool:
-    """Whether both have the same grid in the same place."""
-    same = one.data.shape[:3] == other.data.shape[:3]
-    return same and np.allclose(one.affine, other.affine, atol=1e-2)
-
-
-def _grid(image: Image) -> str:
-    size = " x ".join(map(str, image.data.shape[:3]))
-    edges = ", ".join(f"{edge:.3g}" for edge in np.linalg.norm(image.affine[:3, :3], axis=0))
-    first = ", ".join(f"{place:.4g}" for place in image.affine[:3, 3])
-    return f"{size} voxels of {edges} mm from ({first})"
 
 
 def _check_place(regions: np.ndarray, mask: np.ndarray) -> None:

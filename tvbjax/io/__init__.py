@@ -8,6 +8,9 @@ from tvbjax.io.bids_connectivity import (
     read_bids_connectivity as read_bids_connectivity,
     write_bids_connectivity as write_bids_connectivity,
 )
+from tvbjax.io.bids_regional import (
+    write_bids_regional_series as write_bids_regional_series,
+)
 from tvbjax.io.bids_series import read_bids_series as read_bids_series
 from tvbjax.io.bids_simulation import write_bids_simulation as write_bids_simulation
 from tvbjax.io.bids_surface import read_bids_surface as read_bids_surface

@@ -20,6 +20,8 @@ _NAME = re.compile(r"[A-Za-z0-9]+")
 # No slash at the end: the validator takes `model/` for nothing.
 _IGNORED = (
     *("**/*_relmat*", "**/*_nodeindices.tsv", "**/net", "**/ts", "model"),
+    "**/*_timeseries.tsv",
+    "**/*_timeseries.json",
     "ro-crate-metadata.json",
 )
 
