@@ -54,6 +54,8 @@ def test_shares_and_orientations_of_mixtures():
     orientations, tissues = imaging.multi_shell_orientations(diffusion, asked, responses)
     assert error(tissues)[[0, 1, 2, 4]].max() < 0.04
     assert error(tissues)[[3, 5]].max() < 0.16
+    several = imaging.multi_shell_orientations(diffusion, asked, responses, workers=2)
+    np.testing.assert_array_equal(several[0], orientations)
     # A fibre that few harmonics blur takes some of the grey matter's signal.
     _, sharper = imaging.multi_shell_orientations(diffusion, asked, responses, order=12)
     assert error(sharper)[[3, 5]].max() < 0.65 * error(tissues)[[3, 5]].max()
@@ -84,3 +86,43 @@ def test_what_is_missing_is_said():
         imaging.multi_shell_orientations(
             diffusion, everywhere, imaging.TissueResponses(one, one, one), order=3
         )
+
+
+@pytest.mark.slow
+def test_a_bundle_is_found_by_two_shells_without_an_anatomy():
+    """Tissues are those of the deconvolution: streamlines end at grey matter."""
+    _, _, bvecs = dipy_data.get_fnames(name="small_64D")
+    directions = np.loadtxt(bvecs)[1:]
+    bvals = np.concatenate([np.zeros(2), np.full(64, SHELLS[0]), np.full(64, SHELLS[1])])
+    vectors = np.concatenate([np.zeros((2, 3)), directions, directions])
+    centres = np.array([[4.0, 4.0, 4.0], [18.0, 4.0, 4.0]])
+    phantom = imaging.straight_bundles(bvals, vectors, (23, 14, 9), centres, [(0, 1)])
+    rng = np.random.default_rng(0)
+    fluid = np.zeros(phantom.brain.shape, bool)
+    fluid[2:20, 11:13, 2:7] = True
+    data = phantom.diffusion.data.copy()
+    clean = 100.0 * np.exp(-bvals * FLUID)
+    data[fluid] = np.abs(clean + 3.0 * rng.normal(size=(int(fluid.sum()), len(bvals))))
+    # Grey matter reaches into the ends of the bundle.
+    ends = phantom.parcellation > 0
+    data[ends] = np.abs(
+        100.0 * np.exp(-bvals * GREY) + 3.0 * rng.normal(size=(int(ends.sum()), len(bvals)))
+    )
+    diffusion = imaging.Diffusion(data, phantom.diffusion.affine, phantom.diffusion.gradients)
+    images = imaging.prepared(
+        diffusion,
+        imaging.Image(phantom.parcellation, diffusion.affine),
+        imaging.Preparation(denoise=False),
+        mask=phantom.brain,
+    )
+    result = imaging.structural_connectome(
+        images, {1: "one", 2: "two"}, imaging.Structural(single=0.6), workers=2
+    )
+    assert result.tissues is not None
+    assert result.tissues.fluid[fluid].mean() > 0.9
+    assert result.tissues.white[phantom.white_matter & ~ends].mean() > 0.8
+    assert result.tissues.grey[phantom.brain & ~phantom.white_matter & ~fluid].mean() > 0.6
+    assert float(np.asarray(result.connectome.weights)[0, 1]) > 20
+    length = float(np.asarray(result.connectome.tract_lengths)[0, 1])
+    # From the border of a region, which is a ball of 6 mm, to that of the other.
+    assert phantom.distances[0] - 12.5 < length < phantom.distances[0]

@@ -73,6 +73,7 @@ def connectome(
     ] = False,
     select: Annotated[int, typer.Option(help="Streamlines that MRtrix makes.")] = 100_000,
     seed: Annotated[int, typer.Option(min=1, help="Of the streamlines.")] = 1,
+    workers: Annotated[int, typer.Option(help="Processes that deconvolve several shells.")] = 1,
     figures: Annotated[bool, typer.Option(help="Draw pictures to look at (not of MRtrix).")] = True,
 ) -> None:
     """Make connectomes: relation matrices in a BIDS derivative, a TVB zip, a picture.
@@ -105,6 +106,7 @@ def connectome(
         out,
         atlas,
         "streamlineWeight" if mrtrix or by_signal else f"streamline{weights.capitalize()}",
+        workers,
         figures,
     )
 
@@ -142,6 +144,7 @@ class _Task(NamedTuple):
     out: Path
     atlas: str
     measure: str
+    workers: int
     figures: bool
 
 
@@ -168,7 +171,9 @@ def _one(images: _Images, task: _Task, person: str) -> None:
     if isinstance(task.how, imaging.Mrtrix):
         made = imaging.mrtrix_connectome(prepared, task.labels, task.how, **kept)
     else:
-        result = imaging.structural_connectome(prepared, task.labels, task.how, **kept)
+        result = imaging.structural_connectome(
+            prepared, task.labels, task.how, workers=task.workers, **kept
+        )
         made = result.connectome
         if task.figures:
             figure = imaging.structural_quality(result)

@@ -14,6 +14,8 @@ from tvbjax.imaging._packages import needed
 from tvbjax.imaging.gradients import Gradients, check_orientation, read_fsl_gradients
 from tvbjax.imaging.images import Image, Mask, Volume, read_image
 
+_DIRECTIONS = 6  # that a tensor needs
+
 
 @dataclass(frozen=True, eq=False)
 class Diffusion:
@@ -56,8 +58,12 @@ class Diffusion:
     @property
     def strongest_shell(self) -> "Diffusion":
         """The volumes of the largest b-value alone, and those without weighting."""
+        return self.shell(self.gradients.shells[-1])
+
+    def shell(self, bval: int) -> "Diffusion":
+        """The volumes of one of the gradients' shells alone, and those without weighting."""
         gradients = self.gradients
-        chosen = gradients.unweighted | (np.round(gradients.bvals, -2) == gradients.shells[-1])
+        chosen = gradients.unweighted | (np.round(gradients.bvals, -2) == bval)
         some = Gradients(gradients.bvals[chosen], gradients.directions[chosen])
         return Diffusion(self.data[..., chosen], self.affine, some)
 
@@ -106,12 +112,17 @@ def denoised(diffusion: Diffusion) -> Diffusion:
 
 
 def tensors(diffusion: Diffusion, mask: Mask, *, check: bool = True) -> Tensors:
-    """Diffusion tensors by weighted least squares: Basser et al. (1994), Biophys. J. 66, 259.
+    """Diffusion tensors by weighted least squares: Basser et al. (1994), Biophys. J. 66, 259. Of
+    several shells, from the weakest with six directions: signals at large b are not a tensor's.
 
     `check`: raise ValueError where fibres would go on clearly better if the axes of the b-vectors
     were reversed or exchanged (`check_orientation`).
     """
     dti = needed("dipy.reconst.dti")
+    for bval in diffusion.gradients.shells[:-1]:
+        if (np.round(diffusion.gradients.bvals, -2) == bval).sum() >= _DIRECTIONS:
+            diffusion = diffusion.shell(bval)
+            break
     fit = dti.TensorModel(diffusion.table).fit(diffusion.data, mask=mask)
     anisotropy = np.where(mask, np.nan_to_num(fit.fa), 0.0)
     direction = np.nan_to_num(fit.evecs[..., 0])

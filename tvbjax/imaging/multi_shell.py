@@ -3,6 +3,7 @@
 Jeurissen et al. (2014), NeuroImage 103, 411. What grey matter and fluid explain is no fibre.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,7 @@ from tvbjax.imaging.deconvolution import Response, check_order
 from tvbjax.imaging.diffusion import Diffusion, Tensors
 from tvbjax.imaging.images import Mask
 from tvbjax.imaging.tissues import Tissues
+from tvbjax.kinds import check_count
 
 _NEAR = 50.0  # s/mm², within which b-values are of one shell
 _FEWEST = 10  # voxels of a tissue
@@ -71,17 +73,25 @@ def tissue_responses(
 
 
 def multi_shell_orientations(
-    diffusion: Diffusion, mask: Mask, responses: TissueResponses, *, order: int = 8
+    diffusion: Diffusion,
+    mask: Mask,
+    responses: TissueResponses,
+    *,
+    order: int = 8,
+    workers: int = 1,
+    told: Callable[[str], None] = lambda note: None,
 ) -> tuple[Float[np.ndarray, "x y z coefficient"], Tissues]:
     """How fibres are oriented in each voxel, as `fibre_orientations`, and the shares of tissues.
 
     Where a fibre and grey matter share a voxel, some of the latter (0.15 of a half at order 8, 0.09
-    at 12) counts as white. A voxel takes some 50 ms (dipy solves each by cvxpy).
+    at 12) counts as white. A voxel takes some 50 ms (dipy solves each by cvxpy), shared by so many
+    `workers`, processes. `told`: hears how far it is.
 
     Raises ValueError where responses are not of the scan's shells, and where more than one voxel in
     a hundred could not be solved.
     """
     check_order("multi_shell_orientations", order)
+    check_count("multi_shell_orientations: workers", workers)
     mcsd = needed("dipy.reconst.mcsd")
     needed("cvxpy")
     shells = needed("dipy.core.gradients").unique_bvals_tolerance(
@@ -96,8 +106,16 @@ def multi_shell_orientations(
     with in_dipys_basis():
         response = mcsd.multi_shell_fiber_response(order, shells, *given, tol=_NEAR)
         model = mcsd.MultiShellDeconvModel(diffusion.table, response, sh_order_max=order, tol=_NEAR)
-        fit = model.fit(diffusion.data, mask=mask, verbose=False)
-    coefficients, shares = np.asarray(fit.shm_coeff), np.asarray(fit.volume_fractions)
+        coefficients = np.zeros((*mask.shape, (order + 1) * (order + 2) // 2))
+        shares = np.zeros((*mask.shape, len(given)))
+        how = {"engine": "joblib", "n_jobs": workers} if workers > 1 else {}
+        levels = np.flatnonzero(mask.any(axis=(0, 1)))
+        for number, level in enumerate(levels, start=1):
+            told(f"orientations of fibres, slice {number} of {len(levels)}")
+            part = mask[:, :, level]
+            fit = model.fit(diffusion.data[:, :, level], mask=part, verbose=False, **how)
+            coefficients[:, :, level] = np.asarray(fit.shm_coeff)
+            shares[:, :, level] = np.asarray(fit.volume_fractions)
     failed = mask & ~np.isfinite(shares).all(axis=-1)
     if failed.sum() > 0.01 * mask.sum():
         raise ValueError(

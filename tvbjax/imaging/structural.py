@@ -72,13 +72,15 @@ def structural_connectome(
     options: Structural | None = None,
     *,
     cache: str | Path | None = None,
+    workers: int = 1,
     name: str = "tractography",
     progress: bool = True,
 ) -> StructuralResult:
     """A connectome from a diffusion image, by dipy.
 
     `images`: of `prepared`. `labels`: names by number, in the order of the regions. `cache`: a
-    folder in which each step's result is kept, by all that went into it.
+    folder in which each step's result is kept, by all that went into it. `workers`: processes that
+    deconvolve several shells.
 
     With tissues, of the anatomy or else of several shells, streamlines end in grey matter. Without,
     they stay in white matter, of an anisotropy of `white` or more, and in regions. Raises
@@ -98,7 +100,12 @@ def structural_connectome(
 
             def deconvolve() -> dict[str, np.ndarray]:
                 found, shares = multi_shell_orientations(
-                    diffusion, asked, responses, order=options.order
+                    diffusion,
+                    asked,
+                    responses,
+                    order=options.order,
+                    workers=workers,
+                    told=lambda note: bar(0, note),
                 )
                 return {"shm": found, **vars(shares)}
 
