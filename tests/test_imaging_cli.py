@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from tvbjax import imaging
-from tvbjax.cli._imaging_people import read_labels
 from tvbjax.io import read_bids_connectome, read_connectome_zip
 
 dipy_data = pytest.importorskip("dipy.data")
@@ -97,18 +96,3 @@ def test_a_parcellation_in_another_space_is_refused(study, tmp_path):
     )
     told = " ".join(done.stderr.split())
     assert "the parcellation, 30 x 30 x 10 voxels of 2, 2, 2.5 mm from (0, 0, 0), is not in" in told
-
-
-def test_labels(tmp_path):
-    path = tmp_path / "labels.txt"
-    path.write_text("# of an atlas\n0 unknown\n3  Left Area\n12 b\n")
-    assert read_labels(path) == {3: "Left Area", 12: "b"}
-    path.write_text("1\ta\n1\tb\n")
-    with pytest.raises(ValueError, match="line 2: 1 is there twice"):
-        read_labels(path)
-    path.write_text("1 a\nx b\n")
-    with pytest.raises(ValueError, match="line 2: 'x' is no number"):
-        read_labels(path)
-    path.write_text("\n")
-    with pytest.raises(ValueError, match="no row of a number and a name"):
-        read_labels(path)

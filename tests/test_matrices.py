@@ -13,7 +13,12 @@ import pytest
 import scipy.io
 import scipy.sparse
 
-from tvbjax.io import read_connectome_matrices, read_labels, read_regional_series
+from tvbjax.io import (
+    read_connectome_matrices,
+    read_labels,
+    read_numbered_labels,
+    read_regional_series,
+)
 
 WEIGHTS = np.array([[0.0, 1.5, 0.0], [2.0, 0.0, 0.25], [1e-3, 0.0, 3.0]])
 LENGTHS = np.array([[0.0, 30.0, 41.5], [30.0, 0.0, 12.0], [41.5, 12.0, 0.0]])
@@ -219,6 +224,7 @@ def test_labels_are_read_from_every_lookup_table(tmp_path, content):
     path = tmp_path / "lut.txt"
     path.write_text(content)
     assert read_labels(path) == ("first", "second")
+    assert read_numbered_labels(path) == {1: "first", 2: "second"}
 
 
 @pytest.mark.parametrize(
@@ -294,3 +300,11 @@ def test_files_of_a_real_person_are_as_the_data_set_reads_them():
         read_regional_series(path, labels, repetition_time=2000.0)
     series = read_regional_series(path, labels, repetition_time=2000.0, transposed=True)
     np.testing.assert_array_equal(series.values, scipy.io.loadmat(path)["tc"].T)
+
+
+def test_numbers_of_a_parcellation_may_have_gaps(tmp_path):
+    path = tmp_path / "lut.txt"
+    path.write_text('# of an atlas\n0 unknown\n1003 ctx-lh-b\n12 "Left Area"\n')
+    assert list(read_numbered_labels(path).items()) == [(1003, "ctx-lh-b"), (12, "Left Area")]
+    with pytest.raises(ValueError, match="there is no region 1, but 1003"):
+        read_labels(path)

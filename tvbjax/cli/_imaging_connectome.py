@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import numpy as np
 import typer
 
-from tvbjax.cli._imaging_people import each_person, read_labels
+from tvbjax.cli._imaging_people import each_person
 
 if TYPE_CHECKING:
     from tvbjax import imaging
@@ -35,7 +35,10 @@ def connectome(
         ),
     ],
     labels: Annotated[
-        Path, typer.Option(help="Rows of number and name, as BIDS's dseg.tsv (index, name).")
+        Path,
+        typer.Option(
+            help="Names by number: BIDS's dseg.tsv, or FreeSurfer's, MRtrix's, ITK-SNAP's table."
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="A folder for all that is made.")],
     atlas: Annotated[str, typer.Option(help="The parcellation's name: letters, digits.")] = "own",
@@ -82,6 +85,7 @@ def connectome(
     each person is done by themselves: who fails is told, and the others go on.
     """
     from tvbjax import imaging
+    from tvbjax.io import read_numbered_labels
 
     measures = {
         Weights.COUNT: imaging.streamline_count,
@@ -102,7 +106,7 @@ def connectome(
     task = _Task(
         imaging.Preparation(denoise=denoise, deform=deform),
         imaging.Mrtrix(select=select, order=order, seed=seed) if mrtrix else how,
-        read_labels(labels),
+        read_numbered_labels(labels),
         out,
         atlas,
         "streamlineWeight" if mrtrix or by_signal else f"streamline{weights.capitalize()}",

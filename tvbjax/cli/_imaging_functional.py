@@ -6,7 +6,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from tvbjax.cli._imaging_people import each_person, read_labels
+from tvbjax.cli._imaging_people import each_person
 
 
 def functional(
@@ -20,7 +20,10 @@ def functional(
         ),
     ],
     labels: Annotated[
-        Path, typer.Option(help="Rows of number and name, as BIDS's dseg.tsv (index, name).")
+        Path,
+        typer.Option(
+            help="Names by number: BIDS's dseg.tsv, or FreeSurfer's, MRtrix's, ITK-SNAP's table."
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="A folder for all that is made.")],
     atlas: Annotated[str, typer.Option(help="The parcellation's name: letters, digits.")] = "own",
@@ -39,9 +42,13 @@ def functional(
     """
     from tvbjax import imaging
     from tvbjax.analysis import functional_connectivity
-    from tvbjax.io import write_bids_connectivity, write_bids_regional_series
+    from tvbjax.io import (
+        read_numbered_labels,
+        write_bids_connectivity,
+        write_bids_regional_series,
+    )
 
-    names = read_labels(labels)
+    names = read_numbered_labels(labels)
     people = sorted(one.name.removeprefix("sub-") for one in folder.glob("sub-*") if one.is_dir())
     if not people:
         raise ValueError(f"{folder}: no person; fMRIPrep's folder has sub-01/func/.")

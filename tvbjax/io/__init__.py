@@ -27,7 +27,10 @@ from tvbjax.io.gifti import (
     write_surface_gifti as write_surface_gifti,
 )
 from tvbjax.io.hashes import sha256_of as sha256_of
-from tvbjax.io.labels import read_labels as read_labels
+from tvbjax.io.labels import (
+    read_labels as read_labels,
+    read_numbered_labels as read_numbered_labels,
+)
 from tvbjax.io.matrices import read_connectome_matrices as read_connectome_matrices
 from tvbjax.io.pipelines import (
     read_mrtrix3_connectome as read_mrtrix3_connectome,

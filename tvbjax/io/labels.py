@@ -27,14 +27,33 @@ _KNOWN = "'name', 'number name', or a lookup table of MRtrix, FreeSurfer, AAL, I
 def read_labels(path: str | os.PathLike[str], variable: str | None = None) -> tuple[str, ...]:
     """Names of regions 1, 2, ... from any of the tables of this module, without number 0, none.
 
+    Arguments as of `read_numbered_labels`. Raises FileNotFoundError, and ValueError for other rows
+    and for numbers that are missing.
+    """
+    names = read_numbered_labels(path, variable)
+    missing = [n for n in range(1, len(names) + 1) if n not in names]
+    if missing:
+        raise ValueError(
+            f"{path}: there is no region {missing[0]}, but {max(names)}; the matrices that MRtrix "
+            "writes are of regions numbered from 1 without gaps. Give the table after labelconvert."
+        )
+    return tuple(names[n] for n in sorted(names))
+
+
+def read_numbered_labels(
+    path: str | os.PathLike[str], variable: str | None = None
+) -> dict[int, str]:
+    """Names of regions by their numbers in a parcellation, from any of the tables of this module,
+    in its order and without number 0, none. A list of names alone counts from 1.
+
     Of several names for one number, which MRtrix's tables have where FreeSurfer's versions differ,
     it is the last. `variable`: of a .mat file with several lists of text. Raises FileNotFoundError,
-    and ValueError for other rows and for numbers that are missing.
+    and ValueError for other rows.
     """
     path = Path(path)
     content = read_packed(path)
     if path.suffix.lower() == ".mat":
-        return texts_of(content, str(path), variable)
+        return dict(enumerate(texts_of(content, str(path), variable), start=1))
     lines = [
         (number, line)
         for number, line in enumerate(decode(content, str(path)).splitlines(), start=1)
@@ -55,19 +74,19 @@ def read_labels(path: str | os.PathLike[str], variable: str | None = None) -> tu
             names = tuple(row[0] for row in _of_width(path, rows, 1))
             if any("," in name for name in names):
                 raise ValueError(f"{path} has commas; put tabs or spaces in their place.")
-            return names
+            return dict(enumerate(names, start=1))
         if width not in _PLACES:
             raise ValueError(
                 f"{path}, line {rows[0][0]}: {width} fields; known are {_KNOWN}. Names with spaces "
                 "stand in double quotes."
             )
         places = _PLACES[width]
-    return _in_order(path, rows, width, places)
+    return _by_number(path, rows, width, places)
 
 
-def _in_order(
+def _by_number(
     path: Path, rows: list[tuple[int, list[str]]], width: int, places: tuple[int, int]
-) -> tuple[str, ...]:
+) -> dict[int, str]:
     names: dict[int, str] = {}
     for (number, _), row in zip(rows, _of_width(path, rows, width), strict=True):
         index, name = (row[place].strip() for place in places)
@@ -75,17 +94,11 @@ def _in_order(
             raise ValueError(f"{path}, line {number}: {index!r} is no number of a region.")
         if not name:
             raise ValueError(f"{path}, line {number}: region {index} has no name.")
-        names[int(index)] = name  # the last of several: see read_labels
+        names[int(index)] = name  # the last of several
     names.pop(0, None)
     if not names:
         raise ValueError(f"{path} names no region but 0, which is none.")
-    missing = [n for n in range(1, len(names) + 1) if n not in names]
-    if missing:
-        raise ValueError(
-            f"{path}: there is no region {missing[0]}, but {max(names)}; the matrices that MRtrix "
-            "writes are of regions numbered from 1 without gaps. Give the table after labelconvert."
-        )
-    return tuple(names[n] for n in sorted(names))
+    return names
 
 
 def _of_width(path: Path, rows: list[tuple[int, list[str]]], width: int) -> list[list[str]]:
