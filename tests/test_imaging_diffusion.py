@@ -115,16 +115,18 @@ def test_a_real_crop():
     assert response.eigenvalues[0] == pytest.approx(eigenvalues[0], rel=1e-6)
     assert 0.5 * eigenvalues[1] < response.eigenvalues[1] < eigenvalues[1]
     assert response.signal == pytest.approx(float(signal), rel=1e-6)
-    orientations = imaging.fibre_orientations(diffusion, everywhere, response, order=6)
-    white = found.anisotropy > 0.2
-    lines = imaging.tracked(orientations, white, white, diffusion.affine, seed=1, density=1)
     octants = (np.indices(everywhere.shape) >= 5) * np.array([1, 2, 4])[:, None, None, None]
     octants = 1 + octants.sum(axis=0)
+    images = imaging.prepared(
+        diffusion, imaging.Image(octants, diffusion.affine), mask=everywhere
+    )  # denoised, too
     names = {n: f"octant {n}" for n in range(1, 9)}
-    made = imaging.streamline_connectome(lines, octants, diffusion.affine, names)
-    weights = np.asarray(made.weights)
+    result = imaging.structural_connectome(images, names, imaging.Structural(order=6))
+    weights = np.asarray(result.connectome.weights)
     np.testing.assert_array_equal(weights, weights.T)
-    assert weights.sum() > 100
+    assert weights.sum() > 100 and (weights > 0).sum() > 20
+    lengths = np.asarray(result.connectome.tract_lengths)
+    assert lengths[weights > 0].min() >= 10.0 and lengths.max() < 60.0
 
 
 def test_fsls_x_is_reversed_where_the_grid_is_right_handed():
