@@ -193,7 +193,7 @@ def test_synthetic_refuses(recipe, message):
 def test_the_catalogue_says_what_there_is_and_how_it_is_loaded():
     found = datasets.catalogue()
     names = {one.name for one in found}
-    assert {*datasets.names(), "mouse98", "synthetic", "hcp/*"} <= names
+    assert {*datasets.names(), "mouse98", "macaque29", "synthetic", "hcp/*"} <= names
     assert all(one.origin and one.licence and one.fit_for and one.call for one in found)
     for one in found:
         path = one.call.split("(")[0].split(".")
@@ -205,3 +205,17 @@ def test_the_catalogue_says_what_there_is_and_how_it_is_loaded():
     assert table.splitlines()[0].startswith("name") and "tvb76" in table
     by_name = {one.name: one for one in found}
     assert by_name["synthetic"].there and not by_name["mouse98"].there
+
+
+def test_what_the_catalogue_says_loads(shared, monkeypatch):
+    monkeypatch.chdir(shared / "connectomes")
+    regions = {}
+    for one in datasets.catalogue():
+        if one.kind != "human, epilepsy" and (one.there or one.name == "mouse98"):
+            call = one.call.replace("key=...", "key=jax.random.key(0)")
+            loaded = eval(call, {"datasets": datasets, "io": tvbjax.io, "jax": jax})
+            connectome = getattr(loaded, "connectome", loaded)
+            regions[one.name] = len(getattr(connectome, "labels", ()))
+    told = {"tvb66": 66, "tvb68": 68, "tvb76": 76, "tvb96": 96, "tvb192": 192, "mouse98": 98}
+    told |= {"hcp/*": 94, "gw/*": 94, "synthetic": 76, "cortex": 0}
+    assert regions == {name: told[name] for name in regions} and "mouse98" in regions

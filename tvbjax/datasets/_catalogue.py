@@ -128,6 +128,36 @@ def catalogue() -> Catalogue:
                 "tables that you bring",
                 False,
             ),
+            Entry(
+                "mouse213",
+                "mouse",
+                "imaging.read_regional_matrices('W_ipsi.csv', 'W_contra.csv')",
+                "Oh et al. 2014, Supplementary Table 3: homogeneous model, 213 structures a side",
+                "Allen Institute's terms of use",
+                "all of the mouse's brain, by injections that spread; p-values tell what is sure",
+                "tables that you bring",
+                False,
+            ),
+            Entry(
+                "macaque29",
+                "macaque",
+                "imaging.read_retrograde_table('Cercor_2012 Table.csv')",
+                "Markov et al. 2014: retrograde tracers, 29 cortical areas of one hemisphere",
+                "Markov et al. 2014, CC BY-NC",
+                "directed weights over five orders of magnitude, every pair of areas known",
+                "a file that you bring",
+                False,
+            ),
+            Entry(
+                "macaque84",
+                "macaque",
+                "io.read_connectome_zip('connectivity_84.zip')",
+                "Shen et al. 2019: tracers and diffusion imaging, 82 regions and 2 without a name",
+                "GPL-3.0, a file of tvb-data's repository; the original: Zenodo 1471588",
+                "both hemispheres of the cortex with tract lengths; leave out regions 41 and 83",
+                "a file that you bring",
+                False,
+            ),
         )
     )
 

@@ -73,7 +73,9 @@ from tvbjax.imaging.preparation import (
     Prepared as Prepared,
     prepared as prepared,
 )
+from tvbjax.imaging.regional_tables import read_regional_matrices as read_regional_matrices
 from tvbjax.imaging.registration import Alignment as Alignment, aligned as aligned
+from tvbjax.imaging.retrograde import read_retrograde_table as read_retrograde_table
 from tvbjax.imaging.structural import (
     Structural as Structural,
     StructuralResult as StructuralResult,

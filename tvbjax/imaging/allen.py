@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float
 from tvbjax.connectome import Connectome
 from tvbjax.imaging.allen_places import Places
 from tvbjax.imaging.allen_tables import LEFT, RIGHT, AllenTables, Structures, Unionizes
+from tvbjax.imaging.two_hemispheres import two_hemispheres
 from tvbjax.kinds import check_number
 
 Weighting = Callable[[Unionizes], Float[np.ndarray, " row"]]
@@ -133,21 +134,11 @@ def mirrored(
     long as centres are apart. Raises ValueError for weights that are all 0, and for a structure
     without a place.
     """
-    weights = np.block([[same.T, other.T], [other.T, same.T]])  # rows are targets
-    if not weights.any():
-        raise ValueError(f"{name}: all weights are 0; is there signal in the tables?")
-    right = np.array([places.centre_of(one) for one in ids])
-    centres = np.concatenate([right, right * [-1.0, 1.0, 1.0]])
-    names = [structures.name_of(one) for one in ids]
-    return Connectome(
-        weights / weights.max(),
-        np.linalg.norm(centres[:, None] - centres[None], axis=-1),
-        speed,
-        [f"{side} {one}" for side in ("Right", "Left") for one in names],
-        centres=centres,
-        hemispheres=np.repeat([True, False], len(ids)),
-        name=name,
-    )
+    return two_hemispheres(
+        same, other, [structures.name_of(one) for one in ids],
+        np.array([places.centre_of(one) for one in ids]),
+        speed=speed, name=name,
+    )  # fmt: skip
 
 
 def _injected_share(rows: Unionizes, experiment: int, structure: int) -> float:

@@ -6,6 +6,7 @@ first in this order; lines that begin with `#` are comments, as MRtrix and NumPy
 
 import csv
 import dataclasses
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -26,11 +27,16 @@ class Labelled:
     columns: tuple[str, ...] | None = None
 
 
-def read_labelled(path: str | os.PathLike[str], variable: str | None = None) -> Labelled:
+def read_labelled(
+    path: str | os.PathLike[str],
+    variable: str | None = None,
+    missing: frozenset[str] = frozenset(),
+) -> Labelled:
     """A table from a file of the kind that its suffix says: .mat, .npy, else text.
 
-    `variable`: of a .mat file with several matrices. Raises FileNotFoundError, and ValueError with
-    the line and the column.
+    `variable`: of a .mat file with several matrices. `missing`: what a text has where there is no
+    number, which is read as NaN. Raises FileNotFoundError, and ValueError with the line and the
+    column.
     """
     path = Path(path)
     where = str(path)
@@ -45,10 +51,10 @@ def read_labelled(path: str | os.PathLike[str], variable: str | None = None) -> 
         if values.ndim != 2:
             raise ValueError(f"{path} has the shape {values.shape}; it should have two axes.")
         return Labelled(values)
-    return _of_text(decode(content, where), where)
+    return _of_text(decode(content, where), where, missing)
 
 
-def _of_text(text: str, where: str) -> Labelled:
+def _of_text(text: str, where: str, missing: frozenset[str]) -> Labelled:
     lines = [
         (number, line)
         for number, line in enumerate(text.splitlines(), start=1)
@@ -56,7 +62,7 @@ def _of_text(text: str, where: str) -> Labelled:
     ]
     if not lines:
         raise ValueError(f"{where} is empty; it should hold rows of numbers.")
-    split = _splitter(lines[0][1])
+    split = splitter(lines[0][1])
     try:
         rows = [(number, split(line)) for number, line in lines]
     except csv.Error as error:
@@ -88,14 +94,15 @@ def _of_text(text: str, where: str) -> Labelled:
     values = np.empty((len(body), width - labelled))
     for place, (number, row) in enumerate(body):
         for column, field in enumerate(row[labelled:]):
-            value = number_in(field)
+            value = math.nan if field in missing else number_in(field)
             if value is None:
                 raise ValueError(not_a_number(where, number, column + labelled + 1, field))
             values[place, column] = value
     return Labelled(values, tuple(row[0] for _, row in body) if labelled else None, header)
 
 
-def _splitter(line: str) -> Callable[[str], list[str]]:
+def splitter(line: str) -> Callable[[str], list[str]]:
+    """What takes the lines of a table apart of which this is one."""
     for delimiter in "\t;,":
         if delimiter in line:
             return lambda line: [
