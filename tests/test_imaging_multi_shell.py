@@ -31,40 +31,50 @@ def scan(shares: np.ndarray, noise: float = 1e-9) -> imaging.Diffusion:
     return imaging.Diffusion(data[:, None, None], affine, gradients)
 
 
-def test_shares_and_orientations_of_mixtures():
-    mixed = np.array(
-        [[1, 0, 0], [0, 1, 0], [0, 0, 1], [0.5, 0.5, 0], [0.5, 0, 0.5], [0.4, 0.3, 0.3]]
-    )
-    pure = np.repeat(np.eye(3), 12, axis=0)
-    shares = np.concatenate([mixed, pure])
+MIXED = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [0.5, 0.5, 0], [0.5, 0, 0.5], [0.4, 0.3, 0.3]])
+
+
+def mixtures():
+    """Their scan with voxels of one tissue each beside them, where they are, and the responses."""
+    shares = np.concatenate([MIXED, np.repeat(np.eye(3), 12, axis=0)])
     diffusion = scan(shares, noise=0.3)
     everywhere = np.ones(diffusion.data.shape[:3], bool)
     found = imaging.tensors(diffusion, everywhere, check=False)
     np.testing.assert_allclose(found.diffusivity[1, 0, 0], GREY, rtol=0.05)
     responses = imaging.tissue_responses(diffusion, found, everywhere)
+    asked = everywhere & (np.arange(len(shares)) < len(MIXED))[:, None, None]
+    return diffusion, asked, responses
+
+
+def error(tissues):
+    got = np.stack([tissues.white, tissues.grey, tissues.fluid], axis=-1)
+    return np.abs(got[: len(MIXED), 0, 0] - MIXED)
+
+
+def test_shares_and_orientations_of_mixtures():
+    diffusion, asked, responses = mixtures()
     np.testing.assert_allclose(responses.fibre.eigenvalues, FIBRE, rtol=0.1)
     np.testing.assert_allclose(responses.grey[:, 0], GREY, rtol=0.05)
     np.testing.assert_allclose(responses.fluid[0, 0], FLUID, rtol=0.05)
-    asked = everywhere & (np.arange(len(shares)) < len(mixed))[:, None, None]
-
-    def error(tissues):
-        got = np.stack([tissues.white, tissues.grey, tissues.fluid], axis=-1)
-        return np.abs(got[: len(mixed), 0, 0] - mixed)
-
     orientations, tissues = imaging.multi_shell_orientations(diffusion, asked, responses)
     assert error(tissues)[[0, 1, 2, 4]].max() < 0.04
     assert error(tissues)[[3, 5]].max() < 0.16
-    several = imaging.multi_shell_orientations(diffusion, asked, responses, workers=2)
-    np.testing.assert_array_equal(several[0], orientations)
-    # A fibre that few harmonics blur takes some of the grey matter's signal.
-    _, sharper = imaging.multi_shell_orientations(diffusion, asked, responses, order=12)
-    assert error(sharper)[[3, 5]].max() < 0.65 * error(tissues)[[3, 5]].max()
     assert not orientations[~asked].any() and not tissues.white[~asked].any()
     shm = pytest.importorskip("dipy.reconst.shm")
     along = pytest.importorskip("dipy.core.sphere").Sphere(xyz=np.eye(3))
     with pytest.warns(PendingDeprecationWarning):
         fibre = shm.sh_to_sf(orientations[[0, 3, 4]][:, 0, 0], along, sh_order_max=8)
     assert (fibre[:, 0] > 5 * np.abs(fibre[:, 1:]).max(axis=1)).all()
+
+
+def test_more_harmonics_and_processes():
+    """A fibre that few harmonics blur takes some of the grey matter's signal."""
+    diffusion, asked, responses = mixtures()
+    orientations, blurred = imaging.multi_shell_orientations(diffusion, asked, responses)
+    several, _ = imaging.multi_shell_orientations(diffusion, asked, responses, workers=2)
+    np.testing.assert_array_equal(several, orientations)
+    _, sharper = imaging.multi_shell_orientations(diffusion, asked, responses, order=12)
+    assert error(sharper)[[3, 5]].max() < 0.65 * error(blurred)[[3, 5]].max()
 
 
 def test_what_is_missing_is_said():
