@@ -16,6 +16,7 @@ from tvbjax.imaging.bundles import Measure, Streamlines, streamline_count
 from tvbjax.imaging.deconvolution import check_order, fibre_orientations, fibre_response
 from tvbjax.imaging.explained_signal import signal_shares
 from tvbjax.imaging.multi_shell import multi_shell_orientations, tissue_responses
+from tvbjax.imaging.parcels import parcels_of
 from tvbjax.imaging.preparation import Prepared
 from tvbjax.imaging.step_cache import StepCache
 from tvbjax.imaging.tissues import Tissues
@@ -89,6 +90,7 @@ def structural_connectome(
     options = Structural() if options is None else options
     kept = StepCache(None if cache is None else Path(cache))
     diffusion, mask, anisotropy = images.diffusion, images.mask, images.tensors.anisotropy
+    parcels_of(images.parcellation, diffusion.affine, labels)  # what is missing is told at once
     several = options.multi_shell and len(diffusion.gradients.shells) > 1
     tissues = images.tissues
     with progress_bar(f"connectome {name}", _STEPS, progress) as bar:
