@@ -132,6 +132,7 @@ def test_what_does_not_fit_is_said():
     still[1] = 5.0
     refused(r"there is no signal in 7 \(b\)", bold=still)
     refused("5 samples; give 10 or more", bold=bold[..., :5])
+    refused("repetition_time is 2 ms, .* give ms, 2000 for 2 s", repetition_time=2.0)
     refused(r"confounds have the shape \(199, 1\), and there are 200", confounds=confound[1:, None])
     holes = confound[:, None].copy()
     holes[7] = np.nan

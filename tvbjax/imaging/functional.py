@@ -16,6 +16,7 @@ from tvbjax.kinds import check_number
 if TYPE_CHECKING:
     import xarray as xr
 
+_SHORTEST = 50.0  # ms, below which a repetition time is meant in s
 _FEWEST = 10  # samples, below which nothing is said of correlations
 
 
@@ -41,6 +42,11 @@ def regional_series(
     import xarray as xr
 
     check_number("regional_series: repetition_time (ms)", repetition_time, above=0.0)
+    if repetition_time < _SHORTEST:
+        raise ValueError(
+            f"regional_series: repetition_time is {repetition_time:g} ms, too short for BOLD; "
+            "give ms, 2000 for 2 s."
+        )
     if bold.shape[:-1] != parcellation.shape:
         raise ValueError(
             f"regional_series: BOLD of {bold.shape[:-1]} places and a parcellation of "
