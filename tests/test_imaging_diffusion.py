@@ -147,10 +147,34 @@ def test_coherence_is_that_of_straight_fibres():
     # In every plane 5 x 5 pairs of voxels lie on a diagonal, each of twice the weight 1; and
     # across planes they are more than 30 degrees off.
     assert imaging.fibre_coherence(directions, weights, voxel) == 2 * 25 * 3
-    band = np.abs(np.subtract.outer(np.arange(6), np.arange(6)))[:, :, None] <= 1
-    mirrored = directions * [-1.0, 1.0, 1.0]
-    with pytest.raises(ValueError, match="look reversed"):
-        check_orientation(mirrored, weights * band, voxel)
+    band = np.abs(np.subtract.outer(np.arange(30), np.arange(30)))[:, :, None] <= 1
+    weights = np.broadcast_to(band, (30, 30, 3)).astype(float)
+    mirrored = np.broadcast_to(directions[0, 0, 0] * [-1.0, 1.0, 1.0], (30, 30, 3, 3))
+    with pytest.raises(ValueError, match="look reversed: in 264 voxels"):
+        check_orientation(mirrored, weights, voxel)
+    check_orientation(mirrored[:9], weights[:9], voxel)  # too few to tell
+
+
+def test_shells_are_told_apart_by_gaps():
+    bvals = np.array([0.0, 742.0, 749.0, 756.0, 1000.0, 2990.0, 3010.0, 5.0])
+    vectors = np.where(bvals[:, None] > 50, [1.0, 0.0, 0.0], 0.0)
+    found = fsl_gradients(bvals, vectors, AFFINE)
+    assert found.shells == (750, 1000, 3000)
+    assert found.shell_of_volume.tolist() == [-1, 0, 0, 0, 1, 2, 2, -1]
+
+
+def test_a_damaged_packed_image_is_refused(tmp_path):
+    """Bytes in the middle: nibabel reads values, and never the checksum."""
+    path = tmp_path / "scan.nii.gz"
+    values = np.random.default_rng(0).normal(size=(20, 20, 20)).astype(np.float32)
+    nibabel.save(nibabel.Nifti1Image(values, AFFINE), path)
+    content = bytearray(path.read_bytes())
+    for place in range(5000, len(content) - 100, 3001):
+        damaged = content.copy()
+        damaged[place : place + 4] = b"\x01\x02\x03\x04"
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match="scan.nii.gz: no readable image, or a cut one"):
+            imaging.read_image(path, 3)
 
 
 def write_table(folder: Path, bvals: str, bvecs: str):

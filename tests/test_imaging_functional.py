@@ -133,6 +133,12 @@ def test_what_does_not_fit_is_said():
     refused(r"there is no signal in 7 \(b\)", bold=still)
     refused("5 samples; give 10 or more", bold=bold[..., :5])
     refused("repetition_time is 2 ms, .* give ms, 2000 for 2 s", repetition_time=2.0)
+    refused("the band ends at 0.3 Hz", band=(0.3, None))
+    refused("the band is 0.1 to 0.01 Hz; lowest first", band=(0.1, 0.01))
+    refused("labels are 2 names, 1 of them different", labels={4: "a", 7: "a"})
+    many = np.random.default_rng(0).normal(size=(200, 198))
+    refused("198 confounds leave nothing of 200 samples", confounds=many)
+    refused("leave nothing of 'b'", confounds=bold[1, 0, 0][:, None])
     refused(r"confounds have the shape \(199, 1\), and there are 200", confounds=confound[1:, None])
     holes = confound[:, None].copy()
     holes[7] = np.nan
@@ -140,7 +146,7 @@ def test_what_does_not_fit_is_said():
     broken = bold.copy()
     broken[0, 0, 0, 3] = np.nan
     refused("NaN or infinity in 'a'", bold=broken)
-    refused("frequencies below 0.25 Hz apart", band=(None, 0.3))
+    refused("frequencies between 0 and 0.25 Hz apart", band=(None, 0.3))
     refused("repetition_time", repetition_time=0.0)
     first = confound[:, None].copy()
     first[0] = np.nan  # as of fMRIPrep's derivatives

@@ -7,6 +7,7 @@ from typing import Any
 
 import nibabel
 import numpy as np
+import pandas
 import pytest
 from typer.testing import CliRunner
 
@@ -18,12 +19,29 @@ pytest.importorskip("nilearn")
 pytest.importorskip("matplotlib")
 data_gen: Any = pytest.importorskip("nilearn._utils.data_gen")
 AFFINE = np.diag([3.0, 3.0, 3.0, 1.0])
-SAMPLES = 30  # of nilearn's table of confounds
+SAMPLES = 120
 NAMES = ("one", "two", "three a")
 
 
 def command(*arguments):
     return CliRunner().invoke(app, ["functional", "--space", "T1w", *map(str, arguments)])
+
+
+def longer(image: Path) -> pandas.DataFrame:
+    """nilearn's table of 30 samples, of which the first is unsteady, as one of a longer run."""
+    path = image.with_name(
+        image.name.replace("_desc-preproc_bold.nii.gz", "_desc-confounds_timeseries.tsv")
+    )
+    short = pandas.read_csv(path, sep="\t")
+    rng = np.random.default_rng(1)
+    more = {}
+    for name, column in short.items():
+        noise = rng.normal(size=SAMPLES - len(short))
+        steady = str(name).startswith(("non_steady", "motion_outlier"))
+        more[name] = np.concatenate([column, 0.0 * noise if steady else noise])
+    table = pandas.DataFrame(more)
+    table.to_csv(path, sep="\t", index=False, na_rep="n/a")
+    return table
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +58,8 @@ def folder(tmp_path_factory) -> Path:
         signals = np.repeat(rng.normal(size=(3, SAMPLES)), 2, axis=0)
         data = 1000.0 + signals[:, None, None] + 0.1 * rng.normal(size=(6, 1, 1, SAMPLES))
         nibabel.save(nibabel.Nifti1Image(data.astype(np.float32), AFFINE), image)
+        confounds = longer(place / image.name.replace("space-T1w_", ""))
+        assert len(confounds) == SAMPLES
         told = image.with_name(image.name.replace(".nii.gz", ".json"))
         told.write_text(json.dumps({"RepetitionTime": 2.0}))
         if person == "03":

@@ -72,11 +72,15 @@ def test_a_damaged_result_is_made_anew(tmp_path):
         np.testing.assert_array_equal(cache("step", compute, 1)["x"], np.arange(3.0))
     assert len(calls) == 1
     path = next(tmp_path.iterdir())
-    path.write_bytes(path.read_bytes()[:50])
-    np.testing.assert_array_equal(cache("step", compute, 1)["x"], np.arange(3.0))
-    assert len(calls) == 2
+    whole = path.read_bytes()
+    wrong = bytearray(whole)
+    wrong[60:70] = bytes(10)
+    for number, damaged in enumerate((whole[:50], b"", bytes(wrong)), start=2):
+        path.write_bytes(damaged)
+        np.testing.assert_array_equal(cache("step", compute, 1)["x"], np.arange(3.0))
+        assert len(calls) == number
     StepCache(None)("step", compute, 1)
-    assert len(calls) == 3
+    assert len(calls) == 5
 
 
 @pytest.mark.parametrize(
@@ -197,6 +201,25 @@ def test_what_does_not_fit_is_said(phantom):
         imaging.prepared(phantom.diffusion, cut, mask=np.ones((3, 3, 3), bool))
     with pytest.raises(ValueError, match="order is 5; give an even one"):
         imaging.Structural(order=5)
+    for wrong, message in (
+        ({"angle": 0.0}, "angle is 0 degrees"),
+        ({"angle": 500.0}, "angle is 500 degrees"),
+        ({"lengths": (250.0, 10.0)}, "lengths are 250 to 10 mm; give the shortest first"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            imaging.Structural(**wrong)
+    with pytest.raises(ValueError, match="there are 0 labels; give names by number"):
+        imaging.structural_connectome(ready(phantom), {})
+    with pytest.raises(ValueError, match="there are 1 labels, one of them for 0; give names"):
+        imaging.structural_connectome(ready(phantom), {0: "none"})
+    half = imaging.Image(phantom.parcellation + 0.5, phantom.diffusion.affine)
+    with pytest.raises(ValueError, match="values that are no whole numbers"):
+        imaging.prepared(phantom.diffusion, half)
+    far = [np.array([[0.0, 0.0, 0.0], [500.0, 0.0, 0.0]])]
+    with pytest.raises(ValueError, match=r"leave the parcellation's grid, as at \(500, 0, 0\) mm"):
+        imaging.streamline_connectome(far, phantom.parcellation, phantom.diffusion.affine, LABELS)
+    with pytest.raises(ValueError, match="there is no streamline"):
+        imaging.streamline_connectome([], phantom.parcellation, phantom.diffusion.affine, LABELS)
     with pytest.raises(ValueError, match="white is 0"):
         imaging.Structural(white=0.0)
     with pytest.raises(TypeError, match="object is not hashed"):

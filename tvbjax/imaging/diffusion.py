@@ -58,12 +58,12 @@ class Diffusion:
     @property
     def strongest_shell(self) -> "Diffusion":
         """The volumes of the largest b-value alone, and those without weighting."""
-        return self.shell(self.gradients.shells[-1])
+        return self.shell(len(self.gradients.shells) - 1)
 
-    def shell(self, bval: int) -> "Diffusion":
-        """The volumes of one of the gradients' shells alone, and those without weighting."""
+    def shell(self, number: int) -> "Diffusion":
+        """The volumes of one shell alone, from 0, the weakest, and those without weighting."""
         gradients = self.gradients
-        chosen = gradients.unweighted | (np.round(gradients.bvals, -2) == bval)
+        chosen = gradients.unweighted | (gradients.shell_of_volume == number)
         some = Gradients(gradients.bvals[chosen], gradients.directions[chosen])
         return Diffusion(self.data[..., chosen], self.affine, some)
 
@@ -119,9 +119,10 @@ def tensors(diffusion: Diffusion, mask: Mask, *, check: bool = True) -> Tensors:
     were reversed or exchanged (`check_orientation`).
     """
     dti = needed("dipy.reconst.dti")
-    for bval in diffusion.gradients.shells[:-1]:
-        if (np.round(diffusion.gradients.bvals, -2) == bval).sum() >= _DIRECTIONS:
-            diffusion = diffusion.shell(bval)
+    shells = diffusion.gradients.shell_of_volume
+    for number in range(shells.max()):
+        if (shells == number).sum() >= _DIRECTIONS:
+            diffusion = diffusion.shell(number)
             break
     fit = dti.TensorModel(diffusion.table).fit(diffusion.data, mask=mask)
     anisotropy = np.where(mask, np.nan_to_num(fit.fa), 0.0)

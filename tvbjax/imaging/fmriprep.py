@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Float
 
 from tvbjax.imaging.functional import steady_confounds
+from tvbjax.imaging.images import check_gzip
 from tvbjax.kinds import check_number
 
 _IMAGES = re.compile(r"(_desc-preproc_bold\.nii\.gz|_bold\.func\.gii|_bold\.dtseries\.nii)$")
@@ -191,6 +192,7 @@ def _samples(path: Path) -> np.ndarray:
     import nibabel
 
     try:
+        check_gzip(path)
         image: Any = nibabel.load(path)
         if isinstance(image, nibabel.GiftiImage):
             values = np.stack([array.data for array in image.darrays], axis=-1)

@@ -16,7 +16,9 @@ from tvbjax.kinds import check_number
 if TYPE_CHECKING:
     import xarray as xr
 
-_SHORTEST = 50.0  # ms, below which a repetition time is meant in s
+_SHORTEST, _LONGEST = 50.0, 30_000.0  # ms, beyond which a repetition time has another unit
+_FREE = 5  # samples more than what is taken out
+_ROUNDING = 1e-8  # what is left of a signal that is taken out whole
 _FEWEST = 10  # samples, below which nothing is said of correlations
 
 
@@ -42,10 +44,16 @@ def regional_series(
     import xarray as xr
 
     check_number("regional_series: repetition_time (ms)", repetition_time, above=0.0)
-    if repetition_time < _SHORTEST:
+    if not _SHORTEST <= repetition_time <= _LONGEST:
         raise ValueError(
-            f"regional_series: repetition_time is {repetition_time:g} ms, too short for BOLD; "
-            "give ms, 2000 for 2 s."
+            f"regional_series: repetition_time is {repetition_time:g} ms, and BOLD is sampled "
+            f"every {_SHORTEST:g} to {_LONGEST:g} ms; give ms, 2000 for 2 s."
+        )
+    names = list(labels.values())
+    if not names or 0 in labels or len(set(names)) < len(names):
+        raise ValueError(
+            f"regional_series: labels are {len(names)} names, {len(set(names))} of them different"
+            f"{', and one is for 0, which is no region' * (0 in labels)}; give one for each region."
         )
     if bold.shape[:-1] != parcellation.shape:
         raise ValueError(
@@ -79,26 +87,47 @@ def regional_series(
         raise ValueError(f"regional_series: BOLD has NaN or infinity in '{region}'.")
     low, high = band
     seconds = repetition_time / 1000.0
-    if high is not None and high >= 0.5 / seconds:
+    _check_band(low, high, seconds)
+    if confounds is not None and confounds.shape[1] + 2 + _FREE > samples:
         raise ValueError(
-            f"regional_series: the band ends at {high:g} Hz, and samples every {seconds:g} s tell "
-            f"frequencies below {0.5 / seconds:g} Hz apart."
+            f"regional_series: {confounds.shape[1]} confounds leave nothing of {samples} samples; "
+            f"there must be {_FREE} more than confounds and a trend. Take fewer confounds."
         )
     clean = needed("nilearn.signal").clean(
         raw,
         confounds=confounds,
         detrend=True,
-        standardize="zscore_sample",
+        standardize=None,
         high_pass=low,
         low_pass=high,
         t_r=seconds,
     )
+    spread = clean.std(axis=0, ddof=1)
+    nothing = spread < _ROUNDING * raw.std(axis=0, ddof=1)
+    if nothing.any():
+        raise ValueError(
+            f"regional_series: confounds, trend and band leave nothing of "
+            f"'{names[int(nothing.argmax())]}'; look at them, or leave it out."
+        )
+    clean = (clean - clean.mean(axis=0)) / spread
     time = repetition_time * (1.0 + np.arange(samples))
     coords: dict[str, Any] = {
         "time": ("time", time, {"units": "ms", "long_name": "time"}),
         "region": list(labels.values()),
     }
     return xr.DataArray(clean, coords, ("time", "region"), name="bold")
+
+
+def _check_band(low: float | None, high: float | None, seconds: float) -> None:
+    nyquist = 0.5 / seconds
+    for end in (low, high):
+        if end is not None and not 0.0 < end < nyquist:
+            raise ValueError(
+                f"regional_series: the band ends at {end:g} Hz, and samples every {seconds:g} s "
+                f"tell frequencies between 0 and {nyquist:g} Hz apart."
+            )
+    if low is not None and high is not None and low >= high:
+        raise ValueError(f"regional_series: the band is {low:g} to {high:g} Hz; lowest first.")
 
 
 def shrunk_correlation(series: "xr.DataArray") -> "xr.DataArray":

@@ -1,17 +1,31 @@
 """Images in space: values on a grid of voxels, and where that grid lies."""
 
 import contextlib
+import gzip
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import nibabel
 import nibabel.filebasedimages
+import nibabel.spatialimages
 import numpy as np
 from jaxtyping import Bool, Float
 
 Volume = Float[np.ndarray, "x y z"]
 Mask = Bool[np.ndarray, "x y z"]
+
+
+_DAMAGED = (
+    nibabel.filebasedimages.ImageFileError,
+    nibabel.spatialimages.HeaderDataError,
+    OSError,
+    EOFError,
+    ValueError,
+    zlib.error,
+)
+_PIECE = 1 << 22  # bytes
 
 
 class Image(NamedTuple):
@@ -29,6 +43,7 @@ def read_image(path: str | Path, axes: int, *, labels: bool = False) -> Image:
     """
     path = Path(path)
     with _readable(path):
+        check_gzip(path)
         image: Any = nibabel.load(path)
         data = np.asarray(image.dataobj)
     if data.ndim != axes:
@@ -51,13 +66,22 @@ def read_grid(path: str | Path) -> Image:
     return Image(np.broadcast_to(0.0, image.shape), image.affine)
 
 
+def check_gzip(path: Path) -> None:
+    """Read a packed file to its end, where its checksum is: nibabel stops before, and takes damaged
+    bytes for values. Raises OSError, EOFError, zlib.error."""
+    if path.suffix == ".gz":
+        with gzip.open(path) as stream:
+            while stream.read(_PIECE):
+                pass
+
+
 @contextlib.contextmanager
 def _readable(path: Path) -> Iterator[None]:
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}.")
     try:
         yield
-    except (nibabel.filebasedimages.ImageFileError, OSError, EOFError, ValueError) as error:
+    except _DAMAGED as error:
         raise ValueError(f"{path}: no readable image, or a cut one ({error}).") from error
 
 

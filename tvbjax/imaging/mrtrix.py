@@ -19,10 +19,12 @@ import numpy as np
 from jaxtyping import Float
 
 from tvbjax.connectome import Connectome
+from tvbjax.imaging.deconvolution import check_order
 from tvbjax.imaging.diffusion import Diffusion
 from tvbjax.imaging.parcels import parcels_of
 from tvbjax.imaging.preparation import Prepared
 from tvbjax.imaging.step_cache import key_of
+from tvbjax.imaging.tractography import check_lengths
 from tvbjax.io.table import numbers_from_text
 from tvbjax.kinds import check_count
 from tvbjax.progress import progress_bar
@@ -50,6 +52,9 @@ class Mrtrix:
     def __post_init__(self):
         check_count("Mrtrix: select", self.select)
         check_count("Mrtrix: seed", self.seed)
+        if self.order is not None:
+            check_order("Mrtrix", self.order)
+        check_lengths("Mrtrix", self.lengths)
 
 
 def mrtrix_connectome(
@@ -69,7 +74,7 @@ def mrtrix_connectome(
     went into them. Several shells are deconvolved together, with three tissues.
 
     Raises FileNotFoundError where MRtrix is not installed, RuntimeError with what it says where a
-    program fails, ValueError for labels without a voxel.
+    program fails, ValueError for labels without a voxel, and where nothing joins two regions.
     """
     options = Mrtrix() if options is None else options
     if shutil.which("tckgen") is None:
@@ -115,6 +120,11 @@ def mrtrix_connectome(
         both += ["-scale_length", "-stat_edge", "mean"]
         lengths = run("lengths.csv", lambda to: ["tck2connectome", tracks, nodes, to, *both])
         found = _matrix(weights), _matrix(lengths)
+        if not found[0].any():
+            raise ValueError(
+                f"mrtrix_connectome: none of {options.select} streamlines joins two regions; is "
+                "the parcellation in the space of the diffusion image?"
+            )
         bar(1)
     return Connectome(
         *found,
@@ -179,7 +189,10 @@ class _Runner(NamedTuple):
         if not dot:
             temporary.mkdir()
         program, *arguments = map(str, command(temporary))
-        more = [] if self.threads is None else ["-nthreads", str(self.threads)]
+        threads = self.threads
+        if program == "tcksift2" and threads == 0:
+            threads = 1  # without threads of its own it leaves all weights at 1
+        more = [] if threads is None else ["-nthreads", str(threads)]
         done = subprocess.run(
             [program, *arguments, *more, "-quiet"],
             capture_output=True,

@@ -26,6 +26,11 @@ def parcels_of(
 
     Raises ValueError for labels without a voxel.
     """
+    if not labels or 0 in labels:
+        raise ValueError(
+            f"there are {len(labels)} labels{', one of them for 0' * bool(labels)}; give "
+            "names by number, {1: 'region', ...}."
+        )
     missing = [
         f"{number} ({text})"
         for number, text in labels.items()

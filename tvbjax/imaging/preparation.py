@@ -79,6 +79,11 @@ def prepared(
             f"{grid_of(scan)}; give the T1-weighted image that it belongs to as anatomy, or "
             "resample it by nearest neighbours."
         )
+    if not np.array_equal(parcellation.data, np.rint(parcellation.data)):
+        raise ValueError(
+            "prepared: the parcellation has values that are no whole numbers; read it with "
+            "read_image(path, 3, labels=True)."
+        )
     kept = StepCache(None if cache is None else Path(cache))
     with progress_bar(f"preparing {name}", _STEPS, progress) as bar:
         if options.denoise:

@@ -1,13 +1,14 @@
 """Results of steps on disk, by what went into them: what was computed once is read again.
 
-A step's name, the version of tvbjax, and all that it is given say which file holds its result; so a
-changed input or option computes it, and what follows, anew.
+A step's name, the versions of packages, and all that it is given say which file holds its result;
+so a changed input or option computes it, and what follows, anew.
 """
 
 import hashlib
 import importlib.metadata
 import json
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
@@ -36,7 +37,7 @@ class StepCache:
             try:
                 with path.open("rb") as stream, np.load(stream, allow_pickle=False) as kept:
                     return {one: kept[one] for one in kept.files}
-            except (OSError, ValueError, zipfile.BadZipFile):
+            except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error):
                 path.unlink()  # damaged: made anew
         found = {one: np.asarray(array) for one, array in compute().items()}
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -48,8 +49,15 @@ class StepCache:
 def key_of(name: str, given: Any) -> str:
     """Sixteen hexadecimal digits of a step and what it is given."""
     digest = hashlib.sha256()
-    _add(digest, [name, importlib.metadata.version("tvbjax"), given])
+    _add(digest, [name, [_version(package) for package in ("tvbjax", "dipy", "nilearn")], given])
     return digest.hexdigest()[:16]
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def _add(digest: Any, value: Any) -> None:

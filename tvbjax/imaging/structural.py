@@ -20,7 +20,12 @@ from tvbjax.imaging.parcels import parcels_of
 from tvbjax.imaging.preparation import Prepared
 from tvbjax.imaging.step_cache import StepCache
 from tvbjax.imaging.tissues import Tissues
-from tvbjax.imaging.tractography import streamline_connectome, tracked
+from tvbjax.imaging.tractography import (
+    check_angle,
+    check_lengths,
+    streamline_connectome,
+    tracked,
+)
 from tvbjax.kinds import check_number
 from tvbjax.progress import progress_bar
 
@@ -53,6 +58,8 @@ class Structural:
         for name in ("white", "single"):
             check_number(f"Structural: {name}", getattr(self, name), above=0.0)
         check_order("Structural", self.order)
+        check_angle("Structural", self.angle)
+        check_lengths("Structural", self.lengths)
 
 
 @dataclass(frozen=True, eq=False)

@@ -43,6 +43,8 @@ def tracked(
     check_count("tracked: density", density)
     check_count("tracked: seed", seed)
     check_number("tracked: step (mm)", step, above=0.0)
+    check_angle("tracked", angle)
+    check_lengths("tracked", lengths)
     shape = within.white.shape if isinstance(within, Tissues) else within.shape
     if not orientations.shape[:3] == seeds.shape == shape:
         raise ValueError(
@@ -113,6 +115,7 @@ def streamline_connectome(
     """
     utils = needed("dipy.tracking.utils")
     parcels = parcels_of(parcellation, affine, labels)
+    _check_inside(streamlines, affine, parcellation.shape)
     _, mapping = utils.connectivity_matrix(
         streamlines, affine, parcels.index, return_mapping=True, mapping_as_streamlines=False
     )
@@ -144,6 +147,35 @@ def streamline_connectome(
         hemispheres=hemispheres_from_labels(parcels.labels),
         name=name,
     )
+
+
+def check_angle(what: str, angle: float) -> None:
+    """Raises ValueError for an angle that no two steps of a streamline may have between them."""
+    if not 0.0 < angle <= 90.0:
+        raise ValueError(f"{what}: angle is {angle:g} degrees; give more than 0, 90 at most.")
+
+
+def check_lengths(what: str, lengths: tuple[float, float]) -> None:
+    """Raises ValueError where the shortest length is not below the longest."""
+    if not 0.0 <= lengths[0] < lengths[1] < np.inf:
+        raise ValueError(
+            f"{what}: lengths are {lengths[0]:g} to {lengths[1]:g} mm; give the shortest first."
+        )
+
+
+def _check_inside(streamlines: Streamlines, affine: np.ndarray, shape: tuple[int, ...]) -> None:
+    if not len(streamlines):
+        raise ValueError("streamline_connectome: there is no streamline.")
+    back = np.linalg.inv(affine)
+    points = np.concatenate([np.asarray(one, float) for one in streamlines])
+    places = np.rint(points @ back[:3, :3].T + back[:3, 3])
+    outside = ((places < 0) | (places >= shape)).any(axis=1)
+    if outside.any():
+        first = ", ".join(f"{part:.4g}" for part in points[int(outside.argmax())])
+        raise ValueError(
+            f"streamline_connectome: streamlines leave the parcellation's grid, as at ({first}) "
+            "mm; are both of one space, and streamlines in mm?"
+        )
 
 
 def voxels_of(streamlines: Streamlines, affine: Any, shape: tuple[int, int, int]) -> np.ndarray:
