@@ -152,3 +152,28 @@ def test_what_is_not_there_or_does_not_fit_is_said(tmp_path):
             read_bids_connectome(tmp_path, "04")
     with pytest.raises(ValueError, match="subject is 'sub-1'; BIDS's names are letters"):
         write_bids_connectome(brain(), tmp_path, "sub-1", atlas="DK")
+
+
+def test_several_weights_are_not_guessed_among(tmp_path):
+    for measure in ("streamlineCount", "streamlineDensity"):
+        write_bids_connectome(brain(), tmp_path, "01", atlas="DK", measure=measure)
+    with pytest.raises(ValueError, match="several tables of weights: .*; give atlas=, measure="):
+        read_bids_connectome(tmp_path, "01")
+    check(read_bids_connectome(tmp_path, "01", measure="streamlineDensity"))
+
+
+def test_names_that_tables_cannot_hold_are_refused(tmp_path):
+    wrong = Connectome(WEIGHTS, LENGTHS, labels=("a\tb", "c", "d"))
+    with pytest.raises(ValueError, match=r"the region 'a\\tb' has a tab, a new line or nothing"):
+        write_bids_connectome(wrong, tmp_path, "01", atlas="DK")
+
+
+def test_placeholder_lengths_are_refused(tmp_path):
+    rng = np.random.default_rng(0)
+    random = rng.uniform(size=(12, 12))
+    random = (random + random.T) / 2
+    np.fill_diagonal(random, 0.0)
+    write_bids_connectome(Connectome(random, random), tmp_path, "01", atlas="R")
+    with pytest.raises(ValueError, match="all tract lengths lie between 0 and 1, which are no mm"):
+        read_bids_connectome(tmp_path, "01")
+    assert not np.asarray(read_bids_connectome(tmp_path, "01", lengths=False).tract_lengths).any()

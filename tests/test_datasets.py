@@ -202,7 +202,8 @@ def test_the_catalogue_says_what_there_is_and_how_it_is_loaded():
             place = getattr(place, part)
         assert callable(place)
     table = repr(found)
-    assert table.splitlines()[0].startswith("name") and "tvb76" in table
+    assert "tvb76 (human)" in table and "GPL-3.0" in table and "CoCoMac" in table
+    assert "needs    a file that you bring" in table
     by_name = {one.name: one for one in found}
     assert by_name["synthetic"].there and not by_name["mouse98"].there
 

@@ -8,7 +8,9 @@ import nibabel
 import numpy as np
 import pytest
 
+from bids_files import validator_errors
 from tvbjax import imaging
+from tvbjax.cli._imaging_people import path_of
 from tvbjax.io import read_bids_connectome, read_connectome_zip
 
 dipy_data = pytest.importorskip("dipy.data")
@@ -68,10 +70,11 @@ def test_people_are_done_by_themselves_and_who_fails_is_told(study, tmp_path):
     assert found.labels == ("one", "two", "three a", "four")
     edges = {tuple(map(int, p)) for p in np.argwhere(np.triu(np.asarray(found.weights)) > 0)}
     assert {(0, 1), (1, 2), (0, 2)} == edges
-    zipped = read_connectome_zip(tmp_path / "sub-01_connectome.zip")
+    zipped = read_connectome_zip(tmp_path / "sub-01_atlas-P_meas-streamlineCount_connectome.zip")
     np.testing.assert_array_equal(zipped.weights, found.weights)
     assert zipped.labels[2] == "three_a"
-    assert (tmp_path / "sub-01_quality.png").stat().st_size > 20_000
+    assert validator_errors(tmp_path) == []
+    assert (tmp_path / "sub-01_meas-streamlineCount_quality.png").stat().st_size > 20_000
 
 
 def test_what_is_not_there_is_said(study, tmp_path):
@@ -84,6 +87,18 @@ def test_what_is_not_there_is_said(study, tmp_path):
         done = command(image, *given, "--out", tmp_path / "out", *more)
         told = " ".join(done.stderr.split())
         assert done.returncode != 0 and message in told and "Traceback" not in told
+
+
+def test_paths_are_taken_from_the_study_too(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    study = tmp_path / "study"
+    study.mkdir()
+    (study / "sub-01_ses-a.nii").touch()
+    found = path_of("sub-{subject}_ses-{session}.nii", "01", "a", study)
+    assert found == study / "sub-01_ses-a.nii"
+    (tmp_path / "sub-01_ses-a.nii").touch()
+    assert path_of("sub-{subject}_ses-{session}.nii", "01", "a", study) == Path(found.name)
+    assert path_of("{other}{}.nii", "01", None, study) == Path("{other}{}.nii")
 
 
 def test_a_parcellation_in_another_space_is_refused(study, tmp_path):

@@ -1,5 +1,6 @@
 """`tvbjax imaging functional`: a folder of fMRIPrep's with three people, of whom one is broken."""
 
+import gzip
 import json
 import shutil
 from pathlib import Path
@@ -11,6 +12,7 @@ import pandas
 import pytest
 from typer.testing import CliRunner
 
+from bids_files import validator_errors
 from tvbjax import imaging
 from tvbjax.cli._imaging import app
 from tvbjax.io import read_bids_connectivity, read_regional_series
@@ -62,8 +64,10 @@ def folder(tmp_path_factory) -> Path:
         assert len(confounds) == SAMPLES
         told = image.with_name(image.name.replace(".nii.gz", ".json"))
         told.write_text(json.dumps({"RepetitionTime": 2.0}))
-        if person == "03":
-            image.write_bytes(image.read_bytes()[:100])
+        if person == "03":  # a kind of number that there is not
+            header = bytearray(gzip.decompress(image.read_bytes()))
+            header[70:72] = (9999).to_bytes(2, "little")
+            image.write_bytes(gzip.compress(header))
     root = made / "derivatives"
     parcels = np.repeat([1, 2, 7], 2).reshape(6, 1, 1).astype(np.int32)
     nibabel.save(nibabel.Nifti1Image(parcels, AFFINE), root / "parcels.nii.gz")
@@ -94,8 +98,12 @@ def test_people_are_done_by_themselves_and_series_read_back(folder, tmp_path):
     np.testing.assert_array_equal(found.values, expected.values)
     assert tuple(found.region.values) == NAMES
     assert json.loads(table.with_suffix(".json").read_text())["RepetitionTime"] == 2.0
-    correlations = read_bids_connectivity(tmp_path, "02")
+    correlations = read_bids_connectivity(tmp_path, "02", measure="pearsonCorrelation")
     np.testing.assert_allclose(correlations.values, np.corrcoef(expected.values.T), atol=1e-9)
+    partial = read_bids_connectivity(tmp_path, "02", measure="partialCorrelation")
+    expected = imaging.shrunk_partial_correlation(expected)
+    np.testing.assert_allclose(partial.values, expected.values, atol=1e-12)
+    assert validator_errors(tmp_path) == []
     assert (tmp_path / "sub-02_task-rest_quality.png").stat().st_size > 10_000
 
 

@@ -37,6 +37,7 @@ def test_the_three_bundles_are_found_and_steps_are_read_again(phantom, tmp_path,
     edges = {tuple(map(int, pair)) for pair in np.argwhere(np.triu(weights) > 0)}
     assert edges == set(phantom.edges) and not weights[3].any()
     np.testing.assert_array_equal(weights, weights.T)
+    assert not np.array_equal(weights, np.rint(weights))  # SIFT2's, no counts
     for edge, distance in zip(phantom.edges, phantom.distances, strict=True):
         assert lengths[edge] == pytest.approx(distance, rel=0.25)
     assert found.labels == tuple(LABELS.values())
@@ -80,9 +81,19 @@ def test_with_tissues_streamlines_end_in_grey_matter(phantom):
 
 @installed
 def test_what_a_program_says_is_told(phantom, tmp_path):
-    with pytest.raises(RuntimeError, match="dwi2fod failed .*: .*lmax"):
-        wrong = dataclasses.replace(OPTIONS, order=5)
-        imaging.mrtrix_connectome(ready(phantom), LABELS, wrong, cache=tmp_path)
+    nowhere = dataclasses.replace(ready(phantom), mask=np.zeros(phantom.brain.shape, bool))
+    with pytest.raises(RuntimeError, match="dwi2response failed"):
+        imaging.mrtrix_connectome(nowhere, LABELS, OPTIONS, cache=tmp_path)
+
+
+def test_options_that_are_none():
+    for wrong, message in (
+        ({"lengths": (250.0, 10.0)}, "lengths are 250 to 10 mm; give the shortest first"),
+        ({"order": 7}, "Mrtrix: order is 7; give an even one"),
+        ({"select": 0}, "select"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            imaging.Mrtrix(**wrong)
 
 
 def test_without_mrtrix_it_is_said(phantom, monkeypatch):

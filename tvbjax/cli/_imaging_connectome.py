@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import numpy as np
 import typer
 
-from tvbjax.cli._imaging_people import each_person
+from tvbjax.cli._imaging_people import each_person, path_of
 
 if TYPE_CHECKING:
     from tvbjax import imaging
@@ -59,6 +59,8 @@ def connectome(
         typer.Option(help="Where the brain is; of a BIDS folder with {subject}. Else found here."),
     ] = None,
     subject: Annotated[str, typer.Option(help="Of a single image: letters and digits.")] = "01",
+    session: Annotated[str | None, typer.Option(help="Where there are several.")] = None,
+    run: Annotated[str | None, typer.Option(help="Where there are several.")] = None,
     denoise: Annotated[bool, typer.Option(help="Take out what only noise explains.")] = True,
     order: Annotated[int, typer.Option(help="Of spherical harmonics, even.")] = 8,
     multi_shell: Annotated[
@@ -93,6 +95,8 @@ def connectome(
     }
     if mrtrix and (by_signal or weights is not Weights.COUNT):
         raise ValueError("imaging connectome: --by-signal and --weights are not of MRtrix's.")
+    if deform and anatomy is None:
+        raise ValueError("imaging connectome: --deform is of an anatomy; give --anatomy.")
     how = imaging.Structural(
         white=white,
         single=single,
@@ -108,6 +112,7 @@ def connectome(
         imaging.Mrtrix(select=select, order=order, seed=seed) if mrtrix else how,
         read_numbered_labels(labels),
         out,
+        session,
         atlas,
         "streamlineWeight" if mrtrix or by_signal else f"streamline{weights.capitalize()}",
         workers,
@@ -116,15 +121,16 @@ def connectome(
 
     def work(person: str, scans: list[Path]) -> None:
         scan = _only(scans)
-        stem = _stem(scan)
-        tables = bvals or stem.with_suffix(".bval"), bvecs or stem.with_suffix(".bvec")
-        regions = Path(parcellation.format(subject=person))
+        tables = bvals or _beside(scan, ".bval"), bvecs or _beside(scan, ".bvec")
+        folder = image if image.is_dir() else Path()
+        regions = path_of(parcellation, person, session, folder)
         others = [
-            None if name is None else Path(name.format(subject=person)) for name in (anatomy, mask)
+            None if name is None else path_of(name, person, session, folder)
+            for name in (anatomy, mask)
         ]
         _one(_Images(scan, *tables, regions, *others), task, person)
 
-    people = _people(image) if image.is_dir() else {subject: [image]}
+    people = _people(image, session, run) if image.is_dir() else {subject: [image]}
     each_person(people, work, out)
 
 
@@ -146,6 +152,7 @@ class _Task(NamedTuple):
     how: "imaging.Structural | imaging.Mrtrix"
     labels: dict[int, str]
     out: Path
+    session: str | None
     atlas: str
     measure: str
     workers: int
@@ -163,7 +170,8 @@ def _one(images: _Images, task: _Task, person: str) -> None:
             f"{images.mask} is in another space than {images.scan}: their affines differ by up to "
             f"{np.abs(mask.affine - diffusion.affine).max():.3g}; resample it to that image."
         )
-    kept = {"cache": task.out / "steps" / f"sub-{person}", "name": f"sub-{person}"}
+    name = f"sub-{person}" + ("" if task.session is None else f"_ses-{task.session}")
+    kept = {"cache": task.out / "steps" / name, "name": name}
     prepared = imaging.prepared(
         diffusion,
         imaging.read_image(images.parcellation, 3, labels=True),
@@ -182,9 +190,12 @@ def _one(images: _Images, task: _Task, person: str) -> None:
         if task.figures:
             figure = imaging.structural_quality(result)
             task.out.mkdir(parents=True, exist_ok=True)
-            figure.savefig(task.out / f"sub-{person}_quality.png")
-    write_bids_connectome(made, task.out, person, atlas=task.atlas, measure=task.measure)
-    write_connectome_zip(_without_blanks(made), task.out / f"sub-{person}_connectome.zip")
+            figure.savefig(task.out / f"{name}_meas-{task.measure}_quality.png")
+    write_bids_connectome(
+        made, task.out, person, session=task.session, atlas=task.atlas, measure=task.measure
+    )
+    packed = task.out / f"{name}_atlas-{task.atlas}_meas-{task.measure}_connectome.zip"
+    write_connectome_zip(_without_blanks(made), packed)
 
 
 def _without_blanks(found):
@@ -195,29 +206,32 @@ def _without_blanks(found):
     return found if labels == found.labels else dataclasses.replace(found, labels=labels)
 
 
-def _stem(scan: Path) -> Path:
-    return scan.with_name(scan.name.removesuffix(".gz").removesuffix(".nii"))
+def _beside(scan: Path, ending: str) -> Path:
+    return scan.with_name(scan.name.removesuffix(".gz").removesuffix(".nii") + ending)
 
 
 def _only(scans: list[Path]) -> Path:
     if len(scans) > 1:
         raise ValueError(
             f"there are {len(scans)} diffusion images ({', '.join(s.name for s in scans[:4])}); "
-            "give one of them alone."
+            "choose by --session or --run, or give one of them alone."
         )
     return scans[0]
 
 
-def _people(folder: Path) -> dict[str, list[Path]]:
-    """The diffusion images of each person in a BIDS folder."""
+def _people(folder: Path, session: str | None, run: str | None) -> dict[str, list[Path]]:
+    """The diffusion images of each person in a BIDS folder, of that session and run."""
+    wanted = [f"_{key}-{value}_" for key, value in (("ses", session), ("run", run)) if value]
     found: dict[str, list[Path]] = {}
     for place in sorted(folder.glob("sub-*")):
         scans = [scan for name in _IMAGES for scan in sorted(place.rglob(f"dwi/{name}"))]
+        scans = [scan for scan in scans if all(part in scan.name for part in wanted)]
         if scans:
             found[place.name.removeprefix("sub-")] = scans
     if not found:
         raise ValueError(
-            f"{folder}: no person with a diffusion image; a BIDS folder has "
+            f"{folder}: no person with a diffusion image{' of ' * bool(wanted)}"
+            f"{' and '.join(part.strip('_') for part in wanted)}; a BIDS folder has "
             "sub-01/dwi/sub-01_dwi.nii.gz."
         )
     return found

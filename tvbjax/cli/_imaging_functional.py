@@ -32,10 +32,12 @@ def functional(
     run: Annotated[str | None, typer.Option(help="Where there are several.")] = None,
     low: Annotated[float | None, typer.Option(help="Hz, the lowest that stays.")] = 0.008,
     high: Annotated[float | None, typer.Option(help="Hz, the highest that stays.")] = None,
-    window: Annotated[float, typer.Option(help="s, of the connectivity's dynamics.")] = 60.0,
+    window: Annotated[
+        float, typer.Option(help="s, of the connectivity's dynamics, a third of the run at most.")
+    ] = 60.0,
     figures: Annotated[bool, typer.Option(help="Draw pictures to look at.")] = True,
 ) -> None:
-    """Take confounds out of BOLD and write series of regions and their correlations.
+    """Take confounds out of BOLD and write series of regions, correlations and partial ones.
 
     Confounds are motion, high-pass, white matter and fluid, nilearn's choice for fMRIPrep. Each
     person is done by themselves: who fails is told, and the others go on.
@@ -68,11 +70,19 @@ def functional(
             band=(low, high),
         )
         place = {"folder": out, "subject": person, "session": session, "atlas": atlas}
-        write_bids_regional_series(series, **place, task=task)
-        correlations = np.asarray(functional_connectivity(series.values))
-        write_bids_connectivity(correlations, list(names.values()), **place, desc=task)
+        write_bids_regional_series(series, **place, task=task, run=run)
+        of_run = task if run is None else f"{task}run{run}"
+        for measure, matrix in (
+            ("pearsonCorrelation", np.asarray(functional_connectivity(series.values))),
+            ("partialCorrelation", imaging.shrunk_partial_correlation(series).values),
+        ):
+            write_bids_connectivity(
+                matrix, list(names.values()), **place, desc=of_run, measure=measure
+            )
         if figures:
-            figure = imaging.functional_quality(series, window=1000.0 * window)
-            figure.savefig(out / f"sub-{person}_task-{task}_quality.png")
+            length = float(series["time"][-1])
+            of_session = "" if session is None else f"_ses-{session}"
+            figure = imaging.functional_quality(series, window=min(1000.0 * window, length / 3))
+            figure.savefig(out / f"sub-{person}{of_session}_task-{of_run}_quality.png")
 
     each_person(dict.fromkeys(people), work, out)

@@ -6,6 +6,8 @@ from typing import Any
 
 from rich.console import Console
 
+_TOLD = (ValueError, OSError, RuntimeError)  # whose messages say what is wrong
+
 
 def each_person(people: Mapping[str, Any], work: Callable[[str, Any], None], out: Path) -> None:
     """Do the work of each person by themselves: who fails is told, and the others go on.
@@ -17,10 +19,20 @@ def each_person(people: Mapping[str, Any], work: Callable[[str, Any], None], out
     for person, given in people.items():
         try:
             work(person, given)
-        except (ValueError, OSError, RuntimeError) as error:
+        except Exception as error:  # whatever it is, the others go on
             failed.append(person)
-            console.print(f"sub-{person}: {error}", style="red", markup=False, highlight=False)
+            kind = "" if isinstance(error, _TOLD) else f"{type(error).__name__}: "
+            console.print(
+                f"sub-{person}: {kind}{error}", style="red", markup=False, highlight=False
+            )
         else:
             console.print(f"sub-{person}: written to {out}", markup=False, highlight=False)
     if failed:
         raise ValueError(f"{len(failed)} of {len(people)} people failed: {', '.join(failed)}.")
+
+
+def path_of(template: str, subject: str, session: str | None, folder: Path) -> Path:
+    """A path with {subject} and {session} filled in: from here, or else from the folder."""
+    name = template.replace("{subject}", subject).replace("{session}", session or "")
+    path = Path(name)
+    return path if path.exists() or not (folder / path).exists() else folder / path

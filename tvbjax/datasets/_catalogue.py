@@ -22,19 +22,21 @@ class Entry:
 
 
 class Catalogue(tuple[Entry, ...]):
-    """The entries; printed as a table."""
+    """The entries; printed as a table, one below the other."""
 
     def __repr__(self) -> str:
-        rows = [("name", "kind", "", "load", "fit for")]
+        blocks = []
         for one in self:
-            rows.append((one.name, one.kind, "" if one.there else "missing", one.call, one.fit_for))
-        widths = [max(len(row[column]) for row in rows) for column in range(4)]
-        return "\n".join(
-            "  ".join(
-                [*(text.ljust(width) for text, width in zip(row, widths, strict=False)), row[4]]
-            )
-            for row in rows
-        )
+            lines = {
+                "load": one.call,
+                "from": one.origin,
+                "licence": one.licence,
+                "fit for": one.fit_for,
+                "needs": "" if one.there else one.needs,
+            }
+            told = [f"  {key:8} {text}" for key, text in lines.items() if text]
+            blocks.append("\n".join([f"{one.name} ({one.kind})", *told]))
+        return "\n".join(blocks)
 
 
 _TVB = "pip install 'tvbjax[data]'"

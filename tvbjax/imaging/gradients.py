@@ -167,9 +167,9 @@ def check_orientation(
         raise ValueError(
             f"the axes of the b-vectors look {how}: in {int((weights > 0).sum())} voxels fibres go "
             f"on from voxel to voxel {found[best] / max(given, 1e-12):.2f} times as well with "
-            f"({names}) in place of (x, y, z). Check the convention of the table (FSL's is relative to the voxel grid, x "
-            "reversed where the affine's determinant is positive), or take it as "
-            f"({names})."
+            f"({names}) in place of (x, y, z). Check the convention of the table (FSL's is "
+            "relative to the voxel grid, x reversed where the affine's determinant is positive) "
+            f"and the mask, or take the table as ({names})."
         )
 
 

@@ -22,7 +22,7 @@ _IGNORED = (
     *("**/*_relmat*", "**/*_nodeindices.tsv", "**/net", "**/ts", "model"),
     "**/*_timeseries.tsv",
     "**/*_timeseries.json",
-    "ro-crate-metadata.json",
+    *("ro-crate-metadata.json", "*_quality.png", "*_connectome.zip", "steps", "*.nc", "*.zarr"),
 )
 
 
@@ -171,6 +171,12 @@ def within(root: Path, table: Path, name: str) -> Path | None:
 def write_indices(root: Path, atlas: str, labels: Sequence[str]) -> Path:
     """The names of an atlas's regions, `atlas-*_nodeindices.tsv`. Raises ValueError where there is
     such a file of other regions."""
+    wrong = [label for label in labels if not label.strip() or set(label) & set("\t\n\r")]
+    if wrong:
+        raise ValueError(
+            f"the region {wrong[0]!r} has a tab, a new line or nothing in its name; tables of BIDS "
+            "cannot hold it."
+        )
     path = root / f"atlas-{atlas}_nodeindices.tsv"
     rows = [f"{i}\t{label}" for i, label in enumerate(labels)]
     text = "\n".join(["index\tname", *rows]) + "\n"

@@ -28,13 +28,11 @@ from tvbjax.io._bids import (
     write_indices,
 )
 from tvbjax.io._bids_relation import nodes_of, write_relation
+from tvbjax.io.lengths import check_no_placeholders
 from tvbjax.regions import hemispheres_from_labels
 
 WEIGHTS, LENGTHS = "streamlineWeight", "tractLength"
-_WORDS = {
-    "weights": ("weight", "count", "strength"),
-    "tract_lengths": ("length", "distance"),
-}
+_OF_LENGTHS = ("length", "distance")
 _PATTERNS = (
     "**/*_relmat.dense.tsv",
     "**/*_conndata-network_connectivity.tsv",
@@ -88,14 +86,17 @@ def read_bids_connectome(
     *,
     session: str | None = None,
     atlas: str | None = None,
+    measure: str | None = None,
     centres: bool = True,
+    lengths: bool = True,
     speed: float = 3.0,
 ) -> Connectome:
     """A subject's connectome from a BIDS folder, in any of the dialects of this module.
 
-    `atlas`: which one, where there are several. Labels are those that the folder gives, else
-    region_0, region_1, ... Without lengths there are no delays. `centres`: False leaves them out,
-    as where TVB's converter wrote NaN for a region that the person's parcellation lacks.
+    `atlas`, `measure`: which one, where there are several. Labels are those that the folder gives,
+    else region_0, region_1, ... Without lengths there are no delays. `centres`: False leaves them
+    out, as where TVB's converter wrote NaN for a region that the person's parcellation lacks;
+    `lengths`: False leaves those out. What is written here has no centres.
 
     Raises FileNotFoundError for a folder without that subject, and ValueError for one without a
     connectome, with several, or with tables that do not fit.
@@ -105,8 +106,10 @@ def read_bids_connectome(
     found = [path for path in found if path.parent.name != "func"]
     if atlas is not None:
         found = [path for path in found if f"atlas-{atlas}_" in path.name]
-    tables = {kind: _of_kind(found, kind, place) for kind in _WORDS}
-    weights = tables["weights"]
+    if measure is not None:
+        found = [p for p in found if f"meas-{measure}_" in p.name or _is_of_lengths(p)]
+    weights = _only([path for path in found if not _is_of_lengths(path)], "weights", place)
+    tracts = _only([path for path in found if _is_of_lengths(path)], "tract lengths", place)
     if weights is None:
         known = ", ".join(path.name for path in found[:6]) or "no table of connections"
         raise ValueError(
@@ -114,8 +117,9 @@ def read_bids_connectome(
         )
     values, header = matrix(weights)
     arrays: dict[str, Any] = {"weights": values}
-    if (lengths := tables["tract_lengths"]) is not None:
-        arrays["tract_lengths"] = matrix(lengths)[0]
+    if tracts is not None and lengths:
+        arrays["tract_lengths"] = matrix(tracts)[0]
+        check_no_placeholders(arrays, str(tracts))
     labels, places = nodes_of(root, weights, header, len(values))
     try:
         return Connectome(
@@ -130,16 +134,15 @@ def read_bids_connectome(
         raise ValueError(f"{weights}: {error}") from error
 
 
-def _of_kind(found: Sequence[Path], kind: str, place: Path) -> Path | None:
-    """The one table of that kind; others may say nothing of theirs, and are weights."""
-    words = _WORDS[kind]
-    named = [path for path in found if any(word in path.name.lower() for word in words)]
-    if kind == "weights" and not named:
-        lengths = _WORDS["tract_lengths"]
-        named = [path for path in found if not any(word in path.name.lower() for word in lengths)]
-    if len(named) > 1:
+def _is_of_lengths(path: Path) -> bool:
+    """What says nothing of lengths is of weights, whatever these are called."""
+    return any(word in path.name.lower() for word in _OF_LENGTHS)
+
+
+def _only(tables: Sequence[Path], kind: str, place: Path) -> Path | None:
+    if len(tables) > 1:
         raise ValueError(
-            f"{place}: several tables of {kind.replace('_', ' ')}: "
-            f"{', '.join(path.name for path in named[:6])}; give atlas= or session=."
+            f"{place}: several tables of {kind}: {', '.join(path.name for path in tables[:6])}; "
+            "give atlas=, measure= or session=."
         )
-    return named[0] if named else None
+    return tables[0] if tables else None

@@ -70,11 +70,12 @@ def read_bids_connectivity(
     session: str | None = None,
     atlas: str | None = None,
     desc: str | None = None,
+    measure: str | None = None,
 ) -> "xr.DataArray":
     """A subject's functional connectivity, dims (region, other_region), its sidecar in `attrs`.
 
-    `atlas`, `desc`: which one, where there are several; in TVB's folders `desc` is a part of the
-    file's name, such as `sim_fc`. Raises FileNotFoundError and ValueError as
+    `atlas`, `desc`, `measure`: which one, where there are several; in TVB's folders `desc` is a
+    part of the file's name, such as `sim_fc`. Raises FileNotFoundError and ValueError as
     `read_bids_connectome`.
     """
     import xarray as xr
@@ -85,11 +86,13 @@ def read_bids_connectivity(
         found = [path for path in found if f"atlas-{atlas}_" in path.name]
     if desc is not None:
         found = [path for path in found if f"desc-{desc}_" in path.name or desc in path.stem]
+    if measure is not None:
+        found = [path for path in found if f"meas-{measure}_" in path.name]
     if len(found) != 1:
         there = ", ".join(path.name for path in found[:6]) or f"none of {', '.join(_PATTERNS)}"
         raise ValueError(
             f"{place}: it takes one table of functional connectivity, and there is {there}; "
-            "give atlas=, desc= or session=."
+            "give atlas=, desc=, measure= or session=."
         )
     values, header = matrix(found[0])
     check_finite(found[0], values)

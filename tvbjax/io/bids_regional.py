@@ -28,6 +28,7 @@ def write_bids_regional_series(
     task: str,
     atlas: str,
     session: str | None = None,
+    run: str | None = None,
 ) -> Path:
     """Write series (time, region) into `func` of a BIDS derivative: regions in columns, their names
     in the first row, and the repetition time in the sidecar.
@@ -36,7 +37,7 @@ def write_bids_regional_series(
     Returns the table, which `read_regional_series` reads. Raises ValueError for other names, for
     names of regions with tabs, and for times that are not even.
     """
-    given = {"subject": subject, "session": session, "task": task, "atlas": atlas}
+    given = {"subject": subject, "session": session, "task": task, "run": run, "atlas": atlas}
     checked_names("write_bids_regional_series", **given)
     labels = [str(label) for label in series["region"].values]
     if any("\t" in label or "\n" in label for label in labels):
@@ -50,7 +51,8 @@ def write_bids_regional_series(
     place, stem = place_of(root, subject, session)
     (place / "func").mkdir(parents=True, exist_ok=True)
     describe(root)
-    table = place / "func" / f"{stem}_task-{task}_atlas-{atlas}_timeseries.tsv"
+    of_run = "" if run is None else f"_run-{run}"
+    table = place / "func" / f"{stem}_task-{task}{of_run}_atlas-{atlas}_timeseries.tsv"
     values = np.asarray(series.transpose("time", "region").values, float)
     rows = ["\t".join(labels), *("\t".join(map(repr, row)) for row in values.tolist())]
     write_text(table, "\n".join(rows) + "\n")

@@ -7,7 +7,7 @@ import numpy as np
 
 from tvbjax.kinds import check_number
 
-_FEW = 10  # regions, of which centres may lie in a millimetre by chance
+_FEW = 10  # regions, which may lie within a millimetre in a toy
 
 
 def in_millimetres(
@@ -22,7 +22,7 @@ def in_millimetres(
     if not lengths:
         return {k: v for k, v in arrays.items() if k not in ("centres", "tract_lengths")}
     if unit == 1.0:
-        _check_no_placeholders(arrays, where)
+        check_no_placeholders(arrays, where)
     powers = {"centres": 1, "tract_lengths": 1, "areas": 2}
     return {
         name: value * unit ** powers[name] if name in powers and unit != 1.0 else value
@@ -30,14 +30,14 @@ def in_millimetres(
     }
 
 
-def _check_no_placeholders(arrays: Mapping[str, Any], where: str) -> None:
-    centres, tracts = (arrays.get(name) for name in ("centres", "tract_lengths"))
-    if centres is None or tracts is None or len(centres) < _FEW:
+def check_no_placeholders(arrays: Mapping[str, Any], where: str) -> None:
+    """Raises ValueError for ten regions or more within a millimetre of each other, which no brain
+    has. Lengths that are all 0 say that there are no delays."""
+    tracts = arrays.get("tract_lengths")
+    if tracts is None or len(tracts) < _FEW or not 0.0 < np.max(tracts) < 1.0:
         return
-    inside = (centres > 0.0).all() and (centres < 1.0).all() and tracts.max() < 1.0
-    if inside and tracts.any():
-        raise ValueError(
-            f"{where}: all centres and tract lengths lie between 0 and 1, which are no mm: random "
-            "placeholders, as in the mouse of Calabrese in TVB's data, or another unit. Pass "
-            "lengths=False to read the rest, or unit= (mm) if it is another unit."
-        )
+    raise ValueError(
+        f"{where}: all tract lengths lie between 0 and 1, which are no mm: random placeholders, as "
+        "in the mouse of Calabrese in TVB's data, or another unit. Pass lengths=False to read the "
+        "rest (or no file of lengths), or unit= (mm) if it is another unit."
+    )
