@@ -17,7 +17,8 @@ _GLYPHS = 14  # voxels along an edge of the window in which orientations are dra
 
 
 def structural_quality(result: StructuralResult) -> "Figure":
-    """Six panels: main directions by colour (red right, green front, blue up), orientations of
+    """Six panels: main directions by colour (red right, green front, blue up) with the outlines of
+    the parcellation, which tell whether it was brought to the right place; orientations of
     fibres in a window, density of streamlines, their lengths, and the matrices of weights and
     lengths. Slices are those with the most white matter."""
     matplotlib, figure_class, _ = load_matplotlib()
@@ -31,7 +32,10 @@ def structural_quality(result: StructuralResult) -> "Figure":
         )
         shown = np.clip(colours[:, :, level].transpose(1, 0, 2), 0.0, 1.0)
         axes[0, 0].imshow(shown, origin="lower", interpolation="nearest")
-        axes[0, 0].set_title("Main directions, by anisotropy")
+        regions = (result.prepared.parcellation[:, :, level].T > 0).astype(float)
+        if 0.0 < regions.mean() < 1.0:
+            axes[0, 0].contour(regions, levels=[0.5], colors="white", linewidths=0.7)
+        axes[0, 0].set_title("Main directions, by anisotropy; white: regions")
         _glyphs(axes[0, 1], result, level)
         density = voxels_of(
             result.streamlines, result.prepared.diffusion.affine, result.white.shape
