@@ -2,6 +2,7 @@
 
 import dataclasses
 import shutil
+from typing import Any
 
 import numpy as np
 import pytest
@@ -87,11 +88,12 @@ def test_what_a_program_says_is_told(phantom, tmp_path):
 
 
 def test_options_that_are_none():
-    for wrong, message in (
+    cases: list[tuple[Any, str]] = [
         ({"lengths": (250.0, 10.0)}, "lengths are 250 to 10 mm; give the shortest first"),
         ({"order": 7}, "Mrtrix: order is 7; give an even one"),
         ({"select": 0}, "select"),
-    ):
+    ]
+    for wrong, message in cases:
         with pytest.raises(ValueError, match=message):
             imaging.Mrtrix(**wrong)
 

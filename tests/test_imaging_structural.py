@@ -1,6 +1,7 @@
 """The structural pipeline: the phantom's connectome, step by step, kept and gone on with."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
@@ -201,11 +202,12 @@ def test_what_does_not_fit_is_said(phantom):
         imaging.prepared(phantom.diffusion, cut, mask=np.ones((3, 3, 3), bool))
     with pytest.raises(ValueError, match="order is 5; give an even one"):
         imaging.Structural(order=5)
-    for wrong, message in (
+    cases: list[tuple[Any, str]] = [
         ({"angle": 0.0}, "angle is 0 degrees"),
         ({"angle": 500.0}, "angle is 500 degrees"),
         ({"lengths": (250.0, 10.0)}, "lengths are 250 to 10 mm; give the shortest first"),
-    ):
+    ]
+    for wrong, message in cases:
         with pytest.raises(ValueError, match=message):
             imaging.Structural(**wrong)
     with pytest.raises(ValueError, match="there are 0 labels; give names by number"):
