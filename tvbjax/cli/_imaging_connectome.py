@@ -4,10 +4,9 @@ import enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
-import numpy as np
 import typer
 
-from tvbjax.cli._imaging_people import each_person, path_of
+from tvbjax.cli._imaging_people import Atlas, Labels, OneOf, Out, each_person, path_of
 
 if TYPE_CHECKING:
     from tvbjax import imaging
@@ -34,14 +33,9 @@ def connectome(
             "a path with {subject}, as derivatives/sub-{subject}_dseg.nii.gz."
         ),
     ],
-    labels: Annotated[
-        Path,
-        typer.Option(
-            help="Names by number: BIDS's dseg.tsv, or FreeSurfer's, MRtrix's, ITK-SNAP's table."
-        ),
-    ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="A folder for all that is made.")],
-    atlas: Annotated[str, typer.Option(help="The parcellation's name: letters, digits.")] = "own",
+    labels: Labels,
+    out: Out,
+    atlas: Atlas = "own",
     bvals: Annotated[Path | None, typer.Option(help="By default beside the image.")] = None,
     bvecs: Annotated[Path | None, typer.Option(help="By default beside the image.")] = None,
     anatomy: Annotated[
@@ -59,8 +53,8 @@ def connectome(
         typer.Option(help="Where the brain is; of a BIDS folder with {subject}. Else found here."),
     ] = None,
     subject: Annotated[str, typer.Option(help="Of a single image: letters and digits.")] = "01",
-    session: Annotated[str | None, typer.Option(help="Where there are several.")] = None,
-    run: Annotated[str | None, typer.Option(help="Where there are several.")] = None,
+    session: OneOf = None,
+    run: OneOf = None,
     denoise: Annotated[bool, typer.Option(help="Take out what only noise explains.")] = True,
     order: Annotated[int, typer.Option(help="Of spherical harmonics, even.")] = 8,
     multi_shell: Annotated[
@@ -161,14 +155,16 @@ class _Task(NamedTuple):
 
 def _one(images: _Images, task: _Task, person: str) -> None:
     from tvbjax import imaging
+    from tvbjax.imaging.images import grid_of, same_grid
     from tvbjax.io import write_bids_connectome, write_connectome_zip
 
     diffusion = imaging.read_diffusion(images.scan, images.bvals, images.bvecs)
     mask = None if images.mask is None else imaging.read_image(images.mask, 3, labels=True)
-    if mask is not None and not np.allclose(mask.affine, diffusion.affine, atol=1e-2):
+    scan = diffusion.unweighted
+    if mask is not None and not same_grid(mask, scan):
         raise ValueError(
-            f"{images.mask} is in another space than {images.scan}: their affines differ by up to "
-            f"{np.abs(mask.affine - diffusion.affine).max():.3g}; resample it to that image."
+            f"{images.mask} has {grid_of(mask)}, and {images.scan} {grid_of(scan)}; "
+            "resample it to that image."
         )
     name = f"sub-{person}" + ("" if task.session is None else f"_ses-{task.session}")
     kept = {"cache": task.out / "steps" / name, "name": name}

@@ -6,7 +6,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from tvbjax.cli._imaging_people import each_person
+from tvbjax.cli._imaging_people import Atlas, Labels, OneOf, Out, each_person
 
 
 def functional(
@@ -19,17 +19,12 @@ def functional(
             "and then of the right hemisphere."
         ),
     ],
-    labels: Annotated[
-        Path,
-        typer.Option(
-            help="Names by number: BIDS's dseg.tsv, or FreeSurfer's, MRtrix's, ITK-SNAP's table."
-        ),
-    ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="A folder for all that is made.")],
-    atlas: Annotated[str, typer.Option(help="The parcellation's name: letters, digits.")] = "own",
+    labels: Labels,
+    out: Out,
+    atlas: Atlas = "own",
     space: Annotated[str | None, typer.Option(help="As MNI152NLin2009cAsym, fsaverage5.")] = None,
-    session: Annotated[str | None, typer.Option(help="Where there are several.")] = None,
-    run: Annotated[str | None, typer.Option(help="Where there are several.")] = None,
+    session: OneOf = None,
+    run: OneOf = None,
     low: Annotated[float | None, typer.Option(help="Hz, the lowest that stays.")] = 0.008,
     high: Annotated[float | None, typer.Option(help="Hz, the highest that stays.")] = None,
     window: Annotated[

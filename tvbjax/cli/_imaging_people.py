@@ -1,10 +1,21 @@
-"""What commands of `tvbjax imaging` share: people one by one."""
+"""What commands of `tvbjax imaging` share: options, and people one by one."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import typer
 from rich.console import Console
+
+Labels = Annotated[
+    Path,
+    typer.Option(
+        help="Names by number: BIDS's dseg.tsv, or FreeSurfer's, MRtrix's, ITK-SNAP's table."
+    ),
+]
+Out = Annotated[Path, typer.Option("--out", "-o", help="A folder for all that is made.")]
+Atlas = Annotated[str, typer.Option(help="The parcellation's name: letters, digits.")]
+OneOf = Annotated[str | None, typer.Option(help="Where there are several.")]
 
 _TOLD = (ValueError, OSError, RuntimeError)  # whose messages say what is wrong
 
@@ -12,7 +23,7 @@ _TOLD = (ValueError, OSError, RuntimeError)  # whose messages say what is wrong
 def each_person(people: Mapping[str, Any], work: Callable[[str, Any], None], out: Path) -> None:
     """Do the work of each person by themselves: who fails is told, and the others go on.
 
-    Raises ValueError at the end where anybody failed.
+    Raises ValueError at the end where anybody failed; of one person alone, what went wrong.
     """
     console = Console(soft_wrap=True)
     failed = []
@@ -20,6 +31,8 @@ def each_person(people: Mapping[str, Any], work: Callable[[str, Any], None], out
         try:
             work(person, given)
         except Exception as error:  # whatever it is, the others go on
+            if len(people) == 1:
+                raise
             failed.append(person)
             kind = "" if isinstance(error, _TOLD) else f"{type(error).__name__}: "
             console.print(
